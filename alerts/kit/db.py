@@ -1,0 +1,112 @@
+"""The database: tables' common parts, sessions, and the only places that commit.
+
+One request is one transaction, committed before the answer leaves (`Tx`); a task is one or several
+short ones (`begin`). Never hold one across the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Request
+from sqlalchemy import DateTime, Engine, Enum, MetaData, Text, create_engine, func, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+from sqlalchemy.types import Uuid
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+POSTGRES_MAJOR_MIN = 18
+Sessions = sessionmaker[Session]
+
+
+class Base(DeclarativeBase):
+    """Every table. Times are `timestamptz`, strings `text`, ids `uuid`; relationships are not used."""
+
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {datetime: DateTime(timezone=True), str: Text(), UUID: Uuid()}
+
+
+def uuid_pk() -> Mapped[UUID]:
+    """A UUIDv7 primary key made by Postgres, so that newest first is ordering by id."""
+    return mapped_column(primary_key=True, server_default=func.uuidv7())
+
+
+def created_at() -> Mapped[datetime]:
+    """When the row became known, by the database's clock: never the client's."""
+    return mapped_column(server_default=func.now())
+
+
+def enum_column(kind: type[StrEnum]) -> Enum:
+    """A `StrEnum` kept as text under a CHECK: readable in SQL, and a new word is a small migration."""
+    return Enum(
+        kind,
+        native_enum=False,
+        create_constraint=True,
+        length=40,
+        name=_snake(kind.__name__),
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+def make_engine(url: str, *, pool_size: int = 8, statement_timeout_seconds: float = 30) -> Engine:
+    """An engine with UTC sessions and bounded statements and lock waits. Make it after fork."""
+    timeout = int(statement_timeout_seconds * 1000)
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        pool_timeout=10,
+        connect_args={
+            "connect_timeout": 5,
+            "options": f"-c timezone=UTC -c statement_timeout={timeout} -c idle_in_transaction_session_timeout=60000",
+        },
+    )
+
+
+def make_sessions(engine: Engine) -> Sessions:
+    """The factory that everything is handed; objects stay readable after commit."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+@contextmanager
+def begin(sessions: Sessions) -> Iterator[Session]:
+    """One short transaction for a task or a script: commits at the end, rolls back on any error."""
+    with sessions.begin() as session:
+        yield session
+
+
+def tx(request: Request) -> Iterator[Session]:
+    """One request's transaction, from the factory that the application was given."""
+    with begin(request.app.state.sessions) as session:
+        yield session
+
+
+# scope="function": the default scope commits after the client already has its 201.
+Tx = Annotated[Session, Depends(tx, scope="function")]
+
+
+def require_postgres(session: Session) -> None:
+    """Refuse a server that is too old, in one sentence (`uuidv7()` came with 18)."""
+    major = int(session.execute(text("SHOW server_version_num")).scalar_one()) // 10000
+    if major < POSTGRES_MAJOR_MIN:
+        raise SystemExit(f"Siaga needs Postgres {POSTGRES_MAJOR_MIN} or newer; this server is version {major}.")
+
+
+def rows_of(result: Any) -> list[dict[str, Any]]:
+    """A result of plain SQL as dictionaries."""
+    return [dict(row) for row in result.mappings()]
+
+
+def _snake(name: str) -> str:
+    return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")

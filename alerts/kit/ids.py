@@ -1,0 +1,84 @@
+"""Identifiers that leave the house: citizens' links and callback addresses, both signed.
+
+Row ids are UUIDv7, made by Postgres (`uuidv7()`), so that newest-first is ordering by id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import NamedTuple
+
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+MAC_BYTES = 16
+MAC_DIGITS = 22  # 62**22 > 2**128
+VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
+
+
+class MemberToken(NamedTuple):
+    """What a citizen's link says: the audience member's number, and a MAC still to be checked."""
+
+    number: int
+    mac: bytes
+
+
+def to_base62(number: int, width: int = 1) -> str:
+    """A non-negative integer in base62, padded with zeros to `width`."""
+    digits = []
+    while number:
+        number, rest = divmod(number, 62)
+        digits.append(ALPHABET[rest])
+    return "".join(reversed(digits)).rjust(width, "0")
+
+
+def from_base62(text: str) -> int:
+    """The integer; raises ValueError for empty text or a foreign character."""
+    if not text or any(letter not in VALUES for letter in text):
+        raise ValueError("not base62")
+    number = 0
+    for letter in text:
+        number = number * 62 + VALUES[letter]
+    return number
+
+
+def member_token(key: bytes, *, number: int, generation: int) -> str:
+    """`<member number>.<128 bits of HMAC>`, base62: the tail of `/i/…`. Raising the generation revokes it."""
+    mac = int.from_bytes(_mac(key, f"link:{number}:{generation}"))
+    return f"{to_base62(number)}.{to_base62(mac, MAC_DIGITS)}"
+
+
+def parse_member_token(token: str) -> MemberToken | None:
+    """The parts of a well-formed token, or None. Says nothing of its validity."""
+    head, dot, tail = token.partition(".")
+    if not dot or len(token) > 64 or len(tail) != MAC_DIGITS:
+        return None
+    try:
+        number, mac = from_base62(head), from_base62(tail)
+    except ValueError:
+        return None
+    if number >= 2**63 or mac >= 2**128:
+        return None
+    return MemberToken(number, mac.to_bytes(MAC_BYTES))
+
+
+def is_member_token_valid(key: bytes, token: MemberToken, generation: int) -> bool:
+    """Constant-time check against the generation that the database stores."""
+    return hmac.compare_digest(token.mac, _mac(key, f"link:{token.number}:{generation}"))
+
+
+def callback_token(key: bytes, attempt_id: object) -> str:
+    """`<attempt id>.<MAC>`: goes out in a StatusCallback URL and comes back, proving who made it."""
+    mac = int.from_bytes(_mac(key, f"callback:{attempt_id}"))
+    return f"{attempt_id}.{to_base62(mac, MAC_DIGITS)}"
+
+
+def attempt_of_callback(key: bytes, token: str) -> str | None:
+    """The attempt id of a token that we signed, otherwise None."""
+    attempt_id, dot, _ = token.partition(".")
+    if not dot or len(token) > 128 or not token.isascii():
+        return None
+    return attempt_id if hmac.compare_digest(token, callback_token(key, attempt_id)) else None
+
+
+def _mac(key: bytes, text: str) -> bytes:
+    return hmac.digest(key, text.encode(), hashlib.sha256)[:MAC_BYTES]

@@ -1,0 +1,18 @@
+"""Tables of missions."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0003_missions"
+down_revision = "0002_staff"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
+
+
+def downgrade() -> None:
+    raise NotImplementedError("migrations go forward; restore a backup to go back")

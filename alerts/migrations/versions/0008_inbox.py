@@ -1,0 +1,18 @@
+"""Tables of inbox."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0008_inbox"
+down_revision = "0007_deliveries"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
+
+
+def downgrade() -> None:
+    raise NotImplementedError("migrations go forward; restore a backup to go back")

@@ -1,0 +1,273 @@
+"""Every setting of every process: one frozen object, built once, passed down.
+
+Read from the environment as `SIAGA_<GROUP>_<FIELD>` (`SIAGA_TWILIO_ACCOUNT_SID`); a secret may
+instead be named by a file: `SIAGA_TWILIO_AUTH_TOKEN_FILE=/run/secrets/token`. The defaults of the
+timings are the values for production; tests run at 1/60 of them or shorter.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from alerts.kit.crypto import Keyring
+
+PREFIX = "SIAGA_"
+TWILIO_LIVE_URL = "https://api.twilio.com"
+FCM_LIVE_URL = "https://fcm.googleapis.com"
+
+
+class Mode(StrEnum):
+    """`production` refuses the secrets that demo and tests make up for themselves."""
+
+    PRODUCTION = "production"
+    DEMO = "demo"
+    TEST = "test"
+
+
+class Group(BaseModel):
+    """One nested group; unknown names inside a known group are refused, so a typo is seen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Database(Group):
+    """Postgres 18 or newer, as an SQLAlchemy URL of the `psycopg` driver."""
+
+    url: SecretStr = SecretStr("")
+    pool_size: int = Field(8, ge=1, le=100)
+    statement_timeout_seconds: float = Field(30, gt=0)
+
+
+class Redis(Group):
+    """Valkey or Redis: wake-up hints only. Every key and channel begins with `prefix`."""
+
+    url: SecretStr = SecretStr("")
+    prefix: str = "siaga:"
+
+
+class Keys(Group):
+    """Secret keys, base64 of 32 bytes each. `data` may list versions: `1:<key>,2:<key>`, the highest writes."""
+
+    data: SecretStr = SecretStr("")
+    index: SecretStr = SecretStr("")
+    link: SecretStr = SecretStr("")
+    callback: SecretStr = SecretStr("")
+
+
+class Twilio(Group):
+    """The live SMS account. `base_url` may name the sandbox carrier in demo and tests."""
+
+    account_sid: str = ""
+    auth_token: SecretStr = SecretStr("")
+    auth_token_previous: SecretStr = SecretStr("")
+    from_: str = Field("", alias="from")
+    messaging_service_sid: str = ""
+    base_url: str = TWILIO_LIVE_URL
+    timeout_seconds: float = Field(15, gt=0)
+
+
+class Fcm(Group):
+    """Firebase Cloud Messaging, HTTP v1. `static_token` replaces the service account at a sandbox."""
+
+    project: str = ""
+    credentials_file: str = ""
+    static_token: SecretStr = SecretStr("")
+    base_url: str = FCM_LIVE_URL
+    timeout_seconds: float = Field(10, gt=0)
+
+
+class Exercise(Group):
+    """The senders of exercises: disjoint from the live ones by construction (checked below)."""
+
+    twilio_account_sid: str = ""
+    twilio_auth_token: SecretStr = SecretStr("")
+    twilio_from: str = ""
+    twilio_base_url: str = ""
+    fcm_base_url: str = ""
+    fcm_project: str = ""
+    fcm_static_token: SecretStr = SecretStr("")
+
+
+class Delivery(Group):
+    """Pace and patience of the fan-out. Seconds, unless the name says otherwise."""
+
+    batch_size: int = Field(500, ge=1, le=2000)
+    window_size: int = Field(64, ge=1, le=500)
+    concurrency: int = Field(128, ge=1, le=2000)
+    rate_per_second: float = Field(0, ge=0, description="0: as fast as the carrier takes it")
+    lease_seconds: float = Field(60, gt=0)
+    sweep_seconds: float = Field(5, gt=0)
+    lookup_after_seconds: float = Field(120, gt=0)
+    resend_after_seconds: float = Field(300, gt=0)
+    retry_seconds: float = Field(15, gt=0)
+    attempts_max: int = Field(6, ge=1)
+
+
+class Relay(Group):
+    """The outbox relay and the schedule. Seconds."""
+
+    poll_seconds: float = Field(0.2, gt=0)
+    rering_seconds: float = Field(5, gt=0)
+    batch_size: int = Field(200, ge=1)
+
+
+class Live(Group):
+    """The live screens. Seconds."""
+
+    republish_seconds: float = Field(15, gt=0)
+    refresh_seconds: float = Field(1, gt=0, description="a sheet is recomputed at most this often")
+    report_due_seconds: float = Field(300, gt=0, description="a mission's first report is due after this")
+
+
+class Web(Group):
+    """What the HTTP server may be asked and whom it believes."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    max_body_bytes: int = Field(2_000_000, ge=1)
+    hook_body_bytes: int = Field(65_536, ge=1)
+    upload_bytes: int = Field(32_000_000, ge=1)
+    trusted_proxies: str = ""
+    session_idle_seconds: float = Field(1800, gt=0)
+    session_absolute_seconds: float = Field(43200, gt=0)
+
+
+class Settings(Group):
+    """All of it. Build with `Settings.from_environment()`."""
+
+    mode: Mode = Mode.PRODUCTION
+    public_url: str = "http://127.0.0.1:8000"
+    home_country: str = Field("ID", pattern="^[A-Z]{2}$")
+    database: Database = Database()
+    redis: Redis = Redis()
+    keys: Keys = Keys()
+    twilio: Twilio = Twilio()
+    fcm: Fcm = Fcm()
+    exercise: Exercise = Exercise()
+    delivery: Delivery = Delivery()
+    relay: Relay = Relay()
+    live: Live = Live()
+    web: Web = Web()
+
+    @model_validator(mode="after")
+    def _exercise_is_disjoint(self) -> Self:
+        """The exercise senders may share nothing with the live ones that could reach a citizen."""
+        exercise, live = self.exercise, self.twilio
+        pairs = [
+            ("twilio_account_sid", exercise.twilio_account_sid, live.account_sid),
+            ("twilio_from", exercise.twilio_from, live.from_),
+            ("twilio_auth_token", exercise.twilio_auth_token.get_secret_value(), live.auth_token.get_secret_value()),
+            ("fcm_project", exercise.fcm_project, self.fcm.project),
+        ]
+        for name, ours, theirs in pairs:
+            if ours and ours == theirs:
+                raise ValueError(f"exercise.{name} is the live one: exercises need senders of their own")
+        return self
+
+    @model_validator(mode="after")
+    def _carriers_stay_on_this_machine(self) -> Self:
+        """Demo and tests talk to carriers on loopback only, whatever the environment says."""
+        if self.mode is Mode.PRODUCTION:
+            return self
+        urls = (self.twilio.base_url, self.fcm.base_url, self.exercise.twilio_base_url, self.exercise.fcm_base_url)
+        for url in urls:
+            if url not in ("", TWILIO_LIVE_URL, FCM_LIVE_URL) and not is_loopback(url):
+                raise ValueError(f"in mode {self.mode} a carrier must be on loopback, not {urlsplit(url).hostname}")
+        return self
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """The keys, decoded. Raises ValueError naming the setting that is missing or malformed."""
+        decoded = {}
+        for name in ("index", "link", "callback"):
+            decoded[name] = _decode_key(getattr(self.keys, name).get_secret_value(), f"SIAGA_KEYS_{name.upper()}")
+        return Keyring(data=_decode_versions(self.keys.data.get_secret_value()), **decoded)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read `SIAGA_*` (and `SIAGA_*_FILE`). Raises SystemExit with one readable line per fault."""
+        env = dict(os.environ if environment is None else environment)
+        try:
+            return cls.model_validate(_nest(_with_files(env)))
+        except ValidationError as error:
+            lines = (f"{PREFIX}{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors())
+            raise SystemExit("settings are not usable:\n  " + "\n  ".join(lines)) from None
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the URL's host is this machine itself."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _with_files(env: dict[str, str]) -> dict[str, str]:
+    for name, path in list(env.items()):
+        if name.startswith(PREFIX) and name.endswith("_FILE") and name != "SIAGA_FCM_CREDENTIALS_FILE":
+            env[name.removesuffix("_FILE")] = Path(path).read_text(encoding="utf-8").strip()
+            del env[name]
+    return env
+
+
+def _nest(env: Mapping[str, str]) -> dict[str, object]:
+    """`SIAGA_TWILIO_AUTH_TOKEN` → {"twilio": {"auth_token": …}}; names of no group are left alone."""
+    groups = {n for n, f in Settings.model_fields.items() if isinstance(f.annotation, type) and issubclass(f.annotation, Group)}
+    nested: dict[str, object] = {}
+    for name, value in env.items():
+        if not name.startswith(PREFIX):
+            continue
+        key = name.removeprefix(PREFIX).lower()
+        group, _, field = key.partition("_")
+        if group in groups and field:
+            inner = nested.setdefault(group, {})
+            assert isinstance(inner, dict)
+            inner[field] = value
+        elif key in Settings.model_fields:
+            nested[key] = value
+    return nested
+
+
+def _decode_key(text: str, name: str) -> bytes:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError(f"{name} is not base64") from None
+    if len(key) != 32:
+        raise ValueError(f"{name} must be base64 of 32 bytes")
+    return key
+
+
+def _decode_versions(text: str) -> dict[int, bytes]:
+    versions = {}
+    for number, part in enumerate(text.split(","), start=1):
+        head, colon, tail = part.partition(":")
+        version, key = (int(head), tail) if colon else (number, part)
+        versions[version] = _decode_key(key, "SIAGA_KEYS_DATA")
+    return versions
+
+
+def new_key() -> str:
+    """A fresh key in the form the settings take."""
+    return base64.b64encode(os.urandom(32)).decode()
+
+
+def _of_app(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+def _keyring_of_app(request: Request) -> Keyring:
+    return _of_app(request).keyring
+
+
+SettingsDep = Annotated[Settings, Depends(_of_app)]
+KeyringDep = Annotated[Keyring, Depends(_keyring_of_app)]
