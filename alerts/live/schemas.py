@@ -1,0 +1,403 @@
+"""The answer sheet as it goes out: what a screen, a phone or another system reads.
+
+Every figure names its source, its own time (`as_of`) and when we learnt of it (`known_at`). Ages are
+seconds between the sheet's `as_of` and the figure's. Texts are given in Indonesian and English.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from alerts.reports.rules.codes import (
+    Category,
+    Claim,
+    LineKind,
+    Nationality,
+    Outcome,
+    Rule,
+    Series,
+    Target,
+)
+
+
+class Part(BaseModel):
+    """Base of every part of a sheet: plain, frozen, comparable."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Words(Part):
+    """The same text in Indonesian and in English."""
+
+    id: str
+    en: str
+
+
+class AnswerKind(StrEnum):
+    """What sort of answer stands. Only `number` and `none_found` may be printed as a figure."""
+
+    NUMBER = "number"
+    NONE_FOUND = "none_found"
+    NONE_REPORTED = "none_reported"
+    NO_ANSWER_YET = "no_answer_yet"
+    NOT_ASKED = "not_asked"
+    NOT_KNOWN = "not_known"
+
+
+class QuestionKey(StrEnum):
+    """The minister's five questions, in their order."""
+
+    PRESENT = "present"
+    HOST_CASUALTIES = "host_casualties"
+    OURS = "ours"
+    AUTHORITIES = "authorities"
+    SEARCHED = "searched"
+
+
+class Publication(StrEnum):
+    """Whether a figure may leave the building. Everything but `free` stays inside."""
+
+    FREE = "free"
+    DEATH_UNCONFIRMED = "death_unconfirmed"
+    DEATH_KIN_NOT_RECORDED = "death_kin_not_recorded"
+
+
+class PlaceView(Part):
+    """A place by ISO code, with its name. A code that nobody knows is its own name."""
+
+    code: str
+    name: Words
+
+
+class ContactView(Part):
+    """Who made contact, when and how, as the filer wrote it."""
+
+    who: str
+    when: str
+    how: str
+
+
+class Figure(Part):
+    """One standing figure of one cell: category × places × nationality × series, by one source.
+
+    `key` is stable while the cell and its source are. `number` is null unless `answer` is a number or
+    `none_found` (then 0). `text` is what a page prints. `claim` is the rung on which the figure counts;
+    `claim_filed` is what its filer claimed. `mark` must be printed beside the figure when it is there.
+    `fell_from` is the same source's figure before, when that was higher. `of_which` are its parts.
+    """
+
+    key: str
+    label: Words
+    category: Category
+    kind: LineKind
+    nationality: Nationality
+    series: Series
+    places: list[PlaceView]
+    foreign_country: str | None = None
+    answer: AnswerKind
+    number: int | None = None
+    text: Words
+    is_approximate: bool = False
+    claim: Claim
+    claim_filed: Claim
+    claim_label: Words
+    authority_confirmed: bool = False
+    source: str
+    source_name: Words
+    author: str | None = None
+    words: str | None = None
+    how: str | None = None
+    contact: ContactView | None = None
+    as_of: datetime
+    known_at: datetime
+    age_seconds: int
+    is_stale: bool = False
+    is_current: bool = True
+    is_conflicting: bool = False
+    is_replayed: bool = False
+    fell_from: int | None = None
+    fall_reason: str | None = None
+    publication: Publication = Publication.FREE
+    mark: Words | None = None
+    report_id: UUID | None = None
+    line_id: UUID | None = None
+    of_which: list[Figure] = []
+
+
+class Total(Part):
+    """What all current figures of one category say together, never adding places that overlap.
+
+    `low` and `high` are equal when everybody agrees; `high` is null when only parts are known ("at least").
+    Both are null while nobody gave a number: then `answer` says which silence it is.
+    `places` are those that the total covers; `is_partial` when the incident has more.
+    """
+
+    category: Category
+    nationality: Nationality
+    series: Series
+    answer: AnswerKind
+    low: int | None
+    high: int | None
+    text: Words
+    places: list[PlaceView]
+    is_partial: bool
+    as_of: datetime | None
+    source: str | None
+    source_name: Words | None = None
+    is_conflicting: bool = False
+
+
+class Conflict(Part):
+    """Figures that cannot both be true, side by side until somebody resolves them with a name and a reason."""
+
+    id: str
+    rule: Rule
+    message: Words
+    figures: list[Figure]
+    hint: Words | None = None
+
+
+class Held(Part):
+    """A line that was filed and counts nowhere: what was written, and what is asked about it."""
+
+    report_id: UUID
+    line_id: UUID
+    label: Words
+    places: list[PlaceView]
+    raw: str
+    source: str
+    source_name: Words
+    author: str | None
+    words: str | None
+    problems: list[Words]
+    rules: list[Rule]
+    as_of: datetime
+    known_at: datetime
+    age_seconds: int
+
+
+class Withdrawn(Part):
+    """A claim that no longer stands, with its author, and who withdrew it and why."""
+
+    figure: Figure
+    author: str
+    author_name: Words
+    withdrawn_by: str
+    withdrawn_by_name: Words
+    withdrawn_as_of: datetime
+    withdrawn_known_at: datetime
+    reason: str
+
+
+class CheckRow(Part):
+    """One authority, hospital or other place and how far the asking came."""
+
+    target: Target
+    target_label: Words
+    name: str
+    places: list[PlaceView]
+    outcome: Outcome
+    outcome_label: Words
+    at: datetime | None
+    by: str | None
+    answer: str | None
+    found: int | None
+    source: str
+    source_name: Words
+    as_of: datetime
+    known_at: datetime
+    age_seconds: int
+    report_id: UUID
+
+
+class TargetTally(Part):
+    """One kind of place: "4 of 7 hospitals asked, 1 visited". `known` are those that anybody named."""
+
+    target: Target
+    label: Words
+    known: int
+    asked: int
+    visited: int
+    tried_no_answer: int
+    found: int | None
+    text: Words
+
+
+class Answer(Part):
+    """One of the five questions. `text` is the short answer; `values` its figures, best first.
+
+    `basis` says in words on what the answer rests. `as_of`, `source` and `age_seconds` are those of the
+    newest figure in it, null while nothing is known. `next_update_due` is the earliest promise or deadline.
+    """
+
+    key: QuestionKey
+    title: Words
+    answer: AnswerKind
+    text: Words
+    totals: list[Total]
+    values: list[Figure]
+    others: list[Figure] = []
+    planned: list[Figure] = []
+    checks: list[CheckRow] = []
+    tallies: list[TargetTally] = []
+    basis: Words
+    confidence: Claim | None
+    source: str | None
+    source_name: Words | None
+    as_of: datetime | None
+    age_seconds: int | None
+    is_stale: bool
+    next_update_due: datetime | None
+    is_overdue: bool
+    conflicts: list[Conflict]
+    held: list[Held]
+
+
+class RegisterClass(Part):
+    """People of one class in one country, from our own register."""
+
+    country: PlaceView
+    class_: str
+    label: Words
+    people: int
+
+
+class Register(Part):
+    """The register's own count inside the areas and lists: a lower bound with no promise of being complete."""
+
+    people: int
+    text: Words
+    classes: list[RegisterClass]
+    newest_place_at: datetime | None
+    oldest_place_at: datetime | None
+    counted_at: datetime
+
+
+class Reach(Part):
+    """What the messages of this incident reached, per person and in the words of the delivery rules."""
+
+    frozen: int
+    handed_over: int
+    delivered: int
+    answered: int
+    unknown: int
+    unreachable: int
+    missed: int
+
+
+class Contacts(Part):
+    """Answers of the people themselves, and those whom nobody has reached.
+
+    `safe` and `need_help` are claims made by link, SMS or app; `safe_contacted` of them are backed by staff
+    who say whom they reached. `not_answered` counts those a message was frozen for and who have not answered.
+    """
+
+    safe: int
+    safe_contacted: int
+    need_help: int
+    other: int
+    not_answered: int
+    unaccounted: Total | None
+    missing: Total | None
+    reported_safe: Total | None
+
+
+class NamedPersons(Part):
+    """What the tallies say against the persons known by name, own citizens only. `difference` is tally − named."""
+
+    category: Category
+    label: Words
+    tally: int | None
+    named: int
+    difference: int | None
+
+
+class MissionRow(Part):
+    """One mission: whether it has reported, when, and whether it is late."""
+
+    mission_code: str
+    name: str
+    basis: str
+    is_assumed: bool
+    places: list[PlaceView]
+    reports: int
+    last_report_as_of: datetime | None
+    last_report_known_at: datetime | None
+    age_seconds: int | None
+    due_at: datetime | None
+    is_overdue: bool
+    status: dict[str, object] | None
+
+
+class Change(Part):
+    """One thing that differs from the version asked about. `before` is null for something new, `after` for something gone."""
+
+    key: str
+    label: Words
+    before: Words | None
+    after: Words | None
+
+
+class Changes(Part):
+    """What differs since `since_version`. Ages are not changes."""
+
+    since_version: int
+    since: datetime
+    items: list[Change]
+
+
+class Sentence(Part):
+    """A sentence that may be read aloud now. `figures` are the keys of what it rests on."""
+
+    id: str
+    en: str
+    figures: list[str]
+
+
+class IncidentHead(Part):
+    """The incident as the sheet names it."""
+
+    id: UUID
+    title: str
+    kind: str
+    status: str
+    state: str
+    urgency: str
+    severity: str
+    occurred_at: datetime
+    opened_at: datetime
+    is_replayed: bool
+    places: list[PlaceView]
+
+
+class AnswerSheet(Part):
+    """The minister's page as data. `version` is the stored snapshot it equals, null for a question about the past.
+
+    `as_of` and `known_at` are the two times it was asked for. `figures` are the remaining standing figures
+    of our own series (who is where, evacuated, sheltering …); `planned` never happened yet and is counted
+    nowhere. `older` are figures of other sources that a newer one has overtaken.
+    """
+
+    incident: IncidentHead
+    version: int | None
+    as_of: datetime
+    known_at: datetime
+    is_replayed: bool
+    sentence: Sentence
+    questions: list[Answer]
+    figures: list[Figure]
+    planned: list[Figure]
+    older: list[Figure]
+    conflicts: list[Conflict]
+    held: list[Held]
+    withdrawn: list[Withdrawn]
+    registered: Register | None
+    reach: Reach
+    contact: Contacts
+    named: list[NamedPersons]
+    missions: list[MissionRow]
+    changes: Changes | None = None

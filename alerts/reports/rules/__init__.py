@@ -1,0 +1,1 @@
+"""Pure decisions about reports: codes, guards, words. No database, no web framework."""
