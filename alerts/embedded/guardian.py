@@ -1,0 +1,185 @@
+"""The guardian: a small process between us and the servers, so that nothing outlives the command that started it.
+
+    command --pipe--> guardian --parent-death signal--> postgres, valkey
+
+The command ends, crashes or is killed with -9: the pipe closes (and the parent's pid changes), the guardian stops
+the servers and deletes the run's folder. The guardian itself is killed with -9: the kernel kills the servers, and
+the next run deletes the folder. It speaks one JSON line per request and one per answer.
+"""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from alerts.embedded import foreign, identity, scratch
+
+LOOK_SECONDS = 0.25
+STOP_SECONDS = 10.0
+Answer = dict[str, Any]
+
+
+class Guardian:
+    """Holds the processes of one run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.identity = identity.Identity.SELF
+        self.foreign: dict[str, str] = {}
+
+    def answer(self, request: dict[str, Any]) -> Answer:
+        """Do one request of the command."""
+        operation = request.pop("do")
+        handler = getattr(self, f"do_{operation}")
+        try:
+            answer: Answer = handler(**request)
+        except (OSError, subprocess.SubprocessError, ValueError) as error:
+            return {"error": f"{operation}: {error}"}
+        return answer
+
+    def do_identify(self, *, program: str, data: str) -> Answer:
+        """Choose as whom Postgres runs, and give it its data folder."""
+        for choice in identity.candidates(os.getuid()):
+            if choice is identity.Identity.NOBODY:
+                os.chown(data, identity.FALLBACK_UID, identity.FALLBACK_UID)
+            if identity.can_run(choice, Path(program), Path(data)):
+                self.identity = choice
+                return {"identity": choice}
+        return {"error": identity.unreachable_sentence(Path(program), Path(data))}
+
+    def do_run(self, *, argv: list[str], stdin: str, seconds: float) -> Answer:
+        """Run a command to its end under the chosen identity."""
+        done = subprocess.run(  # noqa: S603 - our own argument list
+            argv,
+            input=stdin.encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=seconds,
+            cwd="/",
+            preexec_fn=self._prepare(self.identity),  # noqa: PLW1509 - this process has one thread
+            check=False,
+        )
+        return {"code": done.returncode, "output": done.stdout.decode(errors="replace")}
+
+    def do_start(self, *, name: str, argv: list[str], stdin: str, is_postgres: bool) -> Answer:
+        """Start a server; its output goes to `<name>.log` of the run's folder."""
+        who = self.identity if is_postgres else identity.Identity.SELF
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603 - our own argument list
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                preexec_fn=self._prepare(who),  # noqa: PLW1509 - this process has one thread
+            )
+        if process.stdin:
+            process.stdin.write(stdin.encode())
+            process.stdin.close()
+        self.processes[name] = process
+        self._record()
+        return {"pid": process.pid}
+
+    def do_pid(self, *, name: str) -> Answer:
+        """The pid of a server, or null when it is dead."""
+        process = self.processes.get(name)
+        return {"pid": process.pid if process and process.poll() is None else None}
+
+    def do_stop(self, *, name: str, signal_name: str) -> Answer:
+        """Stop a server by a signal; kill it when it has not obeyed after ten seconds."""
+        process = self.processes.pop(name, None)
+        if process is not None:
+            _end(process, signal.Signals[signal_name])
+        return {}
+
+    def do_foreign(self, **servers: str) -> Answer:
+        """Remember what to take away again from servers that are not ours."""
+        self.foreign = servers
+        self._record()
+        return {}
+
+    def do_end(self) -> Answer:
+        """Stop everything and clean up."""
+        self.end()
+        return {}
+
+    def end(self) -> None:
+        """Stop the servers, take our things from foreign ones, delete the folder."""
+        for name in list(self.processes):
+            _end(self.processes.pop(name), signal.SIGQUIT if name == "postgres" else signal.SIGKILL)
+        if self.foreign:
+            foreign.clean(self.foreign)
+            self.foreign = {}
+        scratch.remove_run(self.folder)
+
+    def _prepare(self, who: identity.Identity) -> Any:
+        parent = os.getpid()
+
+        def prepare() -> None:
+            os.setpgid(0, 0)
+            for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
+            os.umask(0o077)
+            identity.become(who)
+            identity.die_with_parent(parent)
+
+        return prepare
+
+    def _record(self) -> None:
+        processes = {str(p.pid): scratch.process_started(p.pid) for p in self.processes.values()}
+        scratch.write_record(self.folder, {"processes": processes, "foreign": foreign.names(self.foreign)})
+
+
+def _end(process: subprocess.Popen[bytes], wish: signal.Signals) -> None:
+    with suppress(OSError):
+        process.send_signal(signal.SIGCONT)  # a frozen server could not obey
+        process.send_signal(wish)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(STOP_SECONDS)
+
+
+def _watch(guardian: Guardian, parent: int) -> None:
+    """Serve requests until the command is gone."""
+    while os.getppid() == parent:
+        for process in guardian.processes.values():
+            process.poll()
+        if not select.select([sys.stdin], [], [], LOOK_SECONDS)[0]:
+            continue
+        line = sys.stdin.readline()
+        if not line:
+            return
+        answer = guardian.answer(json.loads(line))
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def main() -> None:
+    """Entry: the run's folder, the command's pid and the descriptor of the folder's lock are the arguments."""
+    folder, parent, lock = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    os.set_inheritable(lock, False)  # noqa: FBT003 - the function takes no keyword
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    guardian = Guardian(folder)
+    try:
+        sys.stdout.write(json.dumps({"ready": True}) + "\n")
+        sys.stdout.flush()
+        _watch(guardian, parent)
+    except BrokenPipeError:
+        pass
+    finally:
+        guardian.end()
+        os.close(lock)
+
+
+if __name__ == "__main__":
+    main()
