@@ -1,0 +1,144 @@
+"""What the fan-out asks of a carrier, and the three ways in which a carrier may not say yes.
+
+The adapters are async: they live in a worker's one long-lived event loop, made after fork. They never retry:
+the delivery table owns every retry, so that an attempt is exactly one request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+# A look-up accepts messages created this long before our intent: clocks differ, and providers cut to whole seconds.
+LOOK_BACK = timedelta(seconds=60)
+
+
+class Verdict(StrEnum):
+    """Why a provider refused, in the words that decide what happens next."""
+
+    BAD_NUMBER = "bad_number"
+    OPTED_OUT = "opted_out"
+    NO_PERMISSION = "no_permission"
+    UNSUPPORTED_COUNTRY = "unsupported_country"
+    SENDER_BACKOFF = "sender_backoff"
+    DEAD_TOKEN = "dead_token"  # noqa: S105  (a verdict, not a secret)
+    CONTENT = "content"
+    STOP_ALL = "stop_all"
+    OTHER = "other"
+
+
+class ReportedState(StrEnum):
+    """How far a provider says a message got; the words of the delivery states of the same name."""
+
+    ACCEPTED = "accepted"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    FAILED = "failed"
+
+
+class Transient(Exception):  # noqa: N818  (one of the three answers, not an error of ours)
+    """Surely not sent: nothing left this machine, or the provider said "not now".
+
+    `retry_after` is in seconds where the provider named a wait, otherwise None.
+    """
+
+    def __init__(self, code: str, *, retry_after: float | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.retry_after = retry_after
+
+
+class Rejected(Exception):  # noqa: N818
+    """Surely not sent, and never will be by this request: `verdict` says what to do, `code` is the provider's own."""
+
+    def __init__(self, code: str, *, verdict: Verdict) -> None:
+        super().__init__(f"{code} ({verdict})")
+        self.code = code
+        self.verdict = verdict
+
+
+class Unknown(Exception):  # noqa: N818
+    """Bytes left and no clear answer came: the message may have been sent. Only evidence resolves it."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmsMessage:
+    """One text to one number. `validity_seconds`: how long the carrier may keep trying."""
+
+    attempt_id: str
+    to_e164: str = field(repr=False)
+    body: str = field(repr=False)
+    status_callback: str = field(repr=False)
+    validity_seconds: int
+
+
+class Priority(StrEnum):
+    """HIGH wakes a sleeping phone; it is for alerts, not for news."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushMessage:
+    """One notification to one device. `data` carries what the app needs, as strings; `link` there is the citizen's page."""
+
+    attempt_id: str
+    token: str = field(repr=False)
+    title: str = field(repr=False)
+    body: str = field(repr=False)
+    data: Mapping[str, str] = field(repr=False)
+    ttl_seconds: int
+    priority: Priority = Priority.HIGH
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The provider has taken the message over. `raw_status` is its own word."""
+
+    provider_id: str
+    raw_status: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMessage:
+    """A message that the provider lists: evidence for an attempt whose answer was lost.
+
+    Two attempts with the same text to the same number look alike: a caller leaves out the provider ids it already knows.
+    """
+
+    provider_id: str
+    raw_status: str
+    created_at: datetime
+    error_code: str | None
+
+
+class SmsPort(Protocol):
+    """A way to send texts. `send` returns, or raises exactly Transient, Rejected or Unknown."""
+
+    async def send(self, message: SmsMessage) -> Accepted: ...
+
+    async def find_by_to(self, to_e164: str, *, body: str, from_: str, created_after: datetime) -> tuple[FoundMessage, ...]:
+        """Messages to this number with this text and sender, newest first. Finding none proves nothing.
+
+        Pass the time of the intent less `LOOK_BACK` as `created_after`.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class PushPort(Protocol):
+    """A way to reach an app. `send` returns, or raises exactly Transient, Rejected or Unknown."""
+
+    async def send(self, message: PushMessage) -> Accepted: ...
+
+    async def close(self) -> None: ...
