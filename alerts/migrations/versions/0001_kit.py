@@ -29,9 +29,12 @@ def upgrade() -> None:
         sa.Column("payload", postgresql.JSONB(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=now, nullable=False),
         sa.Column("rung_at", sa.DateTime(timezone=True)),
+        sa.Column("rings", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("waiting_for", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_outbox_event"),
     )
-    op.create_index("ix_outbox_event_waiting", "outbox_event", ["id"], postgresql_where=sa.text("rung_at IS NULL"))
+    op.create_index("ix_outbox_event_new", "outbox_event", ["id"], postgresql_where=sa.text("rung_at IS NULL"))
+    op.create_index("ix_outbox_event_unanswered", "outbox_event", ["rung_at"], postgresql_where=sa.text("waiting_for <> '{}'"))
     op.create_table(
         "idempotency_key",
         sa.Column("actor", sa.Text(), nullable=False),

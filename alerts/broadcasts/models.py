@@ -1,0 +1,119 @@
+"""Tables of messages: the message, its texts, the hands that touched it, and its frozen lists of people."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Identity, Index, Text, UniqueConstraint, Uuid, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from alerts.broadcasts.rules import Channel, MsgType, ResendUnknown, State, Unreachable, Variant
+from alerts.incidents.rules import Status
+from alerts.kit.db import Base, created_at, enum_column, uuid_pk
+
+
+class Broadcast(Base):
+    """One message. Its `status` is its incident's (foreign key over both); approval needs other hands (trigger)."""
+
+    __tablename__ = "broadcast"
+    __table_args__ = (
+        ForeignKeyConstraint(["incident_id", "status"], ["incident.id", "incident.status"], name="fk_broadcast_incident_status"),
+        CheckConstraint("(state <> 'approved') OR (approved_by IS NOT NULL AND approved_via = 'session')", name="approved_by_person"),
+        CheckConstraint("(state NOT IN ('submitted', 'approved')) OR (content_hash IS NOT NULL)", name="submitted_is_hashed"),
+        Index("ix_broadcast_incident_id_id", "incident_id", "id"),
+    )
+
+    id: Mapped[UUID] = uuid_pk()
+    incident_id: Mapped[UUID]
+    status: Mapped[Status] = mapped_column(enum_column(Status))
+    msg_type: Mapped[MsgType] = mapped_column(enum_column(MsgType))
+    references: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()), server_default=text("'{}'"))
+    state: Mapped[State] = mapped_column(enum_column(State), server_default=State.DRAFT.value)
+    texts: Mapped[dict[str, str]] = mapped_column(JSONB)
+    area_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()), server_default=text("'{}'"))
+    list_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()), server_default=text("'{}'"))
+    channels: Mapped[list[str]] = mapped_column(ARRAY(Text()))
+    validity_seconds: Mapped[int]
+    resend_unknown: Mapped[ResendUnknown] = mapped_column(enum_column(ResendUnknown))
+    version: Mapped[int] = mapped_column(server_default="1")
+    content_hash: Mapped[str | None]
+    audience_id: Mapped[int | None] = mapped_column(BigInteger)
+    created_by: Mapped[UUID | None]
+    submitted_by: Mapped[UUID | None]
+    submitted_at: Mapped[datetime | None]
+    approved_by: Mapped[UUID | None]
+    approved_via: Mapped[str | None]
+    approved_at: Mapped[datetime | None]
+    decision_reason: Mapped[str | None]
+    cancelled_by: Mapped[UUID | None]
+    cancelled_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = created_at()
+
+
+class BroadcastHand(Base):
+    """Somebody who created, edited or submitted any version. Rows are never removed."""
+
+    __tablename__ = "broadcast_hand"
+
+    broadcast_id: Mapped[UUID] = mapped_column(ForeignKey("broadcast.id"), primary_key=True)
+    staff_id: Mapped[UUID] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = created_at()
+
+
+class BroadcastText(Base):
+    """One text as submitted: what the hash covers and what the workers send, word for word."""
+
+    __tablename__ = "broadcast_text"
+
+    broadcast_id: Mapped[UUID] = mapped_column(ForeignKey("broadcast.id"), primary_key=True)
+    language: Mapped[str] = mapped_column(primary_key=True)
+    variant: Mapped[Variant] = mapped_column(enum_column(Variant), primary_key=True)
+    body: Mapped[str]
+
+
+class Audience(Base):
+    """One frozen list, numbered within its message. Its members are written once and stay."""
+
+    __tablename__ = "audience"
+    __table_args__ = (UniqueConstraint("broadcast_id", "number"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    broadcast_id: Mapped[UUID] = mapped_column(ForeignKey("broadcast.id"))
+    number: Mapped[int]
+    wave: Mapped[int] = mapped_column(server_default="1")
+    areas: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    expected: Mapped[int]
+    count: Mapped[int] = mapped_column(server_default="0")
+    sharing_address: Mapped[int] = mapped_column(server_default="0")
+    created_at: Mapped[datetime] = created_at()
+    frozen_at: Mapped[datetime | None]
+
+
+class AudienceMember(Base):
+    """One person of a frozen list, with the first way to reach them. Immutable but for the link's generation."""
+
+    __tablename__ = "audience_member"
+    __table_args__ = (
+        UniqueConstraint("audience_id", "citizen_id"),
+        CheckConstraint("(channel = 'none') = (unreachable IS NOT NULL)", name="unreachable"),
+        CheckConstraint("channel <> 'push' OR device_id IS NOT NULL", name="push_has_device"),
+        CheckConstraint("channel <> 'sms' OR phone_id IS NOT NULL", name="sms_has_phone"),
+        Index("ix_audience_member_citizen_id", "citizen_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    audience_id: Mapped[int] = mapped_column(ForeignKey("audience.id"))
+    broadcast_id: Mapped[UUID] = mapped_column(ForeignKey("broadcast.id"))
+    wave: Mapped[int] = mapped_column(server_default="1")
+    citizen_id: Mapped[UUID] = mapped_column(ForeignKey("citizen.id"))
+    phone_id: Mapped[UUID | None] = mapped_column(ForeignKey("phone.id"))
+    device_id: Mapped[UUID | None] = mapped_column(ForeignKey("device.id"))
+    channel: Mapped[Channel] = mapped_column(enum_column(Channel))
+    unreachable: Mapped[Unreachable | None] = mapped_column(enum_column(Unreachable))
+    language: Mapped[str]
+    reason: Mapped[str]
+    number_country: Mapped[str | None]
+    link_generation: Mapped[int] = mapped_column(server_default="1")

@@ -1,0 +1,116 @@
+"""The states of a delivery, and the only moves between them. Pure decisions.
+
+A carrier answers yes, no or unknown. Unknown is never silently repeated and never called sent. States only
+climb: what comes late or in the wrong order moves nothing back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from alerts.channels.ports import ReportedState, Verdict
+
+
+class State(StrEnum):
+    """Where one step towards one person stands. There is no "pending"."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    OPTED_OUT = "opted_out"
+
+
+class BatchState(StrEnum):
+    """A batch is a claim on about 500 deliveries; its row carries the lease and the generation."""
+
+    WAITING = "waiting"
+    CLAIMED = "claimed"
+    DONE = "done"
+
+
+class Evidence(StrEnum):
+    """How an attempt's outcome became known."""
+
+    ANSWER = "answer"
+    CALLBACK = "callback"
+    LOOKUP = "lookup"
+    LEASE_EXPIRED = "lease_expired"
+
+
+_PROVIDER = frozenset({State.ACCEPTED, State.SENT, State.DELIVERED, State.UNDELIVERED, State.FAILED})
+
+ALLOWED: Mapping[State, frozenset[State]] = MappingProxyType(
+    {
+        State.QUEUED: frozenset({State.SENDING, State.CANCELLED, State.EXPIRED, State.OPTED_OUT, State.FAILED}),
+        State.SENDING: _PROVIDER | {State.UNKNOWN, State.QUEUED, State.OPTED_OUT},
+        State.UNKNOWN: _PROVIDER,
+        State.ACCEPTED: frozenset({State.SENT, State.DELIVERED, State.UNDELIVERED, State.FAILED}),
+        State.SENT: frozenset({State.DELIVERED, State.UNDELIVERED, State.FAILED}),
+        State.UNDELIVERED: frozenset({State.DELIVERED}),
+        State.FAILED: frozenset({State.DELIVERED}),
+        State.DELIVERED: frozenset(),
+        State.EXPIRED: frozenset(),
+        State.CANCELLED: frozenset(),
+        State.OPTED_OUT: frozenset(),
+    }
+)
+"""`sending → queued` only when the carrier surely has nothing: no byte left, or it said "not now"."""
+
+TERMINAL = frozenset({State.DELIVERED, State.UNDELIVERED, State.FAILED, State.EXPIRED, State.CANCELLED, State.OPTED_OUT})
+HANDED_OVER = _PROVIDER
+"""States that prove an acceptance when the attempt has a provider id (a refusal has none)."""
+
+
+def may_move(before: State, after: State) -> bool:
+    """Whether the table allows this step."""
+    return after in ALLOWED[before]
+
+
+def states_before(after: State) -> list[State]:
+    """From where a state may be reached: the guard of every UPDATE."""
+    return [before for before, afters in ALLOWED.items() if after in afters]
+
+
+REPORTED: Mapping[ReportedState, State] = MappingProxyType({reported: State(reported.value) for reported in ReportedState})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one attempt came to: the delivery's next state, and when to try again (seconds) if it is queued."""
+
+    state: State
+    code: str | None = None
+    provider_id: str | None = None
+    raw_status: str | None = None
+    retry_after: float | None = None
+
+
+REFUSED: Mapping[Verdict, State] = MappingProxyType(
+    {
+        Verdict.OPTED_OUT: State.OPTED_OUT,
+        # Permission off for a served country, or a sender's full queue: our fault or theirs, not the person's.
+        Verdict.NO_PERMISSION: State.QUEUED,
+        Verdict.SENDER_BACKOFF: State.QUEUED,
+        Verdict.STOP_ALL: State.QUEUED,
+    }
+)
+
+
+def refused(verdict: Verdict) -> State:
+    """The state after a refusal; everything that the table does not name failed on this channel."""
+    return REFUSED.get(verdict, State.FAILED)
+
+
+def backoff_seconds(attempt: int, *, base: float) -> float:
+    """How long to wait after the n-th attempt that surely did not send: doubling, at most an hour."""
+    return float(min(base * 2 ** max(0, attempt - 1), 3600))

@@ -1,0 +1,93 @@
+"""The Celery application: hints only, and one engine and one event loop per child process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from celery import Celery
+from celery.signals import worker_process_init, worker_process_shutdown
+
+from alerts.deliveries.carriers import Carriers
+from alerts.kit.db import Sessions, make_engine, make_sessions
+from alerts.kit.logging import configure_logging
+from alerts.settings import Settings
+
+TASK_SECONDS_MAX = 900
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a task works with; made after the fork, never shared between processes."""
+
+    settings: Settings
+    sessions: Sessions
+    carriers: Carriers
+
+
+class _Child:
+    """The runtime of this child process (set once by the signal below)."""
+
+    runtime: Runtime | None = None
+
+
+def make_celery(settings: Settings) -> Celery:
+    """A broker client with every wait bounded: a frozen Valkey must not hang a publisher (stack notes, measured)."""
+    app = Celery("siaga", broker=settings.redis.url.get_secret_value(), include=["workers.tasks"])
+    app.conf.update(
+        broker_transport_options={
+            "global_keyprefix": settings.redis.prefix,
+            "visibility_timeout": 300,
+            "socket_timeout": 5,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+        },
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        worker_prefetch_multiplier=1,
+        worker_soft_shutdown_timeout=20,
+        worker_enable_soft_shutdown_on_idle=True,
+        worker_max_tasks_per_child=2000,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_pool_limit=2,
+        task_time_limit=TASK_SECONDS_MAX,
+        task_soft_time_limit=TASK_SECONDS_MAX - 60,
+        task_default_queue="siaga",
+        task_publish_retry=False,
+    )
+    app.set_current()
+    return app
+
+
+def start_runtime(settings: Settings) -> Runtime:
+    """The engine, sessions and carriers of one process."""
+    database = settings.database
+    engine = make_engine(database.url.get_secret_value(), pool_size=4, statement_timeout_seconds=300)
+    return Runtime(settings, make_sessions(engine), Carriers(settings))
+
+
+def connect_child_signals(settings: Settings) -> None:
+    """Give each child its own runtime after the fork, and close it when the child ends."""
+
+    def on_start(**_: object) -> None:
+        configure_logging()
+        _Child.runtime = start_runtime(settings)
+
+    def on_stop(**_: object) -> None:
+        if _Child.runtime is not None:
+            _Child.runtime.carriers.close()
+
+    worker_process_init.connect(on_start, weak=False)
+    worker_process_shutdown.connect(on_stop, weak=False)
+
+
+def child_runtime() -> Runtime:
+    """The runtime of this process; raises RuntimeError outside a worker's child."""
+    if _Child.runtime is None:
+        raise RuntimeError("tasks run in a worker's child process")
+    return _Child.runtime

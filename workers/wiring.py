@@ -1,0 +1,37 @@
+"""All reflexes of the system on one page: which event rings which tasks, and what the clock rings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from alerts.settings import Settings
+
+REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "incident.opened": ("live.refresh",),
+        "incident.changed": ("live.refresh",),
+        "incident.closed": ("live.refresh",),
+        "incident.reopened": ("live.refresh",),
+        "broadcast.freeze_asked": ("broadcasts.freeze",),
+        "broadcast.submitted": ("live.refresh",),
+        "broadcast.approved": ("deliveries.release",),
+        "broadcast.cancelled": ("deliveries.stop", "live.refresh"),
+        "delivery.batch_due": ("deliveries.send",),
+        "delivery.progress": ("live.refresh",),
+        "inbound.received": ("inbox.understand",),
+        "checkin.recorded": ("deliveries.mark_answered", "live.refresh"),
+        "person.changed": ("live.refresh",),
+        "report.filed": ("live.refresh",),
+    }
+)
+
+
+def schedule(settings: Settings) -> Mapping[str, float]:
+    """Tasks that the clock rings, with their period in seconds."""
+    return {
+        "deliveries.sweep": settings.delivery.sweep_seconds,
+        "deliveries.look_up": settings.delivery.sweep_seconds,
+        "live.refresh_all": settings.live.refresh_seconds,
+        "kit.clean_up": 3600.0,
+    }
