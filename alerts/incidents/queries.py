@@ -1,0 +1,178 @@
+"""Named reads of incidents. What a mission is not involved in does not exist for its staff."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+from sqlalchemy.orm import Session
+
+from alerts.citizens.models import Citizen
+from alerts.incidents.models import Incident, IncidentArea, IncidentList, IncidentListMember, IncidentMission
+from alerts.incidents.rules import State, Status, check_open, is_bound_to_mission
+from alerts.incidents.schemas import AreaView, IncidentSummaryView, IncidentView, ListView, MissionView
+from alerts.kit.actor import Actor
+from alerts.kit.errors import NotFoundError
+from alerts.kit.http import Paging, etag_of
+from alerts.places import AreaSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ListCount:
+    """A current list of people, how many it names, and how many of them the register does not know."""
+
+    row: IncidentList
+    members: int
+    unmatched: int
+
+
+def get_incident(session: Session, incident_id: UUID, actor: Actor | None = None) -> Incident:
+    """The incident; 404 when there is none, or none that this actor's mission is involved in."""
+    query = select(Incident).where(Incident.id == incident_id)
+    if actor is not None:
+        query = query.where(visible_to(actor))
+    return _found(session.scalars(query).one_or_none())
+
+
+def get_open_incident(session: Session, incident_id: UUID, actor: Actor | None = None) -> Incident:
+    """The incident, locked against closing until this transaction ends; 409 when it is closed."""
+    query = select(Incident).where(Incident.id == incident_id).with_for_update(read=True)
+    if actor is not None:
+        query = query.where(visible_to(actor))
+    incident = _found(session.scalars(query).one_or_none())
+    check_open(incident.state)
+    return incident
+
+
+def claim_incident(session: Session, incident_id: UUID, actor: Actor) -> Incident:
+    """The incident, locked for change."""
+    query = select(Incident).where(Incident.id == incident_id, visible_to(actor)).with_for_update()
+    return _found(session.scalars(query).one_or_none())
+
+
+def list_incidents(
+    session: Session, actor: Actor, page: Paging, *, state: State | None = None, status: Status | None = None
+) -> list[Incident]:
+    """Up to `limit + 1` incidents that the actor may see, newest first."""
+    query: Select[tuple[Incident]] = select(Incident).where(visible_to(actor))
+    if page.cursor is not None:
+        query = query.where(Incident.id < page.cursor)
+    if state is not None:
+        query = query.where(Incident.state == state)
+    if status is not None:
+        query = query.where(Incident.status == status)
+    return list(session.scalars(query.order_by(Incident.id.desc()).limit(page.limit + 1)))
+
+
+def list_open_incidents(session: Session) -> list[Incident]:
+    """Every open incident, newest first; for tasks."""
+    return list(session.scalars(select(Incident).where(Incident.state == State.OPEN).order_by(Incident.id.desc())))
+
+
+def list_areas(session: Session, incident_id: UUID) -> list[IncidentArea]:
+    """The areas of now, in the order in which they were added."""
+    query = select(IncidentArea).where(IncidentArea.incident_id == incident_id, IncidentArea.removed_at.is_(None))
+    return list(session.scalars(query.order_by(IncidentArea.id)))
+
+
+def list_area_specs(session: Session, incident_id: UUID) -> list[AreaSpec]:
+    """The ground of now, as the register is asked for it."""
+    return [row.spec for row in list_areas(session, incident_id)]
+
+
+def list_missions(session: Session, incident_id: UUID) -> list[IncidentMission]:
+    """The missions that answer for it now. Empty says: none is known."""
+    query = select(IncidentMission).where(IncidentMission.incident_id == incident_id, IncidentMission.left_at.is_(None))
+    return list(session.scalars(query.order_by(IncidentMission.mission_code)))
+
+
+def find_involvement(session: Session, incident_id: UUID, mission_code: str) -> IncidentMission | None:
+    """How this mission is involved now, or None."""
+    query = select(IncidentMission).where(
+        IncidentMission.incident_id == incident_id,
+        IncidentMission.mission_code == mission_code,
+        IncidentMission.left_at.is_(None),
+    )
+    return session.scalars(query).one_or_none()
+
+
+def list_list_ids(session: Session, incident_id: UUID) -> list[UUID]:
+    """Ids of the lists of people in force."""
+    query = select(IncidentList.id).where(IncidentList.incident_id == incident_id, IncidentList.removed_at.is_(None))
+    return list(session.scalars(query.order_by(IncidentList.id)))
+
+
+def count_lists(session: Session, incident_id: UUID) -> list[ListCount]:
+    """The lists of people in force, with how many they name."""
+    member = IncidentListMember
+    query = (
+        select(IncidentList, func.count(member.external_id), func.count().filter(member.external_id.is_not(None), member.citizen_id.is_(None)))
+        .join(member, member.list_id == IncidentList.id, isouter=True)
+        .where(IncidentList.incident_id == incident_id, IncidentList.removed_at.is_(None))
+        .group_by(IncidentList.id)
+        .order_by(IncidentList.id)
+    )
+    return [ListCount(row, members, unmatched) for row, members, unmatched in session.execute(query)]
+
+
+def citizens_on_lists(list_ids: Sequence[UUID]) -> Select[tuple[UUID]]:
+    """A Select of the citizens whom these lists name, for the choice of an audience."""
+    return select(IncidentListMember.citizen_id).where(
+        IncidentListMember.list_id.in_(list_ids), IncidentListMember.citizen_id.is_not(None)
+    )  # type: ignore[return-value]  # the null ones are filtered out
+
+
+def incident_etag(incident: Incident) -> str:
+    """Changes with every visible change of the incident itself."""
+    return etag_of("incident", incident.id, incident.version)
+
+
+def present_incident(session: Session, incident: Incident) -> IncidentView:
+    """The incident as the wire shows it, with its areas, lists and missions of now."""
+    summary = IncidentSummaryView.model_validate(incident)
+    return IncidentView(
+        **summary.model_dump(),
+        areas=[AreaView.model_validate(row) for row in list_areas(session, incident.id)],
+        lists=[_list_view(count) for count in count_lists(session, incident.id)],
+        missions=[MissionView.model_validate(row) for row in list_missions(session, incident.id)],
+    )
+
+
+def visible_to(actor: Actor) -> ColumnElement[bool]:
+    """The condition on `incident` under which this actor may know of it."""
+    if not is_bound_to_mission(actor):
+        return Incident.id.is_not(None)
+    involved = exists().where(
+        IncidentMission.incident_id == Incident.id,
+        IncidentMission.mission_code == (actor.mission_code or ""),
+        IncidentMission.left_at.is_(None),
+    )
+    return involved
+
+
+def is_for_mission(mission_code: str, *, citizen_id: ColumnElement[UUID | None], incident_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+    """The condition that a citizen, by the registered place, is one for whom this mission answers in the incident."""
+    place = func.any(IncidentMission.places)
+    return exists().where(
+        Citizen.id == citizen_id,
+        IncidentMission.incident_id == incident_id,
+        IncidentMission.mission_code == mission_code,
+        IncidentMission.left_at.is_(None),
+        or_(Citizen.province_code == place, Citizen.country_iso2 == place),
+    )
+
+
+def _list_view(count: ListCount) -> ListView:
+    row = count.row
+    return ListView(
+        id=row.id, kind=row.kind, name=row.name, source=row.source, version=row.version,
+        members=count.members, unmatched=count.unmatched,
+    )  # fmt: skip
+
+
+def _found(incident: Incident | None) -> Incident:
+    if incident is None:
+        raise NotFoundError("incident_not_found", "There is no such incident.")
+    return incident

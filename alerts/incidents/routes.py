@@ -1,0 +1,112 @@
+"""HTTP of incidents: parse, authorise, call one action, answer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from alerts.incidents import actions, queries
+from alerts.incidents.models import Incident
+from alerts.incidents.rules import State, Status
+from alerts.incidents.schemas import ActionView, IncidentChange, IncidentOpen, IncidentSummaryView, IncidentView, Reason
+from alerts.kit.actor import Actor
+from alerts.kit.audit import list_actions
+from alerts.kit.db import Tx
+from alerts.kit.http import IfMatch, Page, PagingDep, is_unchanged, page_of
+from alerts.kit.idempotency import Idem
+from alerts.settings import Settings, SettingsDep
+from alerts.staff.access import require
+from alerts.staff.rules import Permission
+
+router = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
+Viewer = Annotated[Actor, Depends(require(Permission.VIEW_INCIDENTS))]
+Opener = Annotated[Actor, Depends(require(Permission.OPEN_INCIDENT))]
+Closer = Annotated[Actor, Depends(require(Permission.CLOSE_INCIDENT))]
+
+
+@router.post("", status_code=201, response_model=IncidentView, operation_id="open_incident")
+def post_incident(body: IncidentOpen, actor: Opener, session: Tx, settings: SettingsDep, idem: Idem) -> Response:
+    """Open an incident. The missions that answer for its areas are in the answer; an empty list says none is known."""
+    idem.start(actor.key)
+    incident = actions.open_incident(session, actor=actor, command=body, report_due=_report_due(settings))
+    return _answer(session, idem, incident, 201)
+
+
+@router.get("", operation_id="list_incidents")
+def get_incidents(
+    actor: Viewer,
+    session: Tx,
+    page: PagingDep,
+    state: Annotated[State | None, Query()] = None,
+    status: Annotated[Status | None, Query()] = None,
+) -> Page[IncidentSummaryView]:
+    """Incidents that the caller may know of, newest first."""
+    rows = queries.list_incidents(session, actor, page, state=state, status=status)
+    return page_of([IncidentSummaryView.model_validate(row) for row in rows], [row.id for row in rows], page.limit)
+
+
+@router.get("/{incident_id}", response_model=IncidentView, operation_id="get_incident")
+def get_incident(incident_id: UUID, request: Request, response: Response, actor: Viewer, session: Tx) -> IncidentView | Response:
+    """One incident; the ETag is what a PATCH must name."""
+    incident = queries.get_incident(session, incident_id, actor)
+    etag = queries.incident_etag(incident)
+    if is_unchanged(request, etag):
+        return Response(status_code=304, headers={"ETag": etag})
+    response.headers["ETag"] = etag
+    return queries.present_incident(session, incident)
+
+
+@router.patch("/{incident_id}", operation_id="change_incident")
+def patch_incident(
+    incident_id: UUID,
+    body: IncidentChange,
+    response: Response,
+    actor: Viewer,
+    session: Tx,
+    settings: SettingsDep,
+    if_match: IfMatch = None,
+) -> IncidentView:
+    """Change an incident. The minister and heads of mission may send `levels` and nothing else."""
+    incident = actions.change_incident(
+        session, actor=actor, incident_id=incident_id, command=body, if_match=if_match, report_due=_report_due(settings)
+    )
+    response.headers["ETag"] = queries.incident_etag(incident)
+    return queries.present_incident(session, incident)
+
+
+@router.post("/{incident_id}/close", response_model=IncidentView, operation_id="close_incident")
+def post_close(incident_id: UUID, body: Reason, actor: Closer, session: Tx, idem: Idem) -> Response:
+    """Close: from now on nothing acts in this incident, until it is reopened."""
+    idem.start(actor.key)
+    incident = actions.close_incident(session, actor=actor, incident_id=incident_id, reason=body.reason)
+    return _answer(session, idem, incident, 200)
+
+
+@router.post("/{incident_id}/reopen", response_model=IncidentView, operation_id="reopen_incident")
+def post_reopen(incident_id: UUID, body: Reason, actor: Closer, session: Tx, idem: Idem) -> Response:
+    """Open a closed incident again."""
+    idem.start(actor.key)
+    incident = actions.reopen_incident(session, actor=actor, incident_id=incident_id, reason=body.reason)
+    return _answer(session, idem, incident, 200)
+
+
+@router.get("/{incident_id}/log", operation_id="list_incident_actions")
+def get_log(incident_id: UUID, actor: Viewer, session: Tx, page: PagingDep) -> Page[ActionView]:
+    """What was done on this incident, newest first: who, what, when. Append-only; ids and codes, no personal data."""
+    queries.get_incident(session, incident_id, actor)
+    rows = list_actions(session, incident_id, limit=page.limit + 1, before=page.cursor)
+    return page_of([ActionView.model_validate(row) for row in rows], [row.id for row in rows], page.limit)
+
+
+def _answer(session: Tx, idem: Idem, incident: Incident, status: int) -> Response:
+    headers = {"ETag": queries.incident_etag(incident)}
+    if status == 201:
+        headers["Location"] = f"/api/v1/incidents/{incident.id}"
+    return idem.answer(status, queries.present_incident(session, incident), headers)
+
+
+def _report_due(settings: Settings) -> timedelta:
+    return timedelta(seconds=settings.live.report_due_seconds)
