@@ -118,7 +118,6 @@ class Figure(Part):
     is_stale: bool = False
     is_current: bool = True
     is_conflicting: bool = False
-    is_replayed: bool = False
     fell_from: int | None = None
     fall_reason: str | None = None
     publication: Publication = Publication.FREE

@@ -1,0 +1,341 @@
+"""Which figures stand, which stand against each other, which are overtaken: pure, and blind to arrival order.
+
+A figure belongs to a *cell* (category × places × nationality × series) and is a standing figure as of its
+time. Of one source the newest counts. Of several sources the newest leads; another that contradicts it
+within `WINDOW` stands beside it as a conflict until somebody resolves it; an older one is overtaken.
+Nothing is added across series, severities or places here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import combinations
+from types import MappingProxyType
+from typing import NamedTuple
+from uuid import UUID
+
+from alerts.reports.rules.codes import (
+    SEVERITIES,
+    Category,
+    Claim,
+    LineKind,
+    LineState,
+    Nationality,
+    Rule,
+    Series,
+    Silence,
+)
+from alerts.reports.rules.values import Contact, differs
+
+WINDOW = timedelta(hours=12)
+"""Two sources speak of the same moment when their times are no further apart: one evening."""
+AT_ONCE = timedelta(seconds=60)
+"""One source that gives two values within this, without correcting itself, contradicts itself."""
+GROWING = frozenset(
+    {
+        Category.DEAD,
+        Category.SERIOUSLY_INJURED,
+        Category.LIGHTLY_INJURED,
+        Category.INJURED,
+        Category.EVACUATED,
+        Category.REPATRIATED,
+    }
+)
+"""What has happened does not unhappen: a fall here needs a reason (a nationality check, a double count)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FiledReport:
+    """One report as the rules need it."""
+
+    id: UUID
+    source: str
+    author: str | None
+    as_of: datetime
+    known_at: datetime
+    supersedes: UUID | None = None
+    supersede_reason: str | None = None
+    next_report_at: datetime | None = None
+    mission_status: Mapping[str, object] | None = None
+
+    @property
+    def counts_from(self) -> datetime:
+        """Nothing can be true later than we heard of it: a fast clock does not hide its report."""
+        return min(self.as_of, self.known_at)
+
+    @property
+    def speaker(self) -> str:
+        """Whose word it is: the press and the host state speak with several voices."""
+        return f"{self.source}/{self.author or ''}" if self.source in ("media", "host_state") else self.source
+
+
+class Cell(NamedTuple):
+    """What exactly a figure counts."""
+
+    category: Category
+    places: tuple[str, ...]
+    nationality: Nationality
+    series: Series
+    kind: LineKind
+    of: Category | None
+    foreign_country: str | None
+
+    @property
+    def key(self) -> str:
+        parts = (self.series, self.category, self.nationality, "|".join(self.places), self.kind, self.of or "", self.foreign_country or "")
+        return "/".join(parts).rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class FiledLine:
+    """One stored line with its report. `counted` is the rung on which its claim counts."""
+
+    id: UUID
+    report: FiledReport
+    position: int
+    cell: Cell
+    raw: str
+    state: LineState = LineState.ACCEPTED
+    number: int | None = None
+    silence: Silence | None = None
+    claim: Claim = Claim.REPORTED
+    counted: Claim = Claim.REPORTED
+    authority_confirmed: bool = False
+    is_approximate: bool = False
+    how: str | None = None
+    contact: Contact | None = None
+    words: str | None = None
+    withdraws: UUID | None = None
+    withdraw_reason: str | None = None
+
+    @property
+    def is_figure(self) -> bool:
+        return self.number is not None or self.silence is not None
+
+    @property
+    def says_something(self) -> bool:
+        """A number, or that nobody was reported or found. "Not asked" and "no answer" never replace these."""
+        return self.number is not None or self.silence in (Silence.ASKED_NONE_REPORTED, Silence.CHECKED_NONE_FOUND)
+
+    @property
+    def rank(self) -> tuple[bool, datetime, str, int, str]:
+        """Newest first by what was said, never by when it arrived."""
+        return (self.says_something, self.report.counts_from, self.report.speaker, self.position, self.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Somebody decided a conflict: which line stands."""
+
+    conflict_id: str
+    keep: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Lines that cannot all be right. `whole` is the set that the others exceed, where the rule speaks of one."""
+
+    id: str
+    rule: Rule
+    lines: tuple[FiledLine, ...]
+    whole: FiledLine | None = None
+
+    @property
+    def params(self) -> dict[str, str]:
+        parts = [line for line in self.lines if line is not self.whole]
+        said = " / ".join(_said(line) for line in parts)
+        return {"parts": said, "whole": _said(self.whole) if self.whole else ""}
+
+    @property
+    def is_transposed(self) -> bool:
+        numbers = [str(line.number) for line in self.lines if line.number is not None]
+        return any(a != b and sorted(a) == sorted(b) for a, b in combinations(numbers, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """The same source's figure before, and why it fell."""
+
+    before: int
+    reason: str | None
+
+
+@dataclass(slots=True)
+class Standing:
+    """What stands. `current` holds the leading line of every cell and those in conflict with it."""
+
+    current: list[FiledLine] = field(default_factory=list)
+    older: list[FiledLine] = field(default_factory=list)
+    held: list[FiledLine] = field(default_factory=list)
+    contradictions: list[Contradiction] = field(default_factory=list)
+    withdrawn: list[tuple[FiledLine, FiledLine]] = field(default_factory=list)
+    falls: dict[UUID, Fall] = field(default_factory=dict)
+
+    @property
+    def in_conflict(self) -> frozenset[UUID]:
+        return frozenset(line.id for each in self.contradictions for line in each.lines)
+
+
+NO_RESOLUTIONS: Mapping[str, UUID] = MappingProxyType({})
+
+
+def visible(lines: Iterable[FiledLine], as_of: datetime, known_at: datetime) -> list[FiledLine]:
+    """The lines that were true by `as_of` and known by `known_at`."""
+    return [line for line in lines if is_visible(line.report, as_of, known_at)]
+
+
+def is_visible(report: FiledReport, as_of: datetime, known_at: datetime) -> bool:
+    return report.counts_from <= as_of and report.known_at <= known_at
+
+
+def stand(lines: Sequence[FiledLine], reports: Iterable[FiledReport], resolved: Mapping[str, UUID] = NO_RESOLUTIONS) -> Standing:
+    """What stands of the visible lines. `reports` are all visible ones, also those without lines."""
+    superseded = {report.supersedes for report in reports if report.supersedes is not None}
+    alive = [line for line in lines if line.report.id not in superseded]
+    withdrawals = {line.withdraws: line for line in alive if line.withdraws and line.state is LineState.ACCEPTED}
+    result = Standing()
+    result.withdrawn = [(line, withdrawals[line.id]) for line in lines if line.id in withdrawals]
+    counting = [line for line in alive if line.id not in withdrawals and line.state is LineState.ACCEPTED and line.is_figure]
+    by_speaker: dict[Cell, dict[str, list[FiledLine]]] = defaultdict(lambda: defaultdict(list))
+    for line in sorted(counting, key=lambda each: each.rank, reverse=True):
+        by_speaker[line.cell][line.report.speaker].append(line)
+    for cell in sorted(by_speaker, key=lambda each: each.key):
+        _stand_in_cell(result, by_speaker[cell], resolved)
+    result.contradictions.extend(_severity_contradictions(result.current, resolved))
+    result.held = [line for line in alive if _is_still_held(line, withdrawals, by_speaker)]
+    result.falls = _falls(result.current, lines, frozenset(withdrawals))
+    return result
+
+
+def contradicts(newer: FiledLine, older: FiledLine) -> bool:
+    """Whether two lines of one cell cannot both be right, the first being the newer one."""
+    if newer.number is not None and older.number is not None:
+        return differs(newer.number, older.number, is_approximate=newer.is_approximate or older.is_approximate)
+    if newer.number is None and older.number is None:
+        return False
+    silence = newer.silence or older.silence
+    if silence is Silence.CHECKED_NONE_FOUND:
+        return True
+    return silence is Silence.ASKED_NONE_REPORTED and newer.silence is silence
+
+
+def _stand_in_cell(result: Standing, speakers: Mapping[str, list[FiledLine]], resolved: Mapping[str, UUID]) -> None:
+    """One cell: each source's newest word, then the sources against each other."""
+    newest: list[FiledLine] = []
+    for said in speakers.values():
+        own = _own_word(said)
+        clash = _clash(Rule.FILED_AT_ONCE, own) if _contradict_each_other(own) else None
+        kept = _keep(clash, resolved)
+        if clash and kept is None:
+            result.contradictions.append(clash)
+        newest.extend([kept] if kept else own if clash or own[0].cell.kind is LineKind.OF_WHICH else own[:1])
+    newest.sort(key=lambda line: line.rank, reverse=True)
+    lead = newest[0]
+    beside = [
+        line for line in newest[1:] if line.report.speaker != lead.report.speaker and _is_same_time(lead, line) and contradicts(lead, line)
+    ]
+    clash = _clash(Rule.SOURCES_DIFFER, [lead, *beside]) if beside else None
+    kept = _keep(clash, resolved)
+    if clash and kept is None:
+        result.contradictions.append(clash)
+    lead = kept or lead
+    stands = [line for line in newest if line is lead or line.report.speaker == lead.report.speaker or (kept is None and line in beside)]
+    result.current.extend(stands)
+    result.older.extend(line for line in newest if line not in stands)
+
+
+def _own_word(said: Sequence[FiledLine]) -> list[FiledLine]:
+    """One source's newest lines in a cell: normally one; more when filed at once, forked, or several parts of a set."""
+    lead = said[0]
+    if lead.cell.kind is LineKind.OF_WHICH:
+        return [line for line in said if line.report.id == lead.report.id]
+    return [lead, *(line for line in said[1:] if line.says_something == lead.says_something and _is_at_once(lead, line))]
+
+
+def _is_at_once(lead: FiledLine, line: FiledLine) -> bool:
+    is_fork = lead.report.supersedes is not None and lead.report.supersedes == line.report.supersedes
+    is_near = lead.report.counts_from - line.report.counts_from < AT_ONCE
+    return lead.report.id != line.report.id and (is_fork or is_near)
+
+
+def _contradict_each_other(lines: Sequence[FiledLine]) -> bool:
+    if lines[0].cell.kind is LineKind.OF_WHICH:
+        return False
+    return any(contradicts(a, b) or contradicts(b, a) for a, b in combinations(lines, 2))
+
+
+def _is_same_time(a: FiledLine, b: FiledLine) -> bool:
+    return abs(a.report.counts_from - b.report.counts_from) <= WINDOW
+
+
+def _keep(clash: Contradiction | None, resolved: Mapping[str, UUID]) -> FiledLine | None:
+    if clash is None:
+        return None
+    return next((line for line in clash.lines if line.id == resolved.get(clash.id)), None)
+
+
+def _severity_contradictions(current: Sequence[FiledLine], resolved: Mapping[str, UUID]) -> list[Contradiction]:
+    """More called seriously (or lightly) hurt than are hurt at all, in the same places and series."""
+    found = []
+    counted = [line for line in current if line.number is not None and line.cell.kind is LineKind.STANDING]
+    wholes = {_ground(line): line for line in reversed(counted) if line.cell.category is Category.INJURED}
+    for line in counted:
+        whole = wholes.get(_ground(line)) if line.cell.category in SEVERITIES else None
+        if whole is None or not _is_same_time(line, whole) or (line.number or 0) <= (whole.number or 0):
+            continue
+        if contradicts(line, whole):
+            clash = _clash(Rule.SEVERITY_EXCEEDS_INJURED, [whole, line], whole)
+            found.extend([clash] if _keep(clash, resolved) is None else [])
+    return found
+
+
+def _ground(line: FiledLine) -> tuple[object, ...]:
+    cell = line.cell
+    return (cell.places, cell.nationality, cell.series, cell.foreign_country)
+
+
+def _clash(rule: Rule, lines: Sequence[FiledLine], whole: FiledLine | None = None) -> Contradiction:
+    """Named by what was said, so that the same contradiction keeps its name whatever arrives around it."""
+    said = sorted(f"{line.cell.key}={line.raw}@{line.report.as_of.isoformat()} {line.report.speaker}" for line in lines)
+    name = hashlib.sha256("\n".join([rule, *said]).encode()).hexdigest()[:24]
+    return Contradiction(name, rule, tuple(lines), whole)
+
+
+def _is_still_held(
+    line: FiledLine, withdrawals: Mapping[UUID, FiledLine], by_speaker: Mapping[Cell, Mapping[str, Sequence[FiledLine]]]
+) -> bool:
+    """Held until superseded, withdrawn, or until the same source says the same thing anew and acceptably."""
+    if line.state is not LineState.HELD or line.id in withdrawals:
+        return False
+    later = by_speaker.get(line.cell, {}).get(line.report.speaker, ())
+    return not any(each.report.counts_from > line.report.counts_from for each in later)
+
+
+def _falls(current: Iterable[FiledLine], lines: Iterable[FiledLine], withdrawn: frozenset[UUID]) -> dict[UUID, Fall]:
+    """Figures that only grow by nature but are lower than the same source's word before."""
+    history: dict[tuple[str, Cell], list[FiledLine]] = defaultdict(list)
+    for line in lines:
+        if line.number is not None and line.state is LineState.ACCEPTED and line.id not in withdrawn:
+            history[line.report.speaker, line.cell].append(line)
+    falls = {}
+    for line in current:
+        before = [each for each in history[line.report.speaker, line.cell] if _came_before(each, line)]
+        if line.number is None or line.cell.category not in GROWING or line.cell.kind is not LineKind.STANDING or not before:
+            continue
+        last = max(before, key=lambda each: each.rank)
+        if last.number is not None and last.number > line.number:
+            falls[line.id] = Fall(last.number, line.report.supersede_reason or line.how)
+    return falls
+
+
+def _came_before(each: FiledLine, line: FiledLine) -> bool:
+    return each.report.id == line.report.supersedes or each.report.counts_from < line.report.counts_from
+
+
+def _said(line: FiledLine) -> str:
+    value = str(line.number) if line.number is not None else str(line.silence)
+    return f"{value} ({line.report.source}{', ' + line.report.author if line.report.author else ''})"
