@@ -21,6 +21,8 @@ from alerts.embedded import foreign, identity, scratch
 
 LOOK_SECONDS = 0.25
 STOP_SECONDS = 10.0
+# The data is thrown away, so the servers need not save it; what was started last is ended first.
+LAST_WISH = {"postgres": signal.SIGQUIT, "valkey": signal.SIGKILL}
 Answer = dict[str, Any]
 
 
@@ -62,13 +64,15 @@ class Guardian:
             stderr=subprocess.STDOUT,
             timeout=seconds,
             cwd="/",
-            preexec_fn=self._prepare(self.identity),  # noqa: PLW1509 - this process has one thread
+            preexec_fn=self._prepare(self.identity),
             check=False,
         )
         return {"code": done.returncode, "output": done.stdout.decode(errors="replace")}
 
-    def do_start(self, *, name: str, argv: list[str], stdin: str, is_postgres: bool) -> Answer:
-        """Start a server; its output goes to `<name>.log` of the run's folder."""
+    def do_start(
+        self, *, name: str, argv: list[str], stdin: str = "", is_postgres: bool = False, environ: dict[str, str] | None = None
+    ) -> Answer:
+        """Start a process; its output goes to `<name>.log` of the run's folder."""
         who = self.identity if is_postgres else identity.Identity.SELF
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 - our own argument list
@@ -76,12 +80,13 @@ class Guardian:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                cwd="/",
-                preexec_fn=self._prepare(who),  # noqa: PLW1509 - this process has one thread
+                cwd="/" if environ is None else scratch.CHECKOUT,
+                env=environ,
+                preexec_fn=self._prepare(who),
             )
         if process.stdin:
-            process.stdin.write(stdin.encode())
-            process.stdin.close()
+            with suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(stdin.encode())
         self.processes[name] = process
         self._record()
         return {"pid": process.pid}
@@ -111,8 +116,8 @@ class Guardian:
 
     def end(self) -> None:
         """Stop the servers, take our things from foreign ones, delete the folder."""
-        for name in list(self.processes):
-            _end(self.processes.pop(name), signal.SIGQUIT if name == "postgres" else signal.SIGKILL)
+        for name in reversed(list(self.processes)):
+            _end(self.processes.pop(name), LAST_WISH.get(name, signal.SIGTERM))
         if self.foreign:
             foreign.clean(self.foreign)
             self.foreign = {}
@@ -138,13 +143,13 @@ class Guardian:
 
 def _end(process: subprocess.Popen[bytes], wish: signal.Signals) -> None:
     with suppress(OSError):
-        process.send_signal(signal.SIGCONT)  # a frozen server could not obey
+        os.killpg(process.pid, signal.SIGCONT)  # who is frozen could not obey
         process.send_signal(wish)
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(STOP_SECONDS)
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(STOP_SECONDS)
 
 
 def _watch(guardian: Guardian, parent: int) -> None:

@@ -5,8 +5,6 @@ import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-import psycopg
-
 from alerts.embedded import foreign
 from alerts.embedded.errors import SafetyError
 

@@ -1,16 +1,12 @@
 """One Postgres and one Valkey for a run, ours or somebody else's, and everything gone again afterwards."""
 
-import json
 import os
 import secrets
 import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +15,7 @@ import redis
 
 from alerts.embedded import binaries, foreign, scratch
 from alerts.embedded.errors import EmbeddedError
+from alerts.embedded.handle import GuardianHandle
 
 USER = "siaga"
 START_SECONDS = 30.0
@@ -57,7 +54,7 @@ class Services:
         self.folder = folder
         self.is_durable = is_durable
         self.redis_prefix = ""
-        self._guardian = _Guardian(folder, lock)
+        self._guardian = GuardianHandle(folder, lock)
         self._password = secrets.token_urlsafe(24)
         self._ports: dict[str, int] = {}
 
@@ -125,8 +122,7 @@ class Services:
             self._guardian.ask("start", name=name, argv=argv(port), stdin=stdin(port), is_postgres=is_postgres)
             if self._answers(name):
                 return
-        log = (self.folder / f"{name}.log").read_text(errors="replace").strip()
-        raise EmbeddedError(f"The embedded {name} did not start: {log[-LOG_TAIL:]}")
+        raise EmbeddedError(f"The embedded {name} did not start: {self.log_of(name).strip()[-LOG_TAIL:]}")
 
     def _answers(self, name: str) -> bool:
         ready = self._postgres_answers if name == "postgres" else self._valkey_answers
@@ -188,6 +184,31 @@ class Services:
         self.stop_valkey(how)
         self.start_valkey()
 
+    # -- processes of the product ---------------------------------------------------------------------------------------
+
+    def start_process(self, name: str, argv: Sequence[str], environ: Mapping[str, str]) -> int:
+        """Start a process that ends with this run, whatever happens to us; returns its pid.
+
+        It gets exactly `environ`, leads a process group of its own, and writes to `<folder>/<name>.log`.
+        """
+        pid: int = self._guardian.ask("start", name=name, argv=list(argv), environ=dict(environ))["pid"]
+        return pid
+
+    def process_pid(self, name: str) -> int | None:
+        """The pid of a process of `start_process`; None when it has ended."""
+        return self._pid(name)
+
+    def stop_process(self, name: str, how: signal.Signals = signal.SIGTERM) -> None:
+        """Send `how`, wait up to ten seconds, then kill it and what is left of its group."""
+        self._guardian.ask("stop", name=name, signal_name=how.name)
+
+    def log_of(self, name: str) -> str:
+        """What a server or process has written so far."""
+        path = self.folder / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    # -- databases ------------------------------------------------------------------------------------------------------
+
     def create_database(self, suffix: str, *, template: str | None = None) -> str:
         """Create `<own database>_<suffix>`, empty or as a copy of another of ours; returns its URL."""
         return copy_database(self.database_url, suffix, template=template)
@@ -206,59 +227,6 @@ class Services:
     def stop(self) -> None:
         """Stop everything and delete the run's data. May be called twice."""
         self._guardian.end()
-
-
-class _Guardian:
-    """The command's end of the pipe to `guardian.py`."""
-
-    def __init__(self, folder: Path, lock: int) -> None:
-        self._lock = threading.Lock()
-        self._owner = os.getpid()
-        self._foreign: dict[str, str] = {}
-        self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "alerts.embedded.guardian", str(folder), str(self._owner), str(lock)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=scratch.CHECKOUT,
-            start_new_session=True,
-            pass_fds=[lock],
-            text=True,
-        )
-        os.close(lock)
-        self._read()
-
-    def ask(self, operation: str, **request: Any) -> dict[str, Any]:
-        """Send one request and wait for its answer."""
-        with self._lock:
-            if self._process.stdin is None or self._process.stdin.closed:
-                raise EmbeddedError("The embedded servers were stopped already.")
-            self._process.stdin.write(json.dumps({"do": operation, **request}) + "\n")
-            self._process.stdin.flush()
-            return self._read()
-
-    def remember(self, **servers: str) -> None:
-        """Tell what to take away from foreign servers in the end."""
-        self._foreign |= servers
-        self.ask("foreign", **self._foreign)
-
-    def end(self) -> None:
-        """Have everything stopped; a guardian that cannot answer any more has done it already."""
-        if os.getpid() != self._owner or self._process.stdin is None or self._process.stdin.closed:
-            return
-        with self._lock, suppress(OSError):
-            self._process.stdin.close()
-        self._process.wait(START_SECONDS)
-        if self._process.stdout:
-            self._process.stdout.close()
-
-    def _read(self) -> dict[str, Any]:
-        line = self._process.stdout.readline() if self._process.stdout else ""
-        if not line:
-            raise EmbeddedError("The guardian of the embedded servers is gone, and the servers with it: start anew.")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise EmbeddedError(answer["error"])
-        return answer
 
 
 @contextmanager

@@ -1,0 +1,68 @@
+"""The fixtures keep their own promises."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from alerts.embedded import scratch
+from alerts.kit import outbox
+from alerts.kit.db import Sessions, begin
+from tests.support.loopback import OutsideWorldError
+from tests.support.servers import Servers
+
+
+def count_outbox(session: Session) -> int:
+    return session.execute(text("SELECT count(*) FROM outbox")).scalar_one()
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_what_a_test_commits_is_gone_for_the_next(session: Session, savepoint_sessions: Sessions, turn: int) -> None:
+    assert count_outbox(session) == 0
+    with begin(savepoint_sessions) as other:
+        outbox.publish(other, "incident.opened", incident_id="x")
+    assert count_outbox(session) == 1
+
+
+def test_true_connections_see_only_what_is_committed(sessions: Sessions) -> None:
+    with sessions() as first, sessions() as second:
+        outbox.publish(first, "incident.opened", incident_id="x")
+        first.flush()
+        assert count_outbox(second) == 0
+        first.commit()
+        second.rollback()
+        assert count_outbox(second) == 1
+
+
+def test_true_connections_begin_with_an_empty_database(sessions: Sessions) -> None:
+    with sessions() as session:
+        assert count_outbox(session) == 0
+        assert session.execute(text("SHOW server_version_num")).scalar_one() >= "180000"
+
+
+def test_other_machines_are_out_of_reach() -> None:
+    with pytest.raises(OutsideWorldError), socket.socket() as outside:
+        outside.connect(("192.0.2.1", 80))
+    with pytest.raises(OutsideWorldError):
+        socket.getaddrinfo("example.org", 443)
+
+
+def test_temporary_files_and_caches_lie_in_the_checkout(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    inside = [Path(tempfile.gettempdir()), tmp_path, *(Path(os.environ[n]) for n in os.environ if n.startswith("XDG_"))]
+    inside.append(Path(pytestconfig.cache.makedir("siaga")))
+    assert all(path.is_relative_to(scratch.CHECKOUT) for path in inside), inside
+
+
+def test_servers_are_on_loopback_and_protected(servers: Servers) -> None:
+    if not servers.is_breakable:
+        pytest.skip("configured servers are protected by whoever configured them")
+    with pytest.raises(Exception, match="(?i)noauth|authenticat"):
+        import redis
+
+        redis.Redis.from_url(servers.redis_url.partition("//")[0] + "//" + servers.redis_url.partition("@")[2]).ping()
