@@ -53,11 +53,11 @@ class Delivery(Base):
     next_attempt_at: Mapped[datetime | None]
     provider_id: Mapped[str | None]
     error_code: Mapped[str | None]
+    state_at: Mapped[datetime] = created_at()
     created_at: Mapped[datetime] = created_at()
     accepted_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
     answered_at: Mapped[datetime | None]
-    state_at: Mapped[datetime] = created_at()
 
 
 class Attempt(Base):
