@@ -1,0 +1,86 @@
+"""Named reads of missions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from alerts.kit.errors import NotFoundError
+from alerts.missions.models import Mission, MissionCountry, MissionDistrict
+from alerts.missions.rules import Holding, MissionFacts, MissionState, Network, Responsibility, responsibilities
+
+
+def responsible_missions(session: Session, places: Iterable[str]) -> list[Responsibility]:
+    """Who answers for each of the place codes (ISO 3166-1 or 3166-2); nothing for a place where nobody is known.
+
+    Rule and its order: `alerts.missions.rules.responsibilities`.
+    """
+    network = read_network(session)
+    return [part for place in dict.fromkeys(places) for part in responsibilities(network, place)]
+
+
+def read_network(session: Session) -> Network:
+    """All missions and their relations: a few hundred small rows."""
+    columns = (Mission.code, Mission.kind, Mission.country_iso2, Mission.state, Mission.covered_by)
+    missions = {row.code: MissionFacts(*row) for row in session.execute(select(*columns))}
+    accredited, districts = defaultdict(list), defaultdict(list)
+    for code, country in session.execute(
+        select(MissionCountry.mission_code, MissionCountry.country_iso2).order_by(MissionCountry.mission_code)
+    ):
+        accredited[country].append(Holding(code))
+    ordered = select(MissionDistrict).order_by(MissionDistrict.mission_code, MissionDistrict.place_code)
+    for row in session.scalars(ordered):
+        districts[row.place_code].append(Holding(row.mission_code, row.is_assumed))
+    return Network(missions, accredited, districts)
+
+
+def find_mission(session: Session, code: str) -> Mission | None:
+    """The mission of a code."""
+    return session.get(Mission, code)
+
+
+def get_mission(session: Session, code: str) -> Mission:
+    """The mission of a code. Raises NotFoundError."""
+    mission = find_mission(session, code)
+    if mission is None:
+        raise NotFoundError("no_such_mission", "there is no mission of this code")
+    return mission
+
+
+def mission_names(session: Session, codes: Iterable[str] | None = None) -> dict[str, str]:
+    """Names by code; all missions without `codes`."""
+    query = select(Mission.code, Mission.name)
+    if codes is not None:
+        query = query.where(Mission.code.in_(list(codes)))
+    return {code: name for code, name in session.execute(query)}
+
+
+def list_missions(
+    session: Session, *, after: str | None = None, limit: int = 50, country: str | None = None, state: MissionState | None = None
+) -> list[Mission]:
+    """Missions in the order of their codes. `country`: those that stand in it or are accredited to it."""
+    query = select(Mission).order_by(Mission.code).limit(limit)
+    if after is not None:
+        query = query.where(Mission.code > after)
+    if state is not None:
+        query = query.where(Mission.state == state)
+    if country is not None:
+        accredited = select(MissionCountry.mission_code).where(MissionCountry.country_iso2 == country)
+        query = query.where(or_(Mission.country_iso2 == country, Mission.code.in_(accredited)))
+    return list(session.scalars(query))
+
+
+def relations_of(session: Session, codes: Sequence[str]) -> tuple[Mapping[str, list[MissionCountry]], Mapping[str, list[MissionDistrict]]]:
+    """Accreditations and district places of several missions, by mission code."""
+    countries: dict[str, list[MissionCountry]] = defaultdict(list)
+    districts: dict[str, list[MissionDistrict]] = defaultdict(list)
+    by_country = select(MissionCountry).where(MissionCountry.mission_code.in_(codes)).order_by(MissionCountry.country_iso2)
+    by_place = select(MissionDistrict).where(MissionDistrict.mission_code.in_(codes)).order_by(MissionDistrict.place_code)
+    for country in session.scalars(by_country):
+        countries[country.mission_code].append(country)
+    for district in session.scalars(by_place):
+        districts[district.mission_code].append(district)
+    return countries, districts
