@@ -1,0 +1,141 @@
+"""Words and pure decisions of the register: classes, phone numbers, whose place counts as there."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+import phonenumbers
+
+from alerts.kit.errors import InvalidError
+from alerts.kit.text import visible
+
+PHONE_TEXT_MAX = 40
+PHONE_CHARACTERS = re.compile(r"\+?[\d\s().\-/]+")
+# A device that has not been seen for this long is not counted on.
+DEVICE_LIVE = timedelta(days=60)
+# "Today" differs over the globe by a day either way; a stay counts on the generous side.
+STAY_TOLERANCE = timedelta(days=1)
+
+
+class CitizenClass(StrEnum):
+    """How a person is abroad. Contingents are counted by the army and never texted from this register."""
+
+    RESIDENT = "resident"
+    TRAVELLER = "traveller"
+    CONTINGENT = "contingent"
+    SEAFARER = "seafarer"
+
+
+class DevicePlatform(StrEnum):
+    """The push service of a device."""
+
+    FCM = "fcm"
+
+
+class OptSource(StrEnum):
+    """How we learned that somebody wants no messages, or wants them again."""
+
+    INBOUND = "inbound"
+    CARRIER = "carrier"
+    IMPORT = "import"
+    STAFF = "staff"
+    APP = "app"
+
+
+class ImportState(StrEnum):
+    """`refused`: not one row was acceptable."""
+
+    RUNNING = "running"
+    DONE = "done"
+    REFUSED = "refused"
+
+
+class RowOutcome(StrEnum):
+    """What became of a row; in a dry run, what would become of it."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    REJECTED = "rejected"
+
+
+class Reason(StrEnum):
+    """Why somebody is in an audience; the surest first."""
+
+    ON_LIST = "on_list"
+    IN_SHAPE = "in_shape"
+    IN_PROVINCE = "in_province"
+    PROVINCE_TOWN_IN_SHAPE = "province_town_in_shape"
+    IN_COUNTRY = "in_country"
+
+
+# Seafarers belong to a vessel and are found by lists; contingents by nobody here.
+FOUND_BY_AREA = (CitizenClass.RESIDENT, CitizenClass.TRAVELLER)
+NEVER_TEXTED = (CitizenClass.CONTINGENT,)
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneNumber:
+    """A usable number in E.164 and the country it belongs to (ISO 3166-1; `001` for a global one)."""
+
+    e164: str
+    country: str
+
+
+def parse_phone(written: str, *, default_region: str | None = None, field: str = "phone") -> PhoneNumber:
+    """One E.164 number from what a person wrote; full-width and Arabic digits, spaces, dashes and brackets are fine.
+
+    A number without `+` is read in `default_region` (ISO 3166-1). Raises InvalidError (422) naming `field`.
+    """
+    text = unicodedata.normalize("NFKC", visible(written)).strip()
+    if not text or len(text) > PHONE_TEXT_MAX or not PHONE_CHARACTERS.fullmatch(text):
+        raise InvalidError("phone_malformed", "a phone number is digits, with a + and the country code in front", field=field)
+    if not text.startswith("+") and default_region is None:
+        raise InvalidError("phone_without_country", "write the number with + and its country code", field=field)
+    try:
+        number = phonenumbers.parse(text, default_region)
+    except phonenumbers.NumberParseException:
+        raise InvalidError("phone_malformed", "this is not a phone number", field=field) from None
+    if not phonenumbers.is_valid_number(number):
+        raise InvalidError("phone_invalid", "no country gives out such a number", field=field)
+    country = phonenumbers.region_code_for_number(number) or "001"
+    return PhoneNumber(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), country)
+
+
+def find_phone(written: str, regions: Iterable[str]) -> PhoneNumber | None:
+    """`parse_phone` for a number that may be national: read in each region, and taken if exactly one number comes out."""
+    found = set()
+    for region in dict.fromkeys(regions):
+        try:
+            found.add(parse_phone(written, default_region=region))
+        except InvalidError:
+            continue
+    return found.pop() if len(found) == 1 else None
+
+
+def fold_name(name: str) -> str:
+    """A name as it is searched for: without case, marks, punctuation and surplus spaces."""
+    apart = unicodedata.normalize("NFKD", name).casefold()
+    bare = "".join(c for c in apart if not unicodedata.combining(c)).replace("ı", "i")
+    return " ".join(re.findall(r"[^\W_]+", bare))
+
+
+def mask_name(name: str) -> str:
+    """Enough to recognise a row by, not a person: `B••• S•••`."""
+    return " ".join(f"{word[0]}•••" for word in name.split()[:4])
+
+
+def mask_phone(e164: str) -> str:
+    """The first three characters and the last three digits."""
+    return f"{e164[:3]}•••{e164[-3:]}"
+
+
+def csv_safe(cell: object) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    text = "" if cell is None else str(cell)
+    return f"'{text}" if text.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
