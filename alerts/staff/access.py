@@ -27,11 +27,11 @@ LOOPBACK_COOKIE = "siaga_session"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def current_actor(request: Request, session: Tx, settings: SettingsDep) -> Actor:
-    """The account behind the cookie or the bearer token.
+def find_actor(request: Request, session: Tx, settings: SettingsDep) -> Actor | None:
+    """The account behind the cookie or the bearer token, or None for nobody, an ended or idle session,
+    a revoked token, a disabled account.
 
-    Raises UnauthenticatedError for nobody, an ended or idle session, a revoked token, a disabled account;
-    ForbiddenError for a change that another site asked the browser to make.
+    Raises ForbiddenError for a change that another site asked the browser to make.
     """
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and secret.strip():
@@ -44,9 +44,32 @@ def current_actor(request: Request, session: Tx, settings: SettingsDep) -> Actor
             idle=timedelta(seconds=settings.web.session_idle_seconds),
             absolute=timedelta(seconds=settings.web.session_absolute_seconds),
         ), Via.SESSION
-    if staff is None:
+    request.state.must_change_password = via is Via.SESSION and staff is not None and staff.must_change_password
+    return actor_of(staff, via) if staff else None
+
+
+MaybeActor = Annotated[Actor | None, Depends(find_actor, scope="function")]
+
+
+def signed_in_actor(actor: MaybeActor) -> Actor:
+    """Somebody, even one who has still to change a password that was handed over. Raises UnauthenticatedError."""
+    if actor is None:
         raise UnauthenticatedError("not_signed_in", "Sign in, or send a valid bearer token.")
-    return actor_of(staff, via)
+    return actor
+
+
+SignedInActor = Annotated[Actor, Depends(signed_in_actor, scope="function")]
+
+
+def current_actor(request: Request, actor: SignedInActor) -> Actor:
+    """Who acts, for every route that does or shows something of the service.
+
+    Raises UnauthenticatedError for nobody, and ForbiddenError while a handed-over password is unchanged:
+    whoever handed it over must not be able to act in another's name.
+    """
+    if request.state.must_change_password:
+        raise ForbiddenError("password_change_required", "Change the password that you were given first.")
+    return actor
 
 
 CurrentActor = Annotated[Actor, Depends(current_actor, scope="function")]
@@ -90,17 +113,19 @@ def require_session_actor(permission: Permission) -> Callable[[Actor], Actor]:
     return permitted
 
 
-def check_same_site(request: Request) -> None:
+def check_same_site(request: Request, *, is_cookie_needed: bool = True) -> None:
     """Refuse a change that a browser sends on behalf of another site.
 
     The Origin's host must be the request's own Host. Without an Origin the browser's own
-    `Sec-Fetch-Site: same-origin` is accepted. Nothing of either: refused.
+    `Sec-Fetch-Site: same-origin` is accepted. Nothing of either: refused, unless no session is at stake
+    (`is_cookie_needed` False: signing in, where only a *foreign* Origin is refused).
     """
-    if request.method in SAFE_METHODS or not _has_any_cookie(request):
+    if request.method in SAFE_METHODS or (is_cookie_needed and not _has_any_cookie(request)):
         return
     origin = request.headers.get("origin")
     if origin is None:
-        is_ours = request.headers.get("sec-fetch-site") == "same-origin"
+        sent_by = request.headers.get("sec-fetch-site")
+        is_ours = sent_by == "same-origin" or (sent_by is None and not is_cookie_needed)
     else:
         is_ours = urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower() != ""
     if not is_ours:

@@ -10,7 +10,7 @@ from alerts.kit.db import Tx
 from alerts.kit.errors import AppError, problem_of, problem_response
 from alerts.settings import KeyringDep, SettingsDep
 from alerts.staff.access import (
-    CurrentActor,
+    SignedInActor,
     check_same_site,
     clear_session_cookie,
     client_address,
@@ -39,7 +39,7 @@ def post_session(body: SignIn, request: Request, session: Tx, settings: Settings
     The one acting POST without an Idempotency-Key: repeating it makes another session and nothing else,
     and a stored answer would keep the cookie's secret.
     """
-    check_same_site(request)
+    check_same_site(request, is_cookie_needed=False)
     attempt = Try(body.username, body.password, client_address(request, settings))
     outcome = sign_in(session, keyring=keyring, attempt=attempt)
     if isinstance(outcome, AppError):
@@ -51,7 +51,7 @@ def post_session(body: SignIn, request: Request, session: Tx, settings: Settings
 
 
 @router.delete("/session", status_code=204, operation_id="sign_out")
-def delete_session(request: Request, session: Tx, settings: SettingsDep, actor: CurrentActor) -> Response:
+def delete_session(request: Request, session: Tx, settings: SettingsDep, actor: SignedInActor) -> Response:
     """End this session. A token has none: it is revoked by an administrator."""
     sign_out(session, actor=actor, secret=session_secret(request, settings))
     response = Response(status_code=204)
@@ -60,7 +60,7 @@ def delete_session(request: Request, session: Tx, settings: SettingsDep, actor: 
 
 
 @router.get("/me", operation_id="get_me")
-def get_me(session: Tx, actor: CurrentActor) -> MeView:
+def get_me(session: Tx, actor: SignedInActor) -> MeView:
     """The account behind the cookie or the token, and what it may do."""
     assert actor.staff_id is not None
     return _me(get_staff(session, actor.staff_id), actor)

@@ -1,0 +1,134 @@
+"""What a person sees when something is refused: the same form with the reason, or a plain page; never JSON.
+
+The refusal reaches us after the request's transaction was rolled back. A refused form is answered by
+running its page again (the GET of the same path) with the problem and what was typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive, Scope, Send
+
+from alerts.console.pages import go, render
+from alerts.kit.errors import AppError
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+API_PREFIXES = ("/api/", "/hooks/", "/i/", "/healthz", "/readyz", "/metrics", "/openapi", "/docs", "/static/")
+SECRET_FIELDS = ("password", "current", "new", "new_again")
+
+
+def install_problem_pages(app: FastAPI) -> None:
+    """Stand in front of the API's error handlers for the paths of pages; leave all others to them."""
+    for kind in (AppError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, _pages_first(app, app.exception_handlers[kind]))
+
+
+class FormAgain(Response):
+    """Runs the form's page in place of the refused POST and gives it the refusal's status.
+
+    The page is the GET of the same path, else the page that the browser came from, else a plain one.
+    """
+
+    def __init__(self, app: FastAPI, request: Request, status: int, plain: Response) -> None:
+        super().__init__(status_code=status)
+        self._app, self._request, self._plain = app, request, plain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        for path in (self._request.url.path, _came_from(self._request)):
+            if path and await self._is_page_sent(path, send):
+                return
+        await self._plain(scope, receive, send)
+
+    async def _is_page_sent(self, path: str, send: Send) -> bool:
+        is_page = False
+
+        async def send_page_only(message: Message) -> None:
+            nonlocal is_page
+            if message["type"] == "http.response.start" and message["status"] == HTTPStatus.OK:
+                is_page = True
+                message = {**message, "status": self.status_code}
+            if is_page:
+                await send(message)
+
+        await self._app.router(_as_get(self._request.scope, path), _nothing_to_read, send_page_only)
+        return is_page
+
+
+def _pages_first(app: FastAPI, otherwise: Any) -> Handler:
+    async def handle(request: Request, error: Exception) -> Response:
+        if request.url.path.startswith(API_PREFIXES):
+            answer: Response = await otherwise(request, error)
+            return answer
+        return await _page_of(app, request, error)
+
+    return handle
+
+
+async def _page_of(app: FastAPI, request: Request, error: Exception) -> Response:
+    status = _status_of(error)
+    if status == HTTPStatus.UNAUTHORIZED and request.url.path != "/sign-in":
+        return _to_sign_in(request)
+    if isinstance(error, AppError) and error.code == "password_change_required":
+        return go("/password")
+    plain = render(request, "problem.html", {"status": status, "found": _problem_of(error)}, status=status)
+    if request.method != "POST" or status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        return plain
+    request.state.problem = _problem_of(error)
+    request.state.typed = await _typed(request)
+    return FormAgain(app, request, status, plain)
+
+
+def _to_sign_in(request: Request) -> Response:
+    if request.headers.get("hx-request"):
+        # A part of a page cannot be a sign-in form: let htmx go there with the whole page.
+        return Response(status_code=204, headers={"HX-Redirect": "/sign-in"})
+    return go(f"/sign-in?next={quote(request.url.path)}")
+
+
+def _status_of(error: Exception) -> int:
+    if isinstance(error, AppError):
+        return int(error.status)
+    return error.status_code if isinstance(error, HTTPException) else HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def _problem_of(error: Exception) -> dict[str, Any]:
+    if isinstance(error, AppError):
+        return {"code": error.code, "detail": error.detail, "field": error.field, **error.extra}
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        return {"code": "invalid_request", "detail": first["msg"], "field": str(first["loc"][-1])}
+    return {"code": "http", "detail": "", "field": None}
+
+
+async def _typed(request: Request) -> dict[str, str]:
+    """What the person typed, but no secret: those are typed again."""
+    form = await request.form()
+    return {
+        name: value for name, value in form.items() if not isinstance(value, UploadFile) and name not in SECRET_FIELDS
+    }
+
+
+def _came_from(request: Request) -> str:
+    """The path of the page that held the form; a page of another site cannot post here (Origin)."""
+    return urlsplit(request.headers.get("referer", "")).path
+
+
+def _as_get(scope: Scope, path: str) -> Scope:
+    kept = ("type", "asgi", "http_version", "server", "client", "scheme", "root_path", "query_string", "app")
+    fresh = {name: scope[name] for name in kept if name in scope}
+    left_out = (b"content-type", b"content-length", b"transfer-encoding")
+    headers = [(name, value) for name, value in scope["headers"] if name not in left_out]
+    where = {"path": path, "raw_path": path.encode()}
+    return {**fresh, **where, "method": "GET", "headers": headers, "state": dict(scope.get("state", {}))}
+
+
+async def _nothing_to_read() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}

@@ -1,0 +1,25 @@
+"""All routes of the pages, and how they are put into an application. Imported by `alerts.app` alone."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from alerts.console import routes_session, routes_staff
+from alerts.console.assets import STATIC_FOLDER, STATIC_PATH, VersionedFiles
+from alerts.console.pages import EXERCISE_PREFIX
+from alerts.console.problems import install_problem_pages
+
+ROUTERS = (routes_session.router, routes_staff.router)
+# These exist twice: an exercise has its own addresses, so that a link can never be taken for a real one.
+INCIDENT_ROUTERS = ()
+
+
+def install(app: FastAPI) -> None:
+    """Add the pages, their static files and their error pages. Call it after the API's error handlers are in place."""
+    for router in ROUTERS:
+        app.include_router(router)
+    for router in INCIDENT_ROUTERS:
+        app.include_router(router)
+        app.include_router(router, prefix=EXERCISE_PREFIX)
+    app.mount(STATIC_PATH, VersionedFiles(directory=STATIC_FOLDER), name="static")
+    install_problem_pages(app)
