@@ -133,10 +133,7 @@ class TextProblem:
 
     def words(self, country: Mapping[str, str]) -> dict[str, str]:
         """The reason in each language (`id`, `en`); `country` gives the country's name in each."""
-        return {
-            lang: sentence.format(country=country[lang], found=self.found)
-            for lang, sentence in FAULT_WORDS[self.fault].items()
-        }
+        return {lang: sentence.format(country=country[lang], found=self.found) for lang, sentence in FAULT_WORDS[self.fault].items()}
 
 
 def rules_for(number_country: str, *, provider: str = PROVIDER) -> SmsRule:

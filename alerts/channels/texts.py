@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
-import phonenumbers
 import smsutil
 from babel import Locale
 from phonenumbers import Leniency, PhoneNumberMatcher
@@ -23,7 +22,10 @@ _GENERIC_ENDINGS = (
     "cloud click top help support travel"
 )
 _SHORTENERS = frozenset({"t.co", "t.me", "g.co", "x.com"})
-_DOMAIN = re.compile(r"(?<![\w.-])(?:https?://|www\.)?(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,24}(?![\w-])(?::\d+)?(?:[/?#]\S*)?", re.IGNORECASE)
+_DOMAIN = re.compile(
+    r"(?<![\w.-])(?:https?://|www\.)?(?:[a-z0-9][a-z0-9-]*\.)+[a-z]{2,24}(?![\w-])(?::\d+)?(?:[/?#]\S*)?",
+    re.IGNORECASE,
+)
 _SCHEME = re.compile(r"\b(?:https?|ftp|tel|sms|whatsapp)://\S+|\b(?:tel|sms|mailto):\S+", re.IGNORECASE)
 
 _YEAR_AND_TIME = re.compile(r"(?:19|20)\d\d[ ,]+[0-2]?\d[.:][0-5]\d")
@@ -101,7 +103,7 @@ def _is_link(word: str) -> bool:
     if path or domain in _SHORTENERS:
         return True
     # "bandara.Ke gerbang", "U.S.": a missing blank after a full stop, an abbreviation; no link without a path.
-    written_ending = word.split(".")[-1]
+    written_ending = word.rpartition(".")[2]
     return len(labels[-2]) > 1 and not (written_ending.istitle() and not word.istitle() and len(labels) == 2)
 
 

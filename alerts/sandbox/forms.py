@@ -169,6 +169,5 @@ def as_json(value: Mapping[str, object]) -> bytes:
 
 def _segments(body: str) -> int:
     """A rough count, on the safe side for anything beyond ASCII; nobody is billed here."""
-    one, many = (160, 153) if body.isascii() else (_ENCODER = json.JSONEncoder(separators=(",", ":"))
-ONE_PART_UNITS, MANY_PARTS_UNITS)
+    one, many = (160, 153) if body.isascii() else (ONE_PART_UNITS, MANY_PARTS_UNITS)
     return 1 if len(body) <= one else -(-len(body) // many)

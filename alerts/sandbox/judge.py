@@ -129,7 +129,8 @@ class Judgement:
 
 def judge(journal: Journal, facts: Facts) -> Judgement:
     """The verdict. Pure: the same journal and facts, the same counts."""
-    by_broadcast = {b: _Broadcast(b, journal, facts) for b in sorted({m.broadcast for m in facts.members} | {a.broadcast for a in facts.attempts})}
+    names = {m.broadcast for m in facts.members} | {a.broadcast for a in facts.attempts}
+    by_broadcast = {name: _Broadcast(name, journal, facts) for name in sorted(names)}
     counts = {name: one.count() for name, one in by_broadcast.items()}
     known = {a.attempt for a in facts.attempts}
     why = Counter(reason for one in by_broadcast.values() for reason in one.missed.values())

@@ -19,6 +19,8 @@ Seconds = Annotated[float, Field(ge=0)]
 
 
 class Channel(StrEnum):
+    """The two doors of the carrier."""
+
     SMS = "sms"
     PUSH = "push"
 
@@ -50,6 +52,8 @@ class Receipts(StrEnum):
 
 
 class PlanPart(BaseModel):
+    """A misspelt name in a plan is refused, so that no fault silently fails to happen."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
