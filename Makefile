@@ -1,10 +1,12 @@
 # Everything happens inside this folder: tools in .tools, packages in .venv, data and caches in .run.
 PYTHON ?= python3
+export TMPDIR := $(CURDIR)/.run/tmp
 export UV_PYTHON_DOWNLOADS := never
 export UV_CACHE_DIR := $(CURDIR)/.tools/cache
 export UV_LINK_MODE := hardlink
 RUN := .venv/bin
 READY := .venv/.siaga-ready
+$(shell mkdir -p .run/tmp)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench faults migration fmt clean
@@ -39,9 +41,9 @@ clean: ## delete all that make made here
 	rm -rf .venv .tools .run
 
 .tools/bin/uv:
-	@$(PYTHON) .ci/preflight.py && PIP_USER=0 $(PYTHON) -m pip install --quiet --no-cache-dir --disable-pip-version-check \
-	  --upgrade --target .tools uv==0.13.9
+	@$(PYTHON) -B .ci/preflight.py && PIP_USER=0 $(PYTHON) -B -m pip install --quiet --no-cache-dir --disable-pip-version-check \
+	  --root-user-action=ignore --upgrade --target .tools uv==0.13.9
 
 $(READY): .tools/bin/uv pyproject.toml uv.lock
-	@$(PYTHON) .ci/preflight.py && .tools/bin/uv sync --frozen --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
+	@$(PYTHON) -B .ci/preflight.py && .tools/bin/uv sync --frozen --quiet --python "$$($(PYTHON) -B -c 'import sys; print(sys.executable)')"
 	@touch $@

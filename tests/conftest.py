@@ -31,7 +31,7 @@ os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(scratch.RUN_FOLDER / "cache" / 
 from fastapi import FastAPI  # noqa: E402 - the environment above comes first
 from fastapi.testclient import TestClient  # noqa: E402
 from hypothesis import HealthCheck  # noqa: E402
-from hypothesis import settings as hypothesis_settings
+from hypothesis import settings as hypothesis_settings  # noqa: E402
 from hypothesis.configuration import set_hypothesis_home_dir  # noqa: E402
 from hypothesis.database import DirectoryBasedExampleDatabase  # noqa: E402
 from sqlalchemy import Engine  # noqa: E402

@@ -55,18 +55,26 @@ class Guardian:
                 return {"identity": choice}
         return {"error": identity.unreachable_sentence(Path(program), Path(data))}
 
-    def do_run(self, *, argv: list[str], stdin: str, seconds: float) -> Answer:
-        """Run a command to its end under the chosen identity."""
-        done = subprocess.run(  # noqa: S603 - our own argument list
-            argv,
-            input=stdin.encode(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=seconds,
-            cwd="/",
-            preexec_fn=self._prepare(self.identity),
-            check=False,
-        )
+    def do_run(self, *, argv: list[str], secret: str, seconds: float) -> Answer:
+        """Run a command to its end as Postgres' user; `--pwfile` names a file that holds `secret` meanwhile."""
+        file = self.folder / "secret"
+        file.touch(mode=0o600)
+        file.write_text(secret)
+        if self.identity is identity.Identity.NOBODY:
+            os.chown(file, identity.FALLBACK_UID, identity.FALLBACK_UID)
+        try:
+            done = subprocess.run(  # noqa: S603 - our own argument list
+                [*argv, f"--pwfile={file}"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=seconds,
+                cwd="/",
+                preexec_fn=self._prepare(self.identity),
+                check=False,
+            )
+        finally:
+            file.unlink()
         return {"code": done.returncode, "output": done.stdout.decode(errors="replace")}
 
     def do_start(
@@ -82,7 +90,7 @@ class Guardian:
                 stderr=subprocess.STDOUT,
                 cwd="/" if environ is None else scratch.CHECKOUT,
                 env=environ,
-                preexec_fn=self._prepare(who),
+                preexec_fn=self._prepare(who),  # noqa: PLW1509 - this process has one thread
             )
         if process.stdin:
             with suppress(BrokenPipeError), process.stdin:

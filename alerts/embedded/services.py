@@ -90,8 +90,8 @@ class Services:
         initdb = binaries.postgres_program("initdb")
         self._guardian.ask("identify", program=str(initdb), data=str(data))
         argv = [str(initdb), "-D", str(data), "-U", USER, "--encoding=UTF8", "--locale-provider=builtin"]
-        argv += ["--builtin-locale=C.UTF-8", "--locale=C", "--auth=scram-sha-256", "--pwfile=/dev/stdin", "--no-sync"]
-        done = self._guardian.ask("run", argv=argv, stdin=f"{self._password}\n", seconds=INITDB_SECONDS)
+        argv += ["--builtin-locale=C.UTF-8", "--locale=C", "--auth=scram-sha-256", "--no-sync"]
+        done = self._guardian.ask("run", argv=argv, secret=self._password, seconds=INITDB_SECONDS)
         if done["code"] != 0:
             raise EmbeddedError(f"Postgres could not make its data folder: {done['output'].strip()[-LOG_TAIL:]}")
 

@@ -19,7 +19,7 @@ from tests.support.servers import Servers
 
 
 def count_outbox(session: Session) -> int:
-    return session.execute(text("SELECT count(*) FROM outbox")).scalar_one()
+    return session.execute(text("SELECT count(*) FROM outbox_event")).scalar_one()
 
 
 @pytest.mark.parametrize("turn", [1, 2])
