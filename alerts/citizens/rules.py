@@ -17,7 +17,7 @@ from alerts.kit.text import visible
 PHONE_TEXT_MAX = 40
 PHONE_CHARACTERS = re.compile(r"\+?[\d\s().\-/]+")
 # A device that has not been seen for this long is not counted on.
-DEVICE_LIVE = timedelta(days=60)
+DEVICE_LIVE_DAYS = 60
 # "Today" differs over the globe by a day either way; a stay counts on the generous side.
 STAY_TOLERANCE = timedelta(days=1)
 
