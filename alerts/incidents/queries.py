@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, Uuid, exists, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from alerts.citizens.models import Citizen
@@ -162,6 +162,18 @@ def is_for_mission(mission_code: str, *, citizen_id: ColumnElement[UUID | None],
         IncidentMission.left_at.is_(None),
         or_(Citizen.province_code == place, Citizen.country_iso2 == place),
     )
+
+
+def find_citizen_id(
+    session: Session, actor: Actor, incident_id: UUID, *, citizen_id: UUID | None = None, external_id: str | None = None
+) -> UUID | None:
+    """The register's id of a citizen, or None: unknown, or (for staff of a mission) not one of the mission's own."""
+    named = Citizen.id == citizen_id if citizen_id is not None else Citizen.external_id == external_id
+    query = select(Citizen.id).where(named)
+    if is_bound_to_mission(actor):
+        this = literal(incident_id, Uuid())
+        query = query.where(is_for_mission(actor.mission_code or "", citizen_id=Citizen.id, incident_id=this))
+    return session.scalars(query).one_or_none()
 
 
 def _list_view(count: ListCount) -> ListView:

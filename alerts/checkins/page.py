@@ -1,0 +1,72 @@
+"""The citizen's one page: two large buttons, no script, no personal data, under 10 KB, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from alerts.checkins.models import Checkin
+from alerts.checkins.rules import NOTE_CHARACTERS, Answer
+from alerts.kit.i18n import Translator
+
+LANGUAGE_NAMES = (("id", "Bahasa Indonesia"), ("en", "English"))
+
+
+def answer_page(t: Translator, *, token: str, saved: Checkin | None = None) -> HTMLResponse:
+    """The question, or (after `saved`) what was noted, with the buttons to change it."""
+    more = {}
+    if saved is not None:
+        more = {"saved": _saved_words(t, saved.answer), "saved_more": t.gettext("Noted at %(time)s.", time=t.time(saved.received_at))}
+    action = f"/i/{token}?lang={t.lang}"
+    return _page(t, 200, title=t.gettext("Are you safe?"), action=action, **more)
+
+
+def bad_link_page(t: Translator) -> HTMLResponse:
+    """404 in words a citizen can use. The same for every bad link: nothing is told about which ones exist."""
+    words = t.gettext("Copy the whole link from the message once more, or call the nearest Indonesian mission.")
+    return _page(t, 404, title=t.gettext("This link does not work"), problem=words)
+
+
+def _page(t: Translator, status: int, **values: object) -> HTMLResponse:
+    style, policy = _style()
+    known = {"problem": None, "saved": None, "saved_more": None, "action": "", "note_characters": NOTE_CHARACTERS}
+    content = _template().render(known | {"t": t, "style": style, "languages": LANGUAGE_NAMES} | values)
+    headers = {
+        "Content-Security-Policy": policy,
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Robots-Tag": "noindex, nofollow",
+        "Content-Language": t.lang,
+        "Vary": "Accept-Language",
+    }
+    return HTMLResponse(content, status, headers)
+
+
+def _saved_words(t: Translator, answer: Answer) -> str:
+    if answer is Answer.SAFE:
+        return t.gettext("Thank you. We have noted: you are safe.")
+    if answer is Answer.NEED_HELP:
+        return t.gettext("We have noted: you need help. Our staff read this first.")
+    return t.gettext("Thank you. We have noted your answer.")
+
+
+@cache
+def _template() -> Template:
+    loader = PackageLoader("alerts.checkins", "templates")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).get_template("answer.html")
+
+
+@cache
+def _style() -> tuple[Markup, str]:
+    """Our own style sheet, inline so that one request is all; the policy names its hash and allows nothing else."""
+    text = files("alerts.checkins").joinpath("templates", "answer.css").read_text(encoding="utf-8").strip()
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    return Markup(text), policy  # noqa: S704 - a file of this package

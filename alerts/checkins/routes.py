@@ -1,0 +1,86 @@
+"""HTTP of answers: for staff and machine clients, and the citizen's page behind a link."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Form, Header, Query, Response
+from fastapi.responses import HTMLResponse
+
+from alerts.checkins import actions, queries
+from alerts.checkins.page import answer_page, bad_link_page
+from alerts.checkins.rules import Answer, Channel
+from alerts.checkins.schemas import CheckinIn, CheckinView
+from alerts.kit.actor import Actor
+from alerts.kit.db import Tx
+from alerts.kit.http import Page, PagingDep, page_of
+from alerts.kit.i18n import choose_language, translator
+from alerts.kit.idempotency import Idem
+from alerts.settings import KeyringDep
+from alerts.staff.access import require
+from alerts.staff.rules import Permission
+
+router = APIRouter(tags=["check-ins"])
+Recorder = Annotated[Actor, Depends(require(Permission.RECORD_CHECKIN))]
+Viewer = Annotated[Actor, Depends(require(Permission.VIEW_PERSONS))]
+Lang = Annotated[str | None, Query(max_length=10, description="`id` or `en`; else the citizen's own, else the browser's")]
+AcceptLanguage = Annotated[str | None, Header()]
+
+
+@router.post("/api/v1/checkins", status_code=201, response_model=CheckinView, operation_id="record_checkin")
+def post_checkin(body: CheckinIn, actor: Recorder, session: Tx, keyring: KeyringDep, idem: Idem) -> Response:
+    """Record one answer of one citizen. *Contact made* needs who, when and how; otherwise it stands as *reported*."""
+    idem.start(actor.key)
+    row = actions.record_for_citizen(session, actor=actor, keyring=keyring, command=body)
+    # Kept for seven days to be replayed, so without the note.
+    return idem.answer(201, queries.present_checkin(row, None), {"Location": f"/api/v1/checkins/{row.id}"})
+
+
+@router.get("/api/v1/checkins", operation_id="list_checkins")
+def get_checkins(
+    actor: Viewer,
+    session: Tx,
+    keyring: KeyringDep,
+    page: PagingDep,
+    incident_id: Annotated[UUID | None, Query()] = None,
+    answer: Annotated[Answer | None, Query()] = None,
+) -> Page[CheckinView]:
+    """Answers that the caller may see, newest first: staff of a mission see those of the mission's own people."""
+    rows = queries.list_checkins(session, actor, page, incident_id=incident_id, answer=answer)
+    return page_of([queries.present_checkin(row, keyring) for row in rows], [row.id for row in rows], page.limit)
+
+
+@router.get("/api/v1/checkins/{checkin_id}", operation_id="get_checkin")
+def get_checkin(checkin_id: UUID, actor: Viewer, session: Tx, keyring: KeyringDep) -> CheckinView:
+    """One answer; 404 when it is another mission's."""
+    return queries.present_checkin(queries.get_checkin(session, checkin_id, actor), keyring)
+
+
+@router.get("/i/{token}", response_class=HTMLResponse, operation_id="open_citizen_link")
+def get_link(token: str, session: Tx, keyring: KeyringDep, lang: Lang = None, accept_language: AcceptLanguage = None) -> HTMLResponse:
+    """The citizen's page. Changes nothing and shows nothing personal: scanners of messages open links too."""
+    holder = actions.find_link_holder(session, keyring, token)
+    if holder is None:
+        return bad_link_page(translator(choose_language(lang, None, accept_language)))
+    return answer_page(translator(choose_language(lang, holder.language, accept_language)), token=token)
+
+
+@router.post("/i/{token}", response_class=HTMLResponse, operation_id="answer_citizen_link")
+def post_link(
+    token: str,
+    session: Tx,
+    keyring: KeyringDep,
+    answer: Annotated[Answer, Form()],
+    note: Annotated[str, Form(max_length=10_000)] = "",
+    channel: Annotated[Channel, Form(description="`app` when our app answers for its user")] = Channel.LINK,
+    lang: Lang = None,
+    accept_language: AcceptLanguage = None,
+) -> HTMLResponse:
+    """Take the answer. The same one again changes nothing and reads the same."""
+    holder = actions.find_link_holder(session, keyring, token)
+    if holder is None:
+        return bad_link_page(translator(choose_language(lang, None, accept_language)))
+    by = Channel.APP if channel is Channel.APP else Channel.LINK
+    saved = actions.answer_by_link(session, keyring=keyring, holder=holder, answer=answer, channel=by, note=note)
+    return answer_page(translator(choose_language(lang, holder.language, accept_language)), token=token, saved=saved)

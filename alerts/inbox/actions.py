@@ -1,0 +1,155 @@
+"""Use cases of the inbox: keep what comes in, understand it later, let a person handle the rest. None commits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from alerts.broadcasts.models import AudienceMember
+from alerts.broadcasts.queries import get_broadcast
+from alerts.checkins.actions import NewCheckin, record_checkin
+from alerts.checkins.rules import Answer, Channel
+from alerts.citizens.actions import opt_out
+from alerts.citizens.models import Citizen
+from alerts.citizens.queries import find_by_phone_index
+from alerts.citizens.rules import OptSource
+from alerts.inbox import rules
+from alerts.inbox.models import InboundMessage
+from alerts.inbox.queries import claim_message, find_member_of, open_field
+from alerts.inbox.rules import Flag, State, Understood
+from alerts.inbox.schemas import HandleIn
+from alerts.incidents.queries import find_citizen_id, get_incident
+from alerts.kit import audit
+from alerts.kit.actor import Actor, Via
+from alerts.kit.clock import db_now
+from alerts.kit.crypto import Keyring
+from alerts.kit.errors import InvalidError, NotFoundError
+from alerts.kit.outbox import publish
+
+INBOX = Actor(via=Via.SYSTEM, label="inbox")
+ANSWERS = {
+    Understood.SAFE: Answer.SAFE,
+    Understood.NEED_HELP: Answer.NEED_HELP,
+    Understood.UNCLEAR: Answer.OTHER,
+    Understood.URGENT_UNREAD: Answer.OTHER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A message as the carrier hands it over."""
+
+    provider_id: str
+    sender: str
+    body: str
+    segments: int = 1
+    media: int = 0
+    carrier_opted_out: bool = False
+
+
+def receive_message(session: Session, *, keyring: Keyring, inbound: Inbound) -> bool:
+    """Keep the message raw and publish `inbound.received`; False when this provider id was kept before."""
+    message_id = session.execute(select(func.uuidv7())).scalar_one()
+    values = {
+        "id": message_id,
+        "provider_id": inbound.provider_id,
+        "from_enc": _seal(keyring, "from_enc", message_id, inbound.sender),
+        "from_index": keyring.blind_index(inbound.sender),
+        "body_enc": _seal(keyring, "body_enc", message_id, inbound.body),
+        "segments": inbound.segments,
+        "media": inbound.media,
+        "carrier_opted_out": inbound.carrier_opted_out,
+    }
+    statement = insert(InboundMessage).values(**values).on_conflict_do_nothing(index_elements=["provider_id"])
+    is_new = session.execute(statement.returning(InboundMessage.id)).first() is not None
+    if is_new:
+        publish(session, "inbound.received", message_id=message_id)
+    return is_new
+
+
+def understand_message(session: Session, *, keyring: Keyring, message_id: UUID) -> Understood | None:
+    """Read a kept message once: find whose it is, record the answer or the opt-out, or leave it to a person.
+
+    A second ring finds it read and does nothing (None).
+    """
+    row = claim_message(session, message_id)
+    if row.state is not State.RECEIVED:
+        return None
+    text = open_field(row, "body_enc", keyring)
+    reading = rules.understand(text, segments=row.segments, media=row.media, carrier_opted_out=row.carrier_opted_out)
+    citizens = find_by_phone_index(session, row.from_index)
+    member = find_member_of(session, row.from_index, citizens)
+    flags = set(reading.flags)
+    if len(citizens) > 1:
+        flags.add(Flag.SEVERAL_PEOPLE)
+    if citizens and member is None:
+        flags.add(Flag.NO_OPEN_INCIDENT)
+    row.understood, row.flags = reading.understood, sorted(flags)
+    if reading.understood is Understood.OPT_OUT:
+        _opt_out(session, row, citizens)
+    else:
+        _match(session, keyring, row, citizens, member)
+    session.flush()
+    return row.understood
+
+
+def handle_message(session: Session, *, actor: Actor, keyring: Keyring, message_id: UUID, command: HandleIn) -> InboundMessage:
+    """A person has read it. With an answer, a check-in is recorded: still the sender's claim, so *reported*.
+
+    404: a message, incident or citizen that the actor may not know of. 409: not read by the task yet, or handled
+    before. 422: an answer for a message that matched nobody, without saying whose it is.
+    """
+    row = claim_message(session, message_id, actor)
+    rules.check_move(row.state, State.HANDLED)
+    if command.incident_id is not None:
+        _assign(session, actor, row, command)
+    if command.answer is not None:
+        _record(session, actor, keyring, row, command.answer, None)
+    row.state, row.handled_by, row.handled_at = State.HANDLED, actor.key, db_now(session)
+    session.flush()
+    detail = {"answer": command.answer}
+    audit.record(session, actor=actor, action="inbound.handled", incident_id=row.incident_id, subject=("inbound_message", row.id), detail=detail)
+    return row
+
+
+def _match(session: Session, keyring: Keyring, row: InboundMessage, citizens: list[Citizen], member: AudienceMember | None) -> None:
+    if member is None:
+        row.citizen_id = citizens[0].id if len(citizens) == 1 else None
+        row.state = State.UNMATCHED
+        return
+    row.citizen_id, row.incident_id = member.citizen_id, get_broadcast(session, member.broadcast_id).incident_id
+    row.state = State.MATCHED
+    assert row.understood is not None
+    _record(session, INBOX, keyring, row, ANSWERS[row.understood], member.id)
+
+
+def _opt_out(session: Session, row: InboundMessage, citizens: list[Citizen]) -> None:
+    """The carrier blocks the number, so everybody who has it is out of reach by it: all of them are opted out."""
+    for citizen in citizens:
+        opt_out(session, citizen.id, source=OptSource.INBOUND)
+    row.citizen_id = citizens[0].id if len(citizens) == 1 else None
+    row.state = State.MATCHED if citizens else State.UNMATCHED
+
+
+def _record(session: Session, actor: Actor, keyring: Keyring, row: InboundMessage, answer: Answer, member_id: int | None) -> None:
+    if row.citizen_id is None or row.incident_id is None:
+        raise InvalidError("whose_is_it", "Say in which incident, and whose message it is.", field="citizen_external_id")
+    new = NewCheckin(row.incident_id, row.citizen_id, answer, Channel.SMS, member_id)
+    row.checkin_id = record_checkin(session, actor=actor, keyring=keyring, new=new).id
+
+
+def _assign(session: Session, actor: Actor, row: InboundMessage, command: HandleIn) -> None:
+    assert command.incident_id is not None
+    incident = get_incident(session, command.incident_id, actor)
+    citizen_id = find_citizen_id(session, actor, incident.id, external_id=command.citizen_external_id)
+    if citizen_id is None:
+        raise NotFoundError("citizen_not_found", "The register knows no such citizen.", field="citizen_external_id")
+    row.incident_id, row.citizen_id = incident.id, citizen_id
+
+
+def _seal(keyring: Keyring, column: str, row: UUID, text: str) -> bytes:
+    return keyring.encrypt(text, table="inbound_message", column=column, row=row)

@@ -1,0 +1,98 @@
+"""Named reads of the inbox, and whom a number belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy.orm import Session
+
+from alerts.broadcasts.models import AudienceMember
+from alerts.broadcasts.queries import find_newest_member
+from alerts.citizens.models import Citizen, Phone
+from alerts.inbox.models import InboundMessage
+from alerts.inbox.rules import Flag, State, Understood
+from alerts.inbox.schemas import MessageView
+from alerts.incidents.queries import is_for_mission, list_open_incidents
+from alerts.incidents.rules import is_bound_to_mission
+from alerts.kit.actor import Actor
+from alerts.kit.crypto import Keyring
+from alerts.kit.errors import NotFoundError
+from alerts.kit.text import visible
+
+FOR_A_PERSON = (Understood.URGENT_UNREAD, Understood.UNCLEAR)
+
+
+def claim_message(session: Session, message_id: UUID, actor: Actor | None = None) -> InboundMessage:
+    """The message, locked; 404 when there is none that this actor may see."""
+    query = select(InboundMessage).where(InboundMessage.id == message_id).with_for_update()
+    if actor is not None:
+        query = query.where(visible_to(actor))
+    row = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
+    if row is None:
+        raise NotFoundError("message_not_found", "There is no such message.")
+    return row
+
+
+def list_tray(session: Session, actor: Actor, *, limit: int, incident_id: UUID | None = None) -> list[InboundMessage]:
+    """What waits for a person: calls for help first, then what nobody could be found for, the oldest first."""
+    first = case((InboundMessage.understood.in_((Understood.URGENT_UNREAD, Understood.NEED_HELP)), 0), else_=1)
+    query = select(InboundMessage).where(_waits(), visible_to(actor))
+    if incident_id is not None:
+        query = query.where(InboundMessage.incident_id == incident_id)
+    return list(session.scalars(query.order_by(first, InboundMessage.id).limit(limit)))
+
+
+def count_tray(session: Session, incident_id: UUID | None = None) -> tuple[int, int]:
+    """How many messages wait for a person, and how many of them are calls for help; of one incident or of all."""
+    urgent = InboundMessage.understood.in_((Understood.URGENT_UNREAD, Understood.NEED_HELP))
+    query = select(func.count(), func.count().filter(urgent)).select_from(InboundMessage).where(_waits())
+    if incident_id is not None:
+        query = query.where(InboundMessage.incident_id == incident_id)
+    waiting, calls = session.execute(query).one()
+    return waiting, calls
+
+
+def find_member_of(session: Session, from_index: bytes, citizens: Sequence[Citizen]) -> AudienceMember | None:
+    """Whose answer it is: the newest member of an open incident's message among the people of this number.
+
+    Several people may share a number; then it must have been *one* of them whom we texted there.
+    """
+    incident_ids = [incident.id for incident in list_open_incidents(session)]
+    found = [find_newest_member(session, citizen.id, incident_ids) for citizen in citizens]
+    members = [member for member in found if member is not None]
+    if len(members) > 1:
+        phones = set(session.scalars(select(Phone.id).where(Phone.e164_index == from_index)))
+        members = [member for member in members if member.phone_id in phones]
+    return members[0] if len(members) == 1 else None
+
+
+def present_message(row: InboundMessage, keyring: Keyring | None) -> MessageView:
+    """The message as the wire shows it; text and sender only with a keyring."""
+    values = {name: getattr(row, name) for name in MessageView.model_fields if name not in ("sender", "text")}
+    view = MessageView.model_validate(values | {"flags": [Flag(flag) for flag in row.flags]})
+    if keyring is not None:
+        view.sender = visible(open_field(row, "from_enc", keyring))
+        view.text = visible(open_field(row, "body_enc", keyring))
+    return view
+
+
+def open_field(row: InboundMessage, column: str, keyring: Keyring) -> str:
+    """One enciphered column, in clear."""
+    return keyring.decrypt(getattr(row, column), table="inbound_message", column=column, row=row.id)
+
+
+def visible_to(actor: Actor) -> ColumnElement[bool]:
+    """The condition under which this actor may read a message: of a mission, only its own people's."""
+    if not is_bound_to_mission(actor):
+        return InboundMessage.id.is_not(None)
+    code = actor.mission_code or ""
+    return is_for_mission(code, citizen_id=InboundMessage.citizen_id, incident_id=InboundMessage.incident_id)
+
+
+def _waits() -> ColumnElement[bool]:
+    needs_reading = and_(InboundMessage.state == State.MATCHED, InboundMessage.understood.in_(FOR_A_PERSON))
+    # An opt-out of a number that nobody has is done by the carrier: nothing is left for a person to do.
+    nobody = and_(InboundMessage.state == State.UNMATCHED, InboundMessage.understood != Understood.OPT_OUT)
+    return or_(needs_reading, nobody)

@@ -1,0 +1,80 @@
+"""HTTP of the inbox: the carrier's door, and the tray for a person."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from starlette.datastructures import FormData
+
+from alerts.channels.webhook import HOOK_BODY_BYTES, TwilioForm
+from alerts.inbox import actions, queries
+from alerts.inbox.actions import Inbound
+from alerts.inbox.schemas import HandleIn, MessageView
+from alerts.kit.actor import Actor
+from alerts.kit.db import Tx
+from alerts.kit.errors import InvalidError
+from alerts.kit.http import LIMIT_DEFAULT, LIMIT_MAX
+from alerts.kit.idempotency import Idem
+from alerts.settings import KeyringDep
+from alerts.staff.access import require
+from alerts.staff.rules import Permission
+
+router = APIRouter(tags=["inbox"])
+Reader = Annotated[Actor, Depends(require(Permission.RECORD_CHECKIN))]
+NOTHING_TO_SAY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+
+
+@router.post("/hooks/twilio/inbound", max_body_size=HOOK_BODY_BYTES, operation_id="receive_twilio_message")
+def post_inbound(form: TwilioForm, session: Tx, keyring: KeyringDep) -> Response:
+    """Keep a citizen's message and answer at once; it is read afterwards. The same message twice is kept once."""
+    actions.receive_message(session, keyring=keyring, inbound=_inbound(form))
+    return Response(NOTHING_TO_SAY, media_type="text/xml")
+
+
+@router.get("/api/v1/inbox", operation_id="list_inbox")
+def get_tray(
+    actor: Reader,
+    session: Tx,
+    keyring: KeyringDep,
+    incident_id: Annotated[UUID | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
+) -> list[MessageView]:
+    """Messages that wait for a person, calls for help first, then the oldest. Handle one and the next moves up."""
+    rows = queries.list_tray(session, actor, limit=limit, incident_id=incident_id)
+    return [queries.present_message(row, keyring) for row in rows]
+
+
+@router.post("/api/v1/inbox/{message_id}/handle", response_model=MessageView, operation_id="handle_message")
+def post_handle(message_id: UUID, body: HandleIn, actor: Reader, session: Tx, keyring: KeyringDep, idem: Idem) -> Response:
+    """A person has read the message, and says what answer it is, if any."""
+    idem.start(actor.key)
+    row = actions.handle_message(session, actor=actor, keyring=keyring, message_id=message_id, command=body)
+    # Kept for seven days to be replayed, so without text and sender.
+    return idem.answer(200, queries.present_message(row, None))
+
+
+def _inbound(form: FormData) -> Inbound:
+    provider_id = _field(form, "MessageSid") or _field(form, "SmsSid")
+    sender = _field(form, "From")
+    if not provider_id or not sender:
+        raise InvalidError("field_missing", "A message has MessageSid and From.", field="From" if provider_id else "MessageSid")
+    return Inbound(
+        provider_id=provider_id[:100].replace("\x00", ""),
+        sender=sender[:100],
+        body=_field(form, "Body"),
+        segments=_number(form, "NumSegments", 1),
+        media=_number(form, "NumMedia", 0),
+        carrier_opted_out=_field(form, "OptOutType") == "STOP",
+    )
+
+
+def _field(form: FormData, name: str) -> str:
+    value = form.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+def _number(form: FormData, name: str, missing: int) -> int:
+    text = _field(form, name)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 5 else missing

@@ -1,0 +1,46 @@
+"""Wire types of the inbox."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from alerts.checkins.rules import Answer
+from alerts.inbox.rules import Flag, State, Understood
+from alerts.kit.http import View, Wire
+
+
+class MessageView(View):
+    """One message for a reader: `text` is a stranger's, without what cannot be seen; `sender` is the number to call."""
+
+    id: UUID
+    received_at: datetime
+    state: State
+    understood: Understood | None
+    flags: list[Flag]
+    citizen_id: UUID | None
+    incident_id: UUID | None
+    checkin_id: UUID | None
+    handled_by: str | None
+    handled_at: datetime | None
+    sender: str | None = None
+    text: str | None = None
+
+
+class HandleIn(Wire):
+    """What a person made of a message. With `answer` a check-in is recorded; a message that matched nobody then
+    needs `incident_id` and `citizen_external_id`. Without `answer` it is only marked as read.
+    """
+
+    answer: Answer | None = None
+    incident_id: UUID | None = None
+    citizen_external_id: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+
+    @model_validator(mode="after")
+    def _names_both_or_none(self) -> Self:
+        if (self.incident_id is None) != (self.citizen_external_id is None):
+            raise ValueError("incident_id and citizen_external_id belong together")
+        return self
