@@ -38,9 +38,10 @@ class Words(Part):
 
 
 class AnswerKind(StrEnum):
-    """What sort of answer stands. Only `number` and `none_found` may be printed as a figure."""
+    """What sort of answer stands. Only `number` and `none_found` may be printed as a figure; `asked` is for checks."""
 
     NUMBER = "number"
+    ASKED = "asked"
     NONE_FOUND = "none_found"
     NONE_REPORTED = "none_reported"
     NO_ANSWER_YET = "no_answer_yet"
@@ -94,6 +95,7 @@ class Figure(Part):
     label: Words
     category: Category
     kind: LineKind
+    of: Category | None = None
     nationality: Nationality
     series: Series
     places: list[PlaceView]
@@ -166,6 +168,9 @@ class Held(Part):
     report_id: UUID
     line_id: UUID
     label: Words
+    category: Category
+    nationality: Nationality
+    series: Series
     places: list[PlaceView]
     raw: str
     source: str

@@ -1,0 +1,115 @@
+"""What a sheet is made of: rows as the loader hands them over. Counts are already those known at the asked time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from uuid import UUID
+
+from alerts.reports.rules.codes import Category, Outcome, Target
+from alerts.reports.rules.guards import Problem
+from alerts.reports.rules.standing import FiledLine, FiledReport
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentFacts:
+    """The incident. `places` are the codes of its countries and provinces; other areas have only `area_names`."""
+
+    id: UUID
+    title: str
+    kind: str
+    status: str
+    state: str
+    urgency: str
+    severity: str
+    occurred_at: datetime
+    opened_at: datetime
+    is_replayed: bool
+    places: tuple[str, ...] = ()
+    area_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MissionFacts:
+    """A mission that answers for places of the incident, and when its first report is due."""
+
+    code: str
+    name: str
+    basis: str
+    is_assumed: bool
+    places: tuple[str, ...]
+    report_due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFacts:
+    """One check of one report: whom somebody asked, and how far they came."""
+
+    report: FiledReport
+    position: int
+    target: Target
+    name: str
+    places: tuple[str, ...]
+    outcome: Outcome
+    at: datetime | None = None
+    by: str | None = None
+    answer: str | None = None
+    found: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterFacts:
+    """People of one class in one country inside the areas and lists; places as known between the two times."""
+
+    country: str
+    class_: str
+    people: int
+    oldest_place_at: datetime | None = None
+    newest_place_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReachFacts:
+    """Counts per person over the incident's broadcasts."""
+
+    frozen: int = 0
+    handed_over: int = 0
+    delivered: int = 0
+    answered: int = 0
+    unknown: int = 0
+    unreachable: int = 0
+    missed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFacts:
+    """Where people stand by their own answers. `safe_contacted` of `safe` have staff behind them."""
+
+    safe: int = 0
+    safe_contacted: int = 0
+    need_help: int = 0
+    other: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SheetFacts:
+    """Everything a sheet is computed from. Reports and lines may be more than were known: the rules choose."""
+
+    incident: IncidentFacts
+    missions: tuple[MissionFacts, ...] = ()
+    reports: tuple[FiledReport, ...] = ()
+    lines: tuple[FiledLine, ...] = ()
+    checks: tuple[CheckFacts, ...] = ()
+    register: tuple[RegisterFacts, ...] = ()
+    counted_at: datetime | None = None
+    reach: ReachFacts = ReachFacts()
+    answers: AnswerFacts = AnswerFacts()
+    named: Mapping[Category, int] = field(default_factory=lambda: MappingProxyType({}))
+    problems: Mapping[UUID, tuple[Problem, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    resolutions: Mapping[str, UUID] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def mission_names(self) -> dict[str, str]:
+        return {mission.code: mission.name for mission in self.missions}

@@ -1,0 +1,171 @@
+"""The sentence that may be read aloud now: only what was checked or said, never more, and never "all safe".
+
+A possible death of one of ours, on whatever rung, by name or in the press, takes "no reports" out of the
+sentence and puts no number in: publication is a decision of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta, timezone
+
+from babel.dates import format_datetime
+
+from alerts.live.rules.questions import Material, own_total
+from alerts.live.rules.totals import number_of
+from alerts.live.schemas import AnswerKind, Figure, PlaceView, Register, Sentence, Total, Words
+from alerts.reports.rules.codes import Category, Nationality
+from alerts.reports.rules.standing import FiledLine
+
+WIB = timezone(timedelta(hours=7), "WIB")
+OURS = frozenset({Nationality.OWN, Nationality.OWN_CHILD_DUAL, Nationality.UNVERIFIED})
+PLACES_READ = 3
+EXERCISE = Words(id="LATIHAN. ", en="EXERCISE. ")
+GATHERING = Words(id="Informasi mengenai keadaan WNI masih dikumpulkan.", en="Information about our citizens is still being gathered.")
+VERIFYING = Words(
+    id="Informasi mengenai WNI yang menjadi korban masih diverifikasi.",
+    en="Information about citizens among those affected is still being verified.",
+)
+NO_DEATH_REPORTED = Words(
+    id="Hingga saat ini belum ada laporan mengenai WNI yang meninggal dunia.",
+    en="So far no death of an Indonesian citizen has been reported.",
+)
+NO_DEATH_FOUND = Words(
+    id="Hasil pengecekan hingga saat ini: tidak ditemukan WNI yang meninggal dunia.",
+    en="The checks made so far found no Indonesian citizen among the dead.",
+)
+VOLUNTARY = Words(
+    id="Lapor diri bersifat sukarela, sehingga jumlah sebenarnya dapat berbeda.",
+    en="Registration is voluntary, so the actual number may differ.",
+)
+
+
+def sentence_of(material: Material) -> Sentence:
+    """The first and every later sentence, in both languages, with the keys of the figures it rests on."""
+    incident = material.facts.incident
+    totals = {category: own_total(material, category) for category in (Category.DEAD, Category.INJURED, Category.UNACCOUNTED)}
+    parts = [_as_of(_newest(material)), *_present(material), *_harm(material, totals), *_unreached(totals[Category.UNACCOUNTED])]
+    if incident.state == "open" and material.due and material.due > material.frame.as_of:
+        parts.append(_next(material.due))
+    if incident.status == "Exercise":
+        parts.insert(0, EXERCISE)
+    rests_on = [figure.key for figure in material.figures if _is_read(figure, totals.values())]
+    return Sentence(id=_text(part.id for part in parts), en=_text(part.en for part in parts), figures=rests_on)
+
+
+def is_possible_death(material: Material) -> bool:
+    """Whether anybody at all speaks of a death of ours: a figure, a held line, the press, a named person."""
+    lines = [*material.standing.current, *material.standing.older, *material.standing.held]
+    return material.facts.named.get(Category.DEAD, 0) > 0 or any(_speaks_of_death(line) for line in lines)
+
+
+def wib(at: datetime, language: str) -> str:
+    """A moment by Jakarta's clock, as it is read aloud."""
+    pattern = "d MMMM y 'pukul' HH.mm" if language == "id" else "d MMMM y, HH:mm"
+    return f"{format_datetime(at.astimezone(WIB), pattern, locale=language)} WIB"
+
+
+def _speaks_of_death(line: FiledLine) -> bool:
+    is_death = line.cell.category is Category.DEAD and line.cell.nationality in OURS
+    return is_death and line.silence is None
+
+
+def _newest(material: Material) -> datetime:
+    incident = material.facts.incident
+    opened = incident.occurred_at if incident.is_replayed else incident.opened_at
+    return max([opened, *(line.report.counts_from for line in material.standing.current)])
+
+
+def _as_of(at: datetime) -> Words:
+    return Words(id=f"Per {wib(at, 'id')}:", en=f"As of {wib(at, 'en')}:")
+
+
+def _present(material: Material) -> list[Words]:
+    """How many are known to be there: our register, else what a mission says is registered."""
+    register = material.register
+    if register is not None and register.people:
+        return [_registered(register), VOLUNTARY]
+    said = own_total(material, Category.REGISTERED)
+    if said.answer is AnswerKind.NUMBER and said.source_name and not said.is_conflicting:
+        where = _where(said.places)
+        return [
+            Words(
+                id=f"{_first(said.text.id)} WNI terdaftar di {where.id} menurut {said.source_name.id}.",
+                en=f"{_first(said.text.en)} Indonesian citizens are registered in {where.en}, says {said.source_name.en}.",
+            ),
+            VOLUNTARY,
+        ]
+    if register is None:
+        return []
+    return [
+        Words(
+            id="Belum ada WNI yang tercatat di wilayah tersebut dalam data lapor diri.",
+            en="Our register holds no Indonesian citizen in the area so far.",
+        ),
+        VOLUNTARY,
+    ]
+
+
+def _registered(register: Register) -> Words:
+    number_id, number_en = f"{register.people:,}".replace(",", "."), f"{register.people:,}"
+    return Words(
+        id=f"{number_id} WNI tercatat dalam data lapor diri di wilayah terdampak.",
+        en=f"{number_en} Indonesian citizens are on our register in the affected area.",
+    )
+
+
+def _harm(material: Material, totals: dict[Category, Total]) -> list[Words]:
+    dead, injured = totals[Category.DEAD], totals[Category.INJURED]
+    parts: list[Words] = []
+    hurt = number_of(injured)
+    if hurt is not None:
+        parts.append(Words(id=f"{hurt} WNI dilaporkan luka-luka.", en=f"{hurt} Indonesian citizens are reported injured."))
+    elif injured.answer is AnswerKind.NUMBER and injured.low and injured.high is None and not injured.is_conflicting:
+        parts.append(
+            Words(
+                id=f"Sedikitnya {injured.low} WNI dilaporkan luka-luka.",
+                en=f"At least {injured.low} Indonesian citizens are reported injured.",
+            )
+        )
+    if is_possible_death(material):
+        return [*parts, VERIFYING]
+    if dead.answer is AnswerKind.NONE_FOUND:
+        return [*parts, NO_DEATH_FOUND]
+    if dead.answer is AnswerKind.NONE_REPORTED:
+        return [*parts, NO_DEATH_REPORTED]
+    return parts or [GATHERING]
+
+
+def _unreached(total: Total) -> list[Words]:
+    number = number_of(total)
+    if number is None:
+        return []
+    return [Words(id=f"{number} WNI belum dapat dihubungi.", en=f"{number} Indonesian citizens have not yet been reached.")]
+
+
+def _next(due: datetime) -> Words:
+    return Words(
+        id=f"Perkembangan berikutnya diharapkan pukul {due.astimezone(WIB):%H.%M} WIB.",
+        en=f"The next update is expected at {due.astimezone(WIB):%H:%M} WIB.",
+    )
+
+
+def _where(places: Sequence[PlaceView]) -> Words:
+    shown = places[:PLACES_READ]
+    return Words(id=", ".join(place.name.id for place in shown), en=", ".join(place.name.en for place in shown))
+
+
+def _is_read(figure: Figure, totals: Iterable[Total]) -> bool:
+    return any(
+        (figure.category, figure.nationality, figure.series) == (total.category, total.nationality, total.series)
+        and total.answer is figure.answer
+        for total in totals
+    )
+
+
+def _text(parts: Iterable[str]) -> str:
+    return " ".join(part.strip() for part in parts if part)
+
+
+def _first(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,241 @@
+"""The answer sheet, from loaded rows and two times. The same rows give the same sheet, in whatever order they came."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from alerts.live.rules.checks import newest_checks
+from alerts.live.rules.facts import CheckFacts, MissionFacts, SheetFacts
+from alerts.live.rules.figures import (
+    Frame,
+    conflict_of,
+    figure_of,
+    held_of,
+    number_words,
+    place_view,
+    place_views,
+    said,
+    with_parts,
+    withdrawn_of,
+)
+from alerts.live.rules.questions import Material, answer_all, is_asked_by, own_total
+from alerts.live.rules.sentence import sentence_of
+from alerts.live.schemas import (
+    AnswerKind,
+    AnswerSheet,
+    Contacts,
+    Figure,
+    IncidentHead,
+    MissionRow,
+    NamedPersons,
+    Reach,
+    Register,
+    RegisterClass,
+    Total,
+    Words,
+)
+from alerts.reports.rules import words
+from alerts.reports.rules.codes import Category, LineKind
+from alerts.reports.rules.standing import FiledLine, FiledReport, Standing, is_visible, stand, visible
+
+NAMED = (
+    Category.DEAD,
+    Category.SERIOUSLY_INJURED,
+    Category.LIGHTLY_INJURED,
+    Category.INJURED,
+    Category.ILL,
+    Category.IN_HOSPITAL,
+    Category.UNACCOUNTED,
+    Category.MISSING,
+    Category.SAFE,
+)
+CLASSES = {
+    "resident": Words(id="menetap", en="residents"),
+    "traveller": Words(id="pelintas", en="travellers"),
+    "contingent": Words(id="kontingen", en="contingents"),
+    "seafarer": Words(id="pelaut", en="seafarers"),
+}
+
+
+def build_sheet(facts: SheetFacts, as_of: datetime, known_at: datetime) -> AnswerSheet:
+    """What was true by `as_of` as far as we knew it by `known_at`; ages count from `as_of`."""
+    frame = Frame(as_of, facts.mission_names)
+    reports = [report for report in facts.reports if is_visible(report, as_of, known_at)]
+    standing = stand(visible(facts.lines, as_of, known_at), reports, facts.resolutions)
+    material = _material(facts, standing, frame, reports)
+    return AnswerSheet(
+        incident=_head(facts),
+        version=None,
+        as_of=as_of,
+        known_at=known_at,
+        is_replayed=facts.incident.is_replayed,
+        sentence=sentence_of(material),
+        questions=answer_all(material),
+        figures=[figure for figure in material.figures if is_asked_by(figure) is None],
+        planned=list(material.planned),
+        older=[figure_of(line, frame, standing, is_current=False) for line in standing.older],
+        conflicts=list(material.conflicts),
+        held=list(material.held),
+        withdrawn=[withdrawn_of(line, by, frame, standing) for line, by in _in_order(standing)],
+        registered=material.register,
+        reach=_reach(facts),
+        contact=_contacts(facts, material),
+        named=_named(facts, material),
+        missions=[_mission_row(mission, reports, facts, frame) for mission in facts.missions],
+    )
+
+
+def _material(facts: SheetFacts, standing: Standing, frame: Frame, reports: Sequence[FiledReport]) -> Material:
+    figures: dict[LineKind, list[Figure]] = defaultdict(list)
+    for line in standing.current:
+        figures[line.cell.kind].append(figure_of(line, frame, standing))
+    whole, orphans = with_parts(figures[LineKind.STANDING], figures[LineKind.OF_WHICH])
+    seen = {report.id for report in reports}
+    checks = newest_checks(_unsuperseded(facts, reports, seen))
+    held = sorted(standing.held, key=lambda line: line.rank, reverse=True)
+    return Material(
+        facts=facts,
+        standing=standing,
+        frame=frame,
+        figures=[*whole, *orphans],
+        planned=figures[LineKind.PLANNED],
+        conflicts=[conflict_of(clash, frame, standing) for clash in standing.contradictions],
+        held=[held_of(line, list(facts.problems.get(line.id, ())), frame) for line in held],
+        checks=checks,
+        register=_register(facts),
+        due=min((due for due in (_due(mission, reports) for mission in facts.missions) if due), default=None),
+    )
+
+
+def _unsuperseded(facts: SheetFacts, reports: Sequence[FiledReport], seen: set[UUID]) -> list[CheckFacts]:
+    superseded = {report.supersedes for report in reports}
+    return [check for check in facts.checks if check.report.id in seen and check.report.id not in superseded]
+
+
+def _head(facts: SheetFacts) -> IncidentHead:
+    incident = facts.incident
+    areas = [place_view(code) for code in incident.places]
+    return IncidentHead(
+        id=incident.id,
+        title=incident.title,
+        kind=incident.kind,
+        status=incident.status,
+        state=incident.state,
+        urgency=incident.urgency,
+        severity=incident.severity,
+        occurred_at=incident.occurred_at,
+        opened_at=incident.opened_at,
+        is_replayed=incident.is_replayed,
+        places=[*areas, *(place_view(name) for name in incident.area_names)],
+    )
+
+
+def _register(facts: SheetFacts) -> Register | None:
+    """The register's own count; None where it was not counted (a question about the time before it was)."""
+    if facts.counted_at is None:
+        return None
+    rows = sorted(facts.register, key=lambda row: (row.country, row.class_))
+    people = sum(row.people for row in rows)
+    text = number_words(people)
+    newest = [row.newest_place_at for row in rows if row.newest_place_at]
+    oldest = [row.oldest_place_at for row in rows if row.oldest_place_at]
+    return Register(
+        people=people,
+        text=Words(id=f"data lapor diri: {text.id}", en=f"our register: {text.en}"),
+        classes=[
+            RegisterClass(
+                country=place_view(row.country),
+                class_=row.class_,
+                label=CLASSES.get(row.class_, Words(id=row.class_, en=row.class_)),
+                people=row.people,
+            )
+            for row in rows
+        ],
+        newest_place_at=max(newest, default=None),
+        oldest_place_at=min(oldest, default=None),
+        counted_at=facts.counted_at,
+    )
+
+
+def _reach(facts: SheetFacts) -> Reach:
+    reach = facts.reach
+    return Reach(
+        frozen=reach.frozen,
+        handed_over=reach.handed_over,
+        delivered=reach.delivered,
+        answered=reach.answered,
+        unknown=reach.unknown,
+        unreachable=reach.unreachable,
+        missed=reach.missed,
+    )
+
+
+def _contacts(facts: SheetFacts, material: Material) -> Contacts:
+    answers = facts.answers
+    return Contacts(
+        safe=answers.safe,
+        safe_contacted=answers.safe_contacted,
+        need_help=answers.need_help,
+        other=answers.other,
+        not_answered=max(0, facts.reach.frozen - facts.reach.answered),
+        unaccounted=_known(own_total(material, Category.UNACCOUNTED)),
+        missing=_known(own_total(material, Category.MISSING)),
+        reported_safe=_known(own_total(material, Category.SAFE)),
+    )
+
+
+def _known(total: Total) -> Total | None:
+    return None if total.answer is AnswerKind.NOT_KNOWN else total
+
+
+def _named(facts: SheetFacts, material: Material) -> list[NamedPersons]:
+    """Tally against names, where either says anything. Without a tally there is no difference to speak of."""
+    rows = []
+    for category in NAMED:
+        total, named = own_total(material, category), facts.named.get(category, 0)
+        if total.answer is AnswerKind.NOT_KNOWN and not named:
+            continue
+        tally = total.low
+        label = said(words.CATEGORY[category])
+        difference = None if tally is None else tally - named
+        rows.append(NamedPersons(category=category, label=label, tally=tally, named=named, difference=difference))
+    return rows
+
+
+def _mission_row(mission: MissionFacts, reports: Sequence[FiledReport], facts: SheetFacts, frame: Frame) -> MissionRow:
+    own = _reports_of(mission, reports)
+    last = own[-1] if own else None
+    status = next((report.mission_status for report in reversed(own) if report.mission_status), None)
+    due = _due(mission, reports)
+    return MissionRow(
+        mission_code=mission.code,
+        name=mission.name,
+        basis=mission.basis,
+        is_assumed=mission.is_assumed,
+        places=place_views(mission.places),
+        reports=len(own),
+        last_report_as_of=last.as_of if last else None,
+        last_report_known_at=last.known_at if last else None,
+        age_seconds=frame.age(last.counts_from) if last else None,
+        due_at=due,
+        is_overdue=facts.incident.state == "open" and due is not None and due < frame.as_of,
+        status=dict(status) if status else None,
+    )
+
+
+def _due(mission: MissionFacts, reports: Sequence[FiledReport]) -> datetime | None:
+    """The time the mission promised in its last report; before the first report, the incident's clock."""
+    own = _reports_of(mission, reports)
+    return own[-1].next_report_at if own else mission.report_due_at
+
+
+def _reports_of(mission: MissionFacts, reports: Sequence[FiledReport]) -> list[FiledReport]:
+    own = [report for report in reports if report.source == f"mission:{mission.code}"]
+    return sorted(own, key=lambda report: (report.counts_from, report.next_report_at is not None))
+
+
+def _in_order(standing: Standing) -> list[tuple[FiledLine, FiledLine]]:
+    return sorted(standing.withdrawn, key=lambda pair: (pair[1].report.counts_from, pair[0].cell.key, pair[0].raw))

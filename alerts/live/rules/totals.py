@@ -1,0 +1,174 @@
+"""What the standing figures of one category say together, without ever adding places that overlap.
+
+A larger place's figure stands for the places inside it. Only where the smaller places together make more,
+and are as new, the range opens upwards. Places side by side add up. Where nothing but parts of an area
+are known the sum is "at least".
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import combinations
+
+from alerts.live.rules.figures import Frame, place_views
+from alerts.live.schemas import AnswerKind, Total, Words
+from alerts.reports.rules.codes import Category, LineKind, Nationality, Series, Silence
+from alerts.reports.rules.standing import FiledLine, Standing
+from alerts.reports.rules.values import is_within, lies_within, overlaps
+
+SILENT = (
+    (Silence.ASKED_NO_ANSWER, AnswerKind.NO_ANSWER_YET),
+    (Silence.NOT_ASKED, AnswerKind.NOT_ASKED),
+)
+TEXTS = {
+    AnswerKind.NONE_FOUND: Words(id="0 (hasil pengecekan: tidak ditemukan)", en="0 (checked, none found)"),
+    AnswerKind.NONE_REPORTED: Words(id="hingga saat ini belum ada laporan", en="none reported so far"),
+    AnswerKind.NO_ANSWER_YET: Words(id="sudah ditanyakan, belum ada jawaban", en="asked, no answer yet"),
+    AnswerKind.NOT_ASKED: Words(id="belum ditanyakan", en="not asked yet"),
+    AnswerKind.NOT_KNOWN: Words(id="belum diketahui", en="not yet known"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a total counts: one category, one nationality, one series."""
+
+    category: Category
+    nationality: Nationality
+    series: Series
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """The figures of one set of places: bounds over those that stand side by side, and the newest time."""
+
+    places: tuple[str, ...]
+    low: int
+    high: int
+    as_of: datetime
+
+
+def total_of(subject: Subject, standing: Standing, incident_places: Sequence[str], frame: Frame) -> Total:
+    """The total of one subject; bounds are null, never 0, while nobody gave a number."""
+    lines = [line for line in standing.current if _is_about(line, subject)]
+    nodes = _nodes(lines)
+    roots = [node for node in nodes if not any(_is_inside(node, other) for other in nodes)]
+    answer = _answer(lines, incident_places)
+    low, high = _bounds(roots, nodes, incident_places) if roots else (None, None)
+    if answer is AnswerKind.NONE_FOUND:
+        low = high = 0
+    telling = [line for line in lines if line.number is not None] or lines
+    newest = max(telling, key=lambda line: line.rank, default=None)
+    covered = _maximal({place for line in telling for place in line.cell.places})
+    return Total(
+        category=subject.category,
+        nationality=subject.nationality,
+        series=subject.series,
+        answer=answer,
+        low=low,
+        high=high,
+        text=_text(answer, low, high, is_approximate=any(line.is_approximate for line in telling)),
+        places=place_views(covered),
+        is_partial=not _covers([line.cell.places for line in telling], incident_places),
+        as_of=newest.report.as_of if newest else None,
+        source=newest.report.source if newest else None,
+        source_name=frame.source_name(newest.report.source, newest.report.author) if newest else None,
+        is_conflicting=any(line.id in standing.in_conflict for line in lines),
+    )
+
+
+def number_of(total: Total) -> int | None:
+    """The one number of a total on which all agree; None for a range, a conflict or a silence."""
+    is_one = total.answer is AnswerKind.NUMBER and total.low == total.high and not total.is_conflicting
+    return total.low if is_one else None
+
+
+def _is_about(line: FiledLine, subject: Subject) -> bool:
+    cell = line.cell
+    is_subject = (cell.category, cell.nationality, cell.series) == (subject.category, subject.nationality, subject.series)
+    return is_subject and cell.kind is LineKind.STANDING and cell.foreign_country is None
+
+
+def _nodes(lines: Iterable[FiledLine]) -> list[_Node]:
+    by_places: dict[tuple[str, ...], list[FiledLine]] = defaultdict(list)
+    for line in lines:
+        if line.number is not None:
+            by_places[line.cell.places].append(line)
+    return [_node(places, same) for places, same in sorted(by_places.items())]
+
+
+def _node(places: tuple[str, ...], same: Sequence[FiledLine]) -> _Node:
+    numbers = [line.number for line in same if line.number is not None]
+    return _Node(places, min(numbers), max(numbers), max(line.report.counts_from for line in same))
+
+
+def _bounds(roots: Sequence[_Node], nodes: Sequence[_Node], incident_places: Sequence[str]) -> tuple[int, int | None]:
+    estimates = [_estimate(root, nodes) for root in roots]
+    is_disjoint = not any(overlaps(a.places, b.places) for a, b in combinations(roots, 2))
+    low = sum(low for low, _ in estimates) if is_disjoint else max(low for low, _ in estimates)
+    if any(_is_part_of_a_place(root, incident_places) for root in roots):
+        return low, None
+    return low, sum(high for _, high in estimates)
+
+
+def _estimate(node: _Node, nodes: Sequence[_Node]) -> tuple[int, int]:
+    inside = [other for other in nodes if _is_inside(other, node)]
+    parts = [part for part in inside if not any(_is_inside(part, other) for other in inside)]
+    if not parts or any(overlaps(a.places, b.places) for a, b in combinations(parts, 2)):
+        return node.low, node.high
+    low = sum(_estimate(part, nodes)[0] for part in parts)
+    is_as_new = max(part.as_of for part in parts) >= node.as_of
+    return node.low, max(node.high, low) if is_as_new else node.high
+
+
+def _is_inside(inner: _Node, outer: _Node) -> bool:
+    return inner.places != outer.places and lies_within(inner.places, outer.places)
+
+
+def _is_part_of_a_place(node: _Node, incident_places: Sequence[str]) -> bool:
+    """Whether a figure speaks of a piece of an area only, so that the rest of the area is unknown."""
+    return any(is_within(place, area) and place != area for place in node.places for area in incident_places) and not any(
+        place in incident_places for place in node.places
+    )
+
+
+def _covers(sets: Iterable[tuple[str, ...]], incident_places: Sequence[str]) -> bool:
+    said = [place for places in sets for place in places]
+    return bool(said) and all(any(is_within(area, place) for place in said) for area in incident_places)
+
+
+def _answer(lines: Sequence[FiledLine], incident_places: Sequence[str]) -> AnswerKind:
+    """A number wins; a zero needs every area checked; otherwise the weakest thing that was said."""
+    if any(line.number is not None for line in lines):
+        return AnswerKind.NUMBER
+    silences = {line.silence for line in lines}
+    if silences == {Silence.CHECKED_NONE_FOUND} and _covers([line.cell.places for line in lines], incident_places):
+        return AnswerKind.NONE_FOUND
+    if Silence.ASKED_NONE_REPORTED in silences:
+        return AnswerKind.NONE_REPORTED
+    return next((kind for silence, kind in SILENT if silence in silences), AnswerKind.NOT_KNOWN)
+
+
+def _text(answer: AnswerKind, low: int | None, high: int | None, *, is_approximate: bool) -> Words:
+    if answer is not AnswerKind.NUMBER or low is None:
+        return TEXTS[answer]
+    first = f"{low:,}"
+    if high is None:
+        return Words(id=f"sedikitnya {_dots(first)}", en=f"at least {first}")
+    if high > low:
+        return Words(id=f"{_dots(first)} sampai {_dots(f'{high:,}')}", en=f"{first} to {high:,}")
+    if is_approximate:
+        return Words(id=f"sekitar {_dots(first)}", en=f"about {first}")
+    return Words(id=_dots(first), en=first)
+
+
+def _dots(number: str) -> str:
+    return number.replace(",", ".")
+
+
+def _maximal(codes: Iterable[str]) -> tuple[str, ...]:
+    every = set(codes)
+    return tuple(sorted(code for code in every if not any(other != code and is_within(code, other) for other in every)))
