@@ -47,6 +47,7 @@ class Broadcast(Base):
     approved_by: Mapped[UUID | None]
     approved_via: Mapped[str | None]
     approved_at: Mapped[datetime | None]
+    released_at: Mapped[datetime | None]
     decision_reason: Mapped[str | None]
     cancelled_by: Mapped[UUID | None]
     cancelled_at: Mapped[datetime | None]
@@ -98,7 +99,7 @@ class AudienceMember(Base):
     __tablename__ = "audience_member"
     __table_args__ = (
         UniqueConstraint("audience_id", "citizen_id"),
-        CheckConstraint("(channel = 'none') = (unreachable IS NOT NULL)", name="unreachable"),
+        CheckConstraint("(channel = 'none') = (unreachable IS NOT NULL)", name="none_has_a_reason"),
         CheckConstraint("channel <> 'push' OR device_id IS NOT NULL", name="push_has_device"),
         CheckConstraint("channel <> 'sms' OR phone_id IS NOT NULL", name="sms_has_phone"),
         Index("ix_audience_member_citizen_id", "citizen_id"),

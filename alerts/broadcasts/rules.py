@@ -91,7 +91,7 @@ ALLOWED: Mapping[tuple[State, Move], State] = MappingProxyType(
         (State.DRAFT, Move.EDIT): State.DRAFT,
         (State.REJECTED, Move.EDIT): State.DRAFT,
         (State.SUBMITTED, Move.EDIT): State.DRAFT,
-        (State.APPROVED, Move.EDIT): State.DRAFT,  # only while nothing was handed over: see `check_edit`
+        (State.APPROVED, Move.EDIT): State.DRAFT,  # only until it is released: see `check_edit`
         (State.DRAFT, Move.SUBMIT): State.FREEZING,
         (State.SUBMITTED, Move.SUBMIT): State.FREEZING,  # anew: the old approval request is void
         (State.FREEZING, Move.FROZEN): State.SUBMITTED,
@@ -124,9 +124,9 @@ def next_state(state: State, move: Move) -> State:
     return after
 
 
-def check_edit(*, has_begun: bool) -> None:
-    """Once the first copy was handed over, a text is corrected, not edited."""
-    if has_begun:
+def check_edit(*, is_released: bool) -> None:
+    """Once it was released to the workers, a text is corrected, not edited."""
+    if is_released:
         raise ConflictError("already_released", "this message is being sent: cancel or correct it")
 
 

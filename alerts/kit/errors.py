@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -15,8 +15,11 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+
+from alerts.kit.db import begin
 
 PROBLEM_JSON = "application/problem+json"
 log = structlog.get_logger()
@@ -30,6 +33,8 @@ class AppError(Exception):
     def __init__(self, code: str, detail: str, *, field: str | None = None, **extra: Any) -> None:
         super().__init__(detail)
         self.code, self.detail, self.field, self.extra = code, detail, field, extra
+        self.remember: Callable[[Session], None] | None = None
+        """What to write down although the request is rolled back (a refused approval, say)."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -127,11 +132,18 @@ async def _on_app_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AppError)
     keep = getattr(request.state, "keep_problem", None)
     document = problem_of(error)
+    if error.remember is not None:
+        await run_in_threadpool(_write_down, request, error.remember)
     if keep is not None:
 
 
         await run_in_threadpool(keep, error.status, document)
     return problem_response(error.status, document, error.headers)
+
+
+def _write_down(request: Request, remember: Callable[[Session], None]) -> None:
+    with begin(request.app.state.sessions) as session:
+        remember(session)
 
 
 async def _on_validation_error(_: Request, error: Exception) -> Response:

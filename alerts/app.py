@@ -1,0 +1,63 @@
+"""The web application: routers, error handlers, lifespan. The only importer of any `routes.py`."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.types import Lifespan
+
+from alerts.kit.db import Sessions, make_engine, make_sessions
+from alerts.kit.errors import install_error_handlers
+from alerts.kit.idempotency import Replayed, replay_response
+from alerts.settings import Settings
+
+DESCRIPTION = """Protects a country's citizens abroad in a crisis.
+
+Acting POSTs need an `Idempotency-Key`; a PATCH needs `If-Match`; errors are RFC 9457 problem documents
+that name the field. Lists are newest first, with `cursor` and `limit`. Times are RFC 3339 with an offset."""
+API_SLICES = ("staff", "missions", "citizens", "incidents", "broadcasts", "deliveries", "inbox", "checkins", "people", "reports", "live")
+
+
+def create_app(settings: Settings, sessions: Sessions | None = None) -> FastAPI:
+    """The application over one database. Tests may hand in their own session factory."""
+    app = FastAPI(
+        title="Siaga",
+        version=version("siaga"),
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        max_body_size=settings.web.upload_bytes,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.settings = settings
+    app.state.sessions = sessions or _sessions_of(settings)
+    install_error_handlers(app)
+    app.add_exception_handler(Replayed, _on_replayed)
+    for router in _routers():
+        app.include_router(router)
+    return app
+
+
+def _sessions_of(settings: Settings) -> Sessions:
+    database = settings.database
+    url = database.url.get_secret_value()
+    seconds = database.statement_timeout_seconds
+    return make_sessions(make_engine(url, pool_size=database.pool_size, statement_timeout_seconds=seconds))
+
+
+def _routers() -> list[APIRouter]:
+    return [importlib.import_module(f"alerts.{name}.routes").router for name in API_SLICES]
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+async def _on_replayed(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Replayed)
+    return replay_response(error)

@@ -1,0 +1,191 @@
+"""Named reads of messages, their texts, lists and members."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from alerts.broadcasts.audience import count_selected_outside, select_people, unserved_countries
+from alerts.broadcasts.models import Audience, AudienceMember, Broadcast, BroadcastHand
+from alerts.broadcasts.rules import LINK_PLACE, Channel, State, Variant, all_variants
+from alerts.broadcasts.schemas import AudienceView, BroadcastView, CountryPreview, TextView
+from alerts.channels.country_rules import check_text, rules_for, variant_for
+from alerts.channels.texts import measure
+from alerts.incidents.models import IncidentArea
+from alerts.incidents.queries import get_incident, list_areas, list_list_ids
+from alerts.kit.actor import Actor
+from alerts.kit.errors import InvalidError, NotFoundError
+from alerts.kit.http import Paging, etag_of
+from alerts.places.names import place_name
+
+LINK_SAMPLE = "0" * 8 + "." + "0" * 22
+"""A link as long as a real one: member numbers of eight base62 digits are enough for 200 trillion."""
+
+
+def get_broadcast(session: Session, broadcast_id: UUID, actor: Actor | None = None) -> Broadcast:
+    """One message; NotFoundError where there is none, or its incident is not the actor's to see."""
+    broadcast = session.get(Broadcast, broadcast_id)
+    if broadcast is None:
+        raise NotFoundError("broadcast_not_found", "there is no such message")
+    if actor is not None:
+        get_incident(session, broadcast.incident_id, actor)
+    return broadcast
+
+
+def claim_broadcast(session: Session, broadcast_id: UUID, actor: Actor | None = None) -> Broadcast:
+    """The same, locked until the transaction ends."""
+    get_broadcast(session, broadcast_id, actor)
+    statement = select(Broadcast).where(Broadcast.id == broadcast_id).with_for_update().execution_options(populate_existing=True)
+    return session.execute(statement).scalar_one()
+
+
+def list_broadcasts(session: Session, incident_id: UUID, page: Paging) -> list[Broadcast]:
+    """Messages of an incident, newest first, one more than asked for."""
+    query = select(Broadcast).where(Broadcast.incident_id == incident_id).order_by(Broadcast.id.desc()).limit(page.limit + 1)
+    return list(session.scalars(query.where(Broadcast.id < page.cursor) if page.cursor else query))
+
+
+def hands_of(session: Session, broadcast_id: UUID) -> set[UUID]:
+    """Everyone who created, edited or submitted any version."""
+    return set(session.scalars(select(BroadcastHand.staff_id).where(BroadcastHand.broadcast_id == broadcast_id)))
+
+
+def areas_of(session: Session, broadcast: Broadcast) -> list[IncidentArea]:
+    """The incident's current areas that the message names; all when it names neither areas nor lists."""
+    return pick_areas(session, broadcast.incident_id, broadcast.area_ids, is_for_lists=bool(broadcast.list_ids))
+
+
+def pick_areas(session: Session, incident_id: UUID, area_ids: Sequence[UUID], *, is_for_lists: bool = False) -> list[IncidentArea]:
+    """The named areas of an incident; InvalidError for an area that is not one of its current ones."""
+    current = {area.id: area for area in list_areas(session, incident_id)}
+    unknown = [area_id for area_id in area_ids if area_id not in current]
+    if unknown:
+        raise InvalidError("unknown_area", f"{unknown[0]} is not a current area of this incident", field="area_ids")
+    if area_ids:
+        return [current[area_id] for area_id in area_ids]
+    return [] if is_for_lists else list(current.values())
+
+
+def lists_of(session: Session, broadcast: Broadcast) -> list[UUID]:
+    """The lists that the message goes to; all of the incident's when it names neither areas nor lists."""
+    if broadcast.area_ids or broadcast.list_ids:
+        return list(broadcast.list_ids)
+    return list_list_ids(session, broadcast.incident_id)
+
+
+def find_audience(session: Session, broadcast: Broadcast) -> Audience | None:
+    """The frozen list that the message now stands on."""
+    return session.get(Audience, broadcast.audience_id) if broadcast.audience_id is not None else None
+
+
+def find_member(session: Session, number: int) -> AudienceMember | None:
+    """A member by the number that a citizen's link carries."""
+    return session.get(AudienceMember, number)
+
+
+def find_newest_member(session: Session, citizen_id: UUID, incident_ids: Sequence[UUID]) -> AudienceMember | None:
+    """The citizen's newest membership among the incidents' released messages."""
+    query = (
+        select(AudienceMember)
+        .join(Broadcast, Broadcast.id == AudienceMember.broadcast_id)
+        .where(AudienceMember.citizen_id == citizen_id, Broadcast.incident_id.in_(incident_ids), Broadcast.approved_at.is_not(None))
+    )
+    return session.scalars(query.order_by(AudienceMember.id.desc()).limit(1)).first()
+
+
+def count_more_since(session: Session, broadcast: Broadcast) -> int:
+    """How many match now who were not there when the list was frozen."""
+    audience = find_audience(session, broadcast)
+    if audience is None or broadcast.references:
+        return 0
+    select_people(session, areas_of(session, broadcast), lists_of(session, broadcast))
+    return count_selected_outside(session, audience)
+
+
+def country_counts(session: Session, audience_id: int) -> dict[str, int]:
+    """Members who get a text, by their number's country."""
+    members = select(AudienceMember.number_country, func.count()).where(AudienceMember.audience_id == audience_id)
+    rows = session.execute(members.where(AudienceMember.channel == Channel.SMS).group_by(AudienceMember.number_country))
+    return {country or "": count for country, count in rows}
+
+
+def broadcast_etag(broadcast: Broadcast) -> str:
+    """What an edit must name in If-Match."""
+    return etag_of("broadcast", broadcast.id, broadcast.version, broadcast.state.value)
+
+
+def present(session: Session, broadcast: Broadcast, public_url: str, *, with_since: bool = False) -> BroadcastView:
+    """The wire form, with every text as it would leave."""
+    audience = find_audience(session, broadcast)
+    is_waiting = broadcast.state is State.SUBMITTED
+    values: dict[str, Any] = {name: getattr(broadcast, name) for name in BroadcastView.model_fields if hasattr(broadcast, name)}
+    values["variants"] = list_texts(broadcast.texts, public_url)
+    values["audience_number"] = audience.number if audience else None
+    values["audience_count"] = audience.count if audience and audience.frozen_at else None
+    values["sharing_address"] = audience.sharing_address if audience else None
+    values["audience_more_since"] = count_more_since(session, broadcast) if with_since and is_waiting else None
+    return BroadcastView(**values, etag=broadcast_etag(broadcast))
+
+
+def list_texts(texts: Mapping[str, str], public_url: str) -> list[TextView]:
+    """Every text with its segments, counted with a link of the real length."""
+    link = f"{public_url.rstrip('/')}/i/{LINK_SAMPLE}"
+    views = []
+    for (language, variant), body in all_variants(texts).items():
+        size = measure(body.replace(LINK_PLACE, link))
+        views.append(
+            TextView(
+                language=language,
+                variant=variant,
+                body=body,
+                encoding=size.encoding.value,
+                segments=size.segments,
+                units=size.units,
+            )
+        )
+    return views
+
+
+def present_audience(rows: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> AudienceView:
+    """The preview's figures from its rows, and what each country's rules make of the texts."""
+    shared = sum(row["people"] for row in rows if row["is_shared"])
+    reached = [row for row in rows if not row["is_shared"]]
+    countries = _sum(reached, "number_country", channel=Channel.SMS.value)
+    for country in unserved_countries():
+        countries |= {c: n for c, n in _sum(reached, "number_country", unreachable="no_provider").items() if c == country}
+    return AudienceView(
+        people=sum(row["people"] for row in rows),
+        by_channel=_sum(reached, "channel"),
+        unreachable={k: n for k, n in _sum(reached, "unreachable").items() if k},
+        sharing_address=shared,
+        by_class=_sum(rows, "class"),
+        by_language=_sum(rows, "language"),
+        countries=[preview_country(country, people, texts) for country, people in countries.items() if country],
+    )
+
+
+def preview_country(country: str, people: int, texts: Mapping[str, str]) -> CountryPreview:
+    """The rules of one country as they apply to these texts."""
+    rule = rules_for(country)
+    names = {language: place_name(country, language) for language in ("id", "en")}
+    problems = [problem for body in texts.values() for problem in check_text(body, [country])]
+    seen = {(p.fault, p.found): p.words(names) | {"is_blocking": str(p.is_blocking).lower()} for p in problems}
+    return CountryPreview(
+        number_country=country,
+        people=people,
+        variant=Variant(variant_for(rule).key),
+        is_served=rule.is_served,
+        warnings=list(seen.values()),
+    )
+
+
+def _sum(rows: Sequence[Mapping[str, Any]], key: str, **where: str) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for row in rows:
+        if all(row[name] == value for name, value in where.items()):
+            sums[row[key]] = sums.get(row[key], 0) + row["people"]
+    return sums

@@ -1,0 +1,141 @@
+"""HTTP of messages: parse, authorise, call one action, answer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from alerts.broadcasts import actions, queries, rules
+from alerts.broadcasts.audience import preview_selected, select_people
+from alerts.broadcasts.models import Broadcast
+from alerts.broadcasts.rules import Channel, State
+from alerts.broadcasts.schemas import Approval, AudienceView, BroadcastChange, BroadcastDraft, BroadcastView, Decision, OpenChannel
+from alerts.incidents.queries import get_incident, list_list_ids
+from alerts.kit.actor import Actor
+from alerts.kit.db import Tx
+from alerts.kit.http import IfMatch, Page, PagingDep, check_if_match, is_unchanged, page_of
+from alerts.kit.idempotency import Idem
+from alerts.settings import SettingsDep
+from alerts.staff.access import require
+from alerts.staff.rules import Permission
+
+router = APIRouter(prefix="/api/v1", tags=["broadcasts"])
+Viewer = Annotated[Actor, Depends(require(Permission.VIEW_INCIDENTS))]
+Writer = Annotated[Actor, Depends(require(Permission.WRITE_BROADCAST))]
+Approver = Annotated[Actor, Depends(require(Permission.APPROVE_BROADCAST))]
+Canceller = Annotated[Actor, Depends(require(Permission.CANCEL_BROADCAST))]
+
+
+@router.get("/incidents/{incident_id}/audience", operation_id="preview_audience")
+def get_audience(
+    incident_id: UUID,
+    actor: Viewer,
+    session: Tx,
+    area_id: Annotated[list[UUID] | None, Query(description="only these areas; all when left out")] = None,
+    channel: Annotated[list[OpenChannel] | None, Query()] = None,
+) -> AudienceView:
+    """Who is there now, by channel, and what the rules of their numbers' countries allow. Counts only, never names."""
+    get_incident(session, incident_id, actor)
+    areas = queries.pick_areas(session, incident_id, area_id or [])
+    select_people(session, areas, [] if area_id else list_list_ids(session, incident_id))
+    channels = [item.value for item in channel or (Channel.PUSH, Channel.SMS)]
+    return queries.present_audience(preview_selected(session, channels), {})
+
+
+@router.post("/incidents/{incident_id}/broadcasts", status_code=201, response_model=BroadcastView, operation_id="draft_broadcast")
+def post_broadcast(
+    incident_id: UUID, body: BroadcastDraft, actor: Writer, session: Tx, settings: SettingsDep, idem: Idem
+) -> Response:
+    """Write a message. Nothing is frozen or sent by this."""
+    idem.start(actor.key)
+    broadcast = actions.draft_broadcast(session, actor=actor, incident_id=incident_id, command=body)
+    return _answer(session, idem, broadcast, settings.public_url, 201)
+
+
+@router.get("/incidents/{incident_id}/broadcasts", operation_id="list_broadcasts")
+def get_broadcasts(
+    incident_id: UUID, actor: Viewer, session: Tx, settings: SettingsDep, page: PagingDep
+) -> Page[BroadcastView]:
+    """Messages of an incident, newest first."""
+    get_incident(session, incident_id, actor)
+    rows = queries.list_broadcasts(session, incident_id, page)
+    views = [queries.present(session, row, settings.public_url) for row in rows]
+    return page_of(views, [row.id for row in rows], page.limit)
+
+
+@router.get("/broadcasts/{broadcast_id}", response_model=BroadcastView, operation_id="get_broadcast")
+def get_broadcast(
+    broadcast_id: UUID, request: Request, response: Response, actor: Viewer, session: Tx, settings: SettingsDep
+) -> BroadcastView | Response:
+    """One message. While it waits for approval, `audience_more_since` counts who would match now and is not on its list."""
+    view = queries.present(session, queries.get_broadcast(session, broadcast_id, actor), settings.public_url, with_since=True)
+    if is_unchanged(request, view.etag) and view.state is not State.SUBMITTED:
+        return Response(status_code=304, headers={"ETag": view.etag})
+    response.headers["ETag"] = view.etag
+    return view
+
+
+@router.patch("/broadcasts/{broadcast_id}", response_model=BroadcastView, operation_id="edit_broadcast")
+def patch_broadcast(
+    broadcast_id: UUID,
+    body: BroadcastChange,
+    response: Response,
+    actor: Writer,
+    session: Tx,
+    settings: SettingsDep,
+    if_match: IfMatch = None,
+) -> BroadcastView:
+    """Edit a message. A submission or approval becomes void; once released to the workers it is 409."""
+    broadcast = queries.claim_broadcast(session, broadcast_id, actor)
+    current = queries.present(session, broadcast, settings.public_url)
+    check_if_match(if_match, current.etag, current=current)
+    actions.edit_broadcast(session, actor=actor, broadcast=broadcast, command=body)
+    view = queries.present(session, broadcast, settings.public_url)
+    response.headers["ETag"] = view.etag
+    return view
+
+
+@router.post("/broadcasts/{broadcast_id}/submit", response_model=BroadcastView, operation_id="submit_broadcast")
+def post_submit(broadcast_id: UUID, actor: Writer, session: Tx, settings: SettingsDep, idem: Idem) -> Response:
+    """Freeze the list of people and ask for approval. Over 20,000 people: 202 and `freezing`; read it again for progress."""
+    idem.start(actor.key)
+    limit = rules.FREEZE_AT_ONCE_MAX
+    broadcast = actions.submit_broadcast(session, actor=actor, broadcast_id=broadcast_id, freeze_at_once_max=limit)
+    return _answer(session, idem, broadcast, settings.public_url, 202 if broadcast.state is State.FREEZING else 200)
+
+
+@router.post("/broadcasts/{broadcast_id}/approve", response_model=BroadcastView, operation_id="approve_broadcast")
+def post_approve(
+    broadcast_id: UUID, body: Approval, actor: Approver, session: Tx, settings: SettingsDep, idem: Idem
+) -> Response:
+    """Release exactly what was submitted. A signed-in person (never a token) who did not touch the message."""
+    idem.start(actor.key)
+    broadcast = actions.approve_broadcast(session, actor=actor, broadcast_id=broadcast_id, command=body)
+    return _answer(session, idem, broadcast, settings.public_url, 200)
+
+
+@router.post("/broadcasts/{broadcast_id}/reject", response_model=BroadcastView, operation_id="reject_broadcast")
+def post_reject(
+    broadcast_id: UUID, body: Decision, actor: Approver, session: Tx, settings: SettingsDep, idem: Idem
+) -> Response:
+    """Send it back to its author, with the reason."""
+    idem.start(actor.key)
+    broadcast = actions.reject_broadcast(session, actor=actor, broadcast_id=broadcast_id, reason=body.reason)
+    return _answer(session, idem, broadcast, settings.public_url, 200)
+
+
+@router.post("/broadcasts/{broadcast_id}/cancel", response_model=BroadcastView, operation_id="cancel_broadcast")
+def post_cancel(
+    broadcast_id: UUID, body: Decision, actor: Canceller, session: Tx, settings: SettingsDep, idem: Idem
+) -> Response:
+    """Stop what has not been handed over. For those who already have it, correct it."""
+    idem.start(actor.key)
+    broadcast = actions.cancel_broadcast(session, actor=actor, broadcast_id=broadcast_id, reason=body.reason)
+    return _answer(session, idem, broadcast, settings.public_url, 200)
+
+
+def _answer(session: Tx, idem: Idem, broadcast: Broadcast, public_url: str, status: int) -> Response:
+    view = queries.present(session, broadcast, public_url)
+    return idem.answer(status, view, {"ETag": view.etag})

@@ -1,0 +1,74 @@
+"""Writes the message of one attempt: the approved text of the person's language and country, and their own link."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alerts.broadcasts.models import Broadcast, BroadcastText
+from alerts.broadcasts.rules import LANGUAGES, LINK_PLACE, Channel, Variant
+from alerts.channels.country_rules import rules_for, variant_for
+from alerts.channels.ports import PushMessage, SmsMessage
+from alerts.deliveries.carriers import Message
+from alerts.incidents.models import Incident
+from alerts.kit.crypto import Keyring
+from alerts.kit.ids import callback_token, member_token
+from alerts.settings import Settings
+
+
+@dataclass(frozen=True)
+class Messages:
+    """The texts of one broadcast as approved, ready for each person of its list."""
+
+    keyring: Keyring
+    public_url: str
+    incident_id: UUID
+    title: str
+    validity_seconds: int
+    texts: Mapping[tuple[str, str], str]
+
+    @classmethod
+    def load(cls, session: Session, settings: Settings, broadcast_id: UUID) -> Messages:
+        """Read the frozen texts, once per batch."""
+        broadcast = session.get_one(Broadcast, broadcast_id)
+        incident = session.get_one(Incident, broadcast.incident_id)
+        rows = session.scalars(select(BroadcastText).where(BroadcastText.broadcast_id == broadcast_id))
+        texts = {(row.language, row.variant.value): row.body for row in rows}
+        url = settings.public_url.rstrip("/")
+        return cls(settings.keyring, url, incident.id, incident.title, broadcast.validity_seconds, texts)
+
+    def write(self, row: Mapping[str, Any], *, attempt_id: UUID, channel: Channel) -> Message:
+        """The message for one person. Addresses are opened here and live only as long as the request."""
+        token = member_token(self.keyring.link, number=row["member_id"], generation=row["link_generation"])
+        link = f"{self.public_url}/i/{token}"
+        if channel is Channel.PUSH:
+            return PushMessage(
+                attempt_id=str(attempt_id),
+                token=self.keyring.decrypt(row["token_enc"], table="device", column="token_enc", row=row["device_id"]),
+                title=self.title,
+                body=self.text(row["language"], Variant.PLAIN),
+                data={"link": link, "incident_id": str(self.incident_id)},
+                ttl_seconds=self.validity_seconds,
+            )
+        variant = Variant(variant_for(rules_for(row["number_country"] or "")).key)
+        return SmsMessage(
+            attempt_id=str(attempt_id),
+            to_e164=self.keyring.decrypt(row["e164_enc"], table="phone", column="e164_enc", row=row["phone_id"]),
+            body=self.text(row["language"], variant).replace(LINK_PLACE, link),
+            status_callback=self.callback_url(attempt_id),
+            validity_seconds=self.validity_seconds,
+        )
+
+    def text(self, language: str, variant: Variant) -> str:
+        """In the person's language if we wrote it in that one, otherwise in English."""
+        known = language if language in LANGUAGES else "en"
+        return self.texts[known, variant.value]
+
+    def callback_url(self, attempt_id: UUID) -> str:
+        """Where the carrier reports on this attempt: our signed id goes out and comes back."""
+        return f"{self.public_url}/hooks/twilio/status/{callback_token(self.keyring.callback, attempt_id)}"

@@ -1,0 +1,154 @@
+"""Who was reached, in the words of the semantics, and whether the tables keep their promises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from alerts.kit.db import rows_of
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Counts of persons on frozen lists. `handed_over` + `unknown` + `unreachable` + `in_progress` + `stopped` + `failed` =
+    `frozen`; the rest are facts about those handed over. `stopped`: cancelled or too late before anything was sent."""
+
+    frozen: int
+    handed_over: int
+    unknown: int
+    unreachable: int
+    in_progress: int
+    stopped: int
+    delivered: int
+    answered: int
+    no_receipt_possible: int
+    newest_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A promise of the tables that does not hold: its name, how many rows break it, and one of them."""
+
+    invariant: str
+    count: int
+    sample: str
+
+
+def reach_of_incident(session: Session, incident_id: UUID, *, known_at: datetime | None = None) -> list[dict[str, Any]]:
+    """One row per released message of an incident, oldest first: broadcast_id, msg_type, approved_at and the counts of `Reach`,
+    as they stood at `known_at` (by default now)."""
+    values = {"incident": incident_id, "broadcast": None, "known_at": known_at}
+    return rows_of(session.execute(text(REACH), values))
+
+
+def reach_of_broadcast(session: Session, broadcast_id: UUID, *, known_at: datetime | None = None) -> Reach:
+    """The counts of one message; all zero before its release."""
+    values = {"incident": None, "broadcast": broadcast_id, "known_at": known_at}
+    row = session.execute(text(REACH), values).mappings().first()
+    names = Reach.__dataclass_fields__
+    return Reach(**{name: row[name] for name in names}) if row else Reach(*[0] * (len(names) - 1), None)
+
+
+def reach_by_group(session: Session, broadcast_id: UUID) -> list[dict[str, Any]]:
+    """One message's deliveries by channel, the number's country, state and error code."""
+    return rows_of(session.execute(text(BY_GROUP), {"broadcast": broadcast_id}))
+
+
+def invariants(session: Session) -> list[Violation]:
+    """Every promise of the tables that is broken now (see the reliability notes for the numbers)."""
+    found = []
+    for name, query in INVARIANTS.items():
+        rows = session.execute(text(query)).all()
+        if rows:
+            found.append(Violation(name, len(rows), str(rows[0][0])))
+    return found
+
+
+def backlog(session: Session) -> dict[str, float]:
+    """Progress as liveness: ages in seconds, and counts, of what is not finished."""
+    return {key: float(value or 0) for key, value in session.execute(text(BACKLOG)).mappings().one().items()}
+
+
+# What was known at a moment is read from the times of the evidence: a later receipt changes no earlier answer.
+REACH = """
+WITH chosen AS (
+    SELECT b.id, b.msg_type, b.approved_at FROM broadcast b
+    WHERE (b.incident_id = CAST(:incident AS uuid) OR b.id = CAST(:broadcast AS uuid)) AND b.released_at IS NOT NULL
+      AND b.released_at <= coalesce(CAST(:known_at AS timestamptz), clock_timestamp())
+), rows AS (
+    SELECT c.id, c.msg_type, c.approved_at, d.channel, d.error_code, m.unreachable IS NOT NULL AS is_unreachable,
+        d.state, d.state_at <= k.at AS is_settled, d.accepted_at <= k.at AS is_accepted, d.delivered_at <= k.at AS is_delivered,
+        d.answered_at <= k.at AS is_answered, d.provider_id IS NOT NULL AS has_provider_id, least(d.state_at, k.at) AS state_at
+    FROM chosen c JOIN delivery d ON d.broadcast_id = c.id JOIN audience_member m ON m.id = d.member_id
+    CROSS JOIN (SELECT coalesce(CAST(:known_at AS timestamptz), clock_timestamp()) AS at) k
+), judged AS (
+    SELECT *, CASE
+        WHEN is_accepted THEN 'handed_over'
+        WHEN is_unreachable THEN 'unreachable'
+        WHEN NOT is_settled OR state IN ('queued', 'sending') THEN 'in_progress'
+        WHEN state = 'unknown' THEN 'unknown'
+        WHEN state IN ('cancelled', 'expired') THEN 'stopped'
+        WHEN state IN ('failed', 'opted_out', 'undelivered') THEN 'unreachable'
+        ELSE 'handed_over' END AS verdict
+    FROM rows
+)
+SELECT id AS broadcast_id, msg_type, approved_at, count(*) AS frozen,
+    count(*) FILTER (WHERE verdict = 'handed_over') AS handed_over,
+    count(*) FILTER (WHERE verdict = 'unknown') AS unknown,
+    count(*) FILTER (WHERE verdict = 'unreachable') AS unreachable,
+    count(*) FILTER (WHERE verdict = 'in_progress') AS in_progress,
+    count(*) FILTER (WHERE verdict = 'stopped') AS stopped,
+    count(*) FILTER (WHERE is_delivered) AS delivered,
+    count(*) FILTER (WHERE is_answered) AS answered,
+    count(*) FILTER (WHERE verdict = 'handed_over' AND channel = 'push') AS no_receipt_possible,
+    max(state_at) AS newest_at
+FROM judged GROUP BY 1, 2, 3 ORDER BY approved_at
+"""
+
+BY_GROUP = """
+SELECT d.channel, m.number_country, d.state, d.error_code, count(*) AS people, count(d.answered_at) AS answered
+FROM delivery d JOIN audience_member m ON m.id = d.member_id WHERE d.broadcast_id = :broadcast GROUP BY 1, 2, 3, 4 ORDER BY people DESC
+"""
+
+INVARIANTS = {
+    "I1 every released member has its first delivery": """
+        SELECT m.id FROM audience_member m JOIN broadcast b ON b.audience_id = m.audience_id
+        WHERE b.released_at IS NOT NULL AND NOT EXISTS (SELECT FROM delivery d WHERE d.member_id = m.id AND d.step = 1)""",
+    "I2 one acceptance per step, and approved resends": """
+        SELECT a.delivery_id FROM attempt a WHERE a.provider_id IS NOT NULL AND a.resend_of IS NULL
+        GROUP BY 1 HAVING count(*) > 1""",
+    "I3 nothing is sent without a provider id": """
+        SELECT id FROM delivery WHERE state IN ('accepted', 'sent', 'delivered', 'undelivered') AND provider_id IS NULL""",
+    "I4 no sending whose lease expired over one lease ago": """
+        SELECT id FROM attempt WHERE state = 'sending' AND lease_until + (lease_until - intent_at) < clock_timestamp()""",
+    "I5 states sum to the frozen count": """
+        SELECT b.id FROM broadcast b JOIN audience a ON a.id = b.audience_id LEFT JOIN delivery d ON d.broadcast_id = b.id AND d.step = 1
+        WHERE b.released_at IS NOT NULL GROUP BY b.id, a.count HAVING count(d.id) <> a.count""",
+    "I6 no send begins over 2 s after a cancel": """
+        SELECT t.id FROM attempt t JOIN delivery d ON d.id = t.delivery_id JOIN broadcast b ON b.id = d.broadcast_id
+        WHERE b.cancelled_at IS NOT NULL AND t.intent_at > b.cancelled_at + interval '2 seconds'""",
+    "I7 no send to the opted-out": """
+        SELECT t.id FROM attempt t JOIN delivery d ON d.id = t.delivery_id JOIN audience_member m ON m.id = d.member_id
+        JOIN citizen c ON c.id = m.citizen_id WHERE c.opted_out_at < t.intent_at - interval '1 second'""",
+    "I8 outbox younger than 5 s": """
+        SELECT percentile_disc(0.99) WITHIN GROUP (ORDER BY rung_at - created_at) FROM outbox_event WHERE rung_at > now() - interval '5 minutes'
+        HAVING percentile_disc(0.99) WITHIN GROUP (ORDER BY rung_at - created_at) > interval '5 seconds'""",
+    "I9 a delivery in sending has an attempt in sending": """
+        SELECT d.id FROM delivery d WHERE d.state = 'sending'
+          AND NOT EXISTS (SELECT FROM attempt a WHERE a.delivery_id = d.id AND a.state = 'sending')""",
+}
+
+BACKLOG = """
+SELECT
+    (SELECT extract(epoch FROM clock_timestamp() - min(created_at)) FROM outbox_event WHERE rung_at IS NULL) AS outbox_age_seconds,
+    (SELECT count(*) FROM outbox_event WHERE waiting_for <> '{}') AS unanswered_events,
+    (SELECT extract(epoch FROM clock_timestamp() - min(due_at)) FROM delivery_batch
+        WHERE state = 'waiting' AND due_at < clock_timestamp()) AS queued_age_seconds,
+    (SELECT count(*) FROM attempt WHERE state = 'unknown') AS unknown_attempts,
+    (SELECT extract(epoch FROM clock_timestamp() - min(intent_at)) FROM attempt WHERE state = 'unknown') AS unknown_age_seconds
+"""

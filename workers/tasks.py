@@ -1,0 +1,110 @@
+"""One function per task: what an event or the clock asks for. A task decides by the tables, not by its message."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from celery import shared_task
+
+from alerts.broadcasts.actions import freeze_submission
+from alerts.deliveries.actions import release, stop, sweep
+from alerts.deliveries.evidence import look_up, mark_answered
+from alerts.deliveries.sending import send_batch
+from alerts.inbox.actions import understand
+from alerts.kit.actor import SYSTEM
+from alerts.kit.db import begin
+from alerts.kit.idempotency import delete_old_keys
+from alerts.kit.outbox import answer, delete_old_events
+from alerts.live.actions import refresh, refresh_all
+from workers.app import Runtime, child_runtime
+
+Payload = dict[str, Any]
+Work = Callable[[Runtime, Payload], bool | None]
+
+
+def task(name: str) -> Callable[[Work], Work]:
+    """A Celery task that answers its event when it has done its work (returning False leaves the event unanswered)."""
+
+    def register(work: Work) -> Work:
+        def run(event_id: int | None, payload: Payload) -> None:
+            runtime = child_runtime()
+            is_done = work(runtime, payload)
+            if event_id is not None and is_done is not False:
+                with begin(runtime.sessions) as session:
+                    answer(session, event_id, name)
+
+        shared_task(name=name)(run)
+        return work
+
+    return register
+
+
+@task("broadcasts.freeze")
+def freeze(runtime: Runtime, payload: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        ids = {"broadcast_id": UUID(payload["broadcast_id"]), "audience_id": payload["audience_id"]}
+        freeze_submission(session, actor=SYSTEM, **ids)
+
+
+@task("deliveries.release")
+def release_list(runtime: Runtime, payload: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        release(session, UUID(payload["broadcast_id"]), batch_size=runtime.settings.delivery.batch_size)
+
+
+@task("deliveries.send")
+def send(runtime: Runtime, payload: Payload) -> bool:
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    return send_batch(runtime.settings, runtime.sessions, runtime.carriers, batch_id=payload["batch_id"], owner=owner)
+
+
+@task("deliveries.stop")
+def stop_list(runtime: Runtime, payload: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        stop(session, UUID(payload["broadcast_id"]))
+
+
+@task("deliveries.sweep")
+def sweep_all(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        sweep(session)
+
+
+@task("deliveries.look_up")
+def look_up_unknown(runtime: Runtime, _: Payload) -> None:
+    look_up(runtime.settings, runtime.sessions, runtime.carriers)
+
+
+@task("deliveries.mark_answered")
+def answered(runtime: Runtime, payload: Payload) -> None:
+    if payload.get("citizen_id") and payload.get("incident_id"):
+        with begin(runtime.sessions) as session:
+            mark_answered(session, citizen_id=UUID(payload["citizen_id"]), incident_id=UUID(payload["incident_id"]), at=None)
+
+
+@task("inbox.understand")
+def understand_inbound(runtime: Runtime, payload: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        understand(session, runtime.settings.keyring, UUID(payload["message_id"]))
+
+
+@task("live.refresh")
+def refresh_sheet(runtime: Runtime, payload: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        refresh(session, UUID(payload["incident_id"]))
+
+
+@task("live.refresh_all")
+def refresh_sheets(runtime: Runtime, _: Payload) -> None:
+    refresh_all(runtime.settings, runtime.sessions)
+
+
+@task("kit.clean_up")
+def clean_up(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        delete_old_keys(session)
+        delete_old_events(session)
