@@ -48,11 +48,10 @@ class OptSource(StrEnum):
 
 
 class ImportState(StrEnum):
-    """`refused`: not one row was acceptable."""
+    """A run that is not done is seen by its own transaction only."""
 
     RUNNING = "running"
     DONE = "done"
-    REFUSED = "refused"
 
 
 class RowOutcome(StrEnum):
@@ -110,7 +109,8 @@ def parse_phone(written: str, *, default_region: str | None = None, field: str =
 def find_phone(written: str, regions: Iterable[str]) -> PhoneNumber | None:
     """`parse_phone` for a number that may be national: read in each region, and taken if exactly one number comes out."""
     found = set()
-    for region in dict.fromkeys(regions):
+    is_international = written.lstrip().startswith(("+", "\uff0b"))
+    for region in [None] if is_international else dict.fromkeys(regions):
         try:
             found.add(parse_phone(written, default_region=region))
         except InvalidError:

@@ -160,7 +160,7 @@ def _create_imports() -> None:
         _at("created_at", is_now=True),
         _at("finished_at"),
         sa.PrimaryKeyConstraint("id", name="pk_import_run"),
-        sa.CheckConstraint("state IN ('running', 'done', 'refused')", name=op.f("ck_import_run_import_state")),
+        sa.CheckConstraint("state IN ('running', 'done')", name=op.f("ck_import_run_import_state")),
     )
     op.create_table(
         "import_row",

@@ -1,0 +1,91 @@
+"""The SQL of an import. The temporary tables live as long as the transaction."""
+
+from __future__ import annotations
+
+# Table → its columns, and their types for a binary COPY.
+COPIES: dict[str, tuple[str, list[str]]] = {
+    "import_chunk": ("line, external_id, digest", ["int4", "text", "bytea"]),
+    "import_citizen": (
+        "id, external_id, name_enc, name_index, language, class, country_iso2, province_code, lat, lon, place_as_of,"
+        " stay_from, stay_until, is_opted_out, source_digest",
+        ["uuid", "text", "bytea", "bytea", "text", "text", "text", "text", "float8", "float8", "timestamptz", "date", "date", "bool", "bytea"],
+    ),
+    "import_phone": (
+        "id, citizen_id, e164_enc, e164_index, number_country, position, is_valid",
+        ["uuid", "uuid", "bytea", "bytea", "text", "int2", "bool"],
+    ),
+    "import_device": ("id, citizen_id, token_enc, token_index, seen_at", ["uuid", "uuid", "bytea", "bytea", "timestamptz"]),
+    "import_row": ("run_id, line, outcome, external_id, citizen_id, problems", ["uuid", "int4", "text", "text", "uuid", "jsonb"]),
+}
+
+STAGES = (
+    "CREATE TEMP TABLE IF NOT EXISTS import_seen (external_id text PRIMARY KEY, line int NOT NULL) ON COMMIT DROP",
+    "CREATE TEMP TABLE IF NOT EXISTS import_chunk (line int, external_id text, digest bytea) ON COMMIT DROP",
+    "CREATE TEMP TABLE IF NOT EXISTS import_citizen (id uuid, external_id text, name_enc bytea, name_index bytea, language text,"
+    " class text, country_iso2 text, province_code text, lat float8, lon float8, place_as_of timestamptz, stay_from date,"
+    " stay_until date, is_opted_out bool, source_digest bytea) ON COMMIT DROP",
+    "CREATE TEMP TABLE IF NOT EXISTS import_phone (id uuid, citizen_id uuid, e164_enc bytea, e164_index bytea,"
+    " number_country text, position int2, is_valid bool) ON COMMIT DROP",
+    "CREATE TEMP TABLE IF NOT EXISTS import_device (id uuid, citizen_id uuid, token_enc bytea, token_index bytea,"
+    " seen_at timestamptz) ON COMMIT DROP",
+    "TRUNCATE import_seen",
+)
+
+# Ids seen earlier in the file keep their first line; a new person's id is made here, since it is part of the encryption.
+SORT_OUT = """
+WITH fresh AS (
+    INSERT INTO import_seen (external_id, line)
+    SELECT DISTINCT ON (external_id) external_id, line FROM import_chunk ORDER BY external_id, line
+    ON CONFLICT DO NOTHING RETURNING external_id, line)
+SELECT c.line, coalesce(f.line, s.line) AS first_line, coalesce(z.id, uuidv7()) AS citizen_id, z.id IS NULL AS is_new,
+    coalesce(z.source_digest = c.digest, false) AS is_same
+FROM import_chunk c
+LEFT JOIN fresh f USING (external_id) LEFT JOIN import_seen s USING (external_id)
+LEFT JOIN citizen z USING (external_id)
+"""
+
+ALWAYS = ("name_enc", "name_index", "language", "class", "stay_from", "stay_until", "source_digest")
+PLACE = ("country_iso2", "province_code", "lat", "lon", "place_as_of")
+# An undated word on somebody's place never replaces a dated one, nor an older one a newer.
+IS_NEWER = "coalesce(excluded.place_as_of >= c.place_as_of, c.place_as_of IS NULL)"
+
+# A file never takes back a person's own wish for silence.
+UPSERT_PEOPLE = f"""
+INSERT INTO citizen AS c (id, external_id, opted_out_at, {", ".join(ALWAYS)}, {", ".join(PLACE)})
+SELECT id, external_id, CASE WHEN is_opted_out THEN now() END, {", ".join(ALWAYS)}, {", ".join(PLACE)}
+FROM import_citizen
+ON CONFLICT (id) DO UPDATE SET updated_at = now(), opted_out_at = coalesce(c.opted_out_at, excluded.opted_out_at),
+    {", ".join(f"{name} = excluded.{name}" for name in ALWAYS)},
+    {", ".join(f"{name} = CASE WHEN {IS_NEWER} THEN excluded.{name} ELSE c.{name} END" for name in PLACE)}
+"""  # noqa: S608 - our own column names
+
+# A blank phone in the file never takes away a number that we have.
+RETIRE_PHONES = """
+UPDATE phone p SET retired_at = now() FROM import_phone n
+WHERE p.citizen_id = n.citizen_id AND p.position = n.position AND p.retired_at IS NULL AND p.e164_index <> n.e164_index
+"""
+
+UPSERT_STEPS = (
+    """
+    INSERT INTO phone (id, citizen_id, e164_enc, e164_index, number_country, position, is_valid)
+    SELECT id, citizen_id, e164_enc, e164_index, number_country, position, is_valid FROM import_phone
+    ON CONFLICT (citizen_id, position) WHERE retired_at IS NULL DO NOTHING
+    """,
+    """
+    INSERT INTO opt_change (citizen_id, is_out, source)
+    SELECT i.id, true, 'import' FROM import_citizen i JOIN citizen c USING (id)
+    WHERE i.is_opted_out AND c.opted_out_at = now()
+    """,
+    # A token belongs to whoever used it last: the former holder's row retires.
+    """
+    UPDATE device d SET retired_at = now() FROM import_device n
+    WHERE d.token_index = n.token_index AND d.citizen_id <> n.citizen_id AND d.retired_at IS NULL
+    """,
+    """
+    INSERT INTO device AS d (id, citizen_id, platform, token_enc, token_index, last_seen_at)
+    SELECT DISTINCT ON (token_index) id, citizen_id, 'fcm', token_enc, token_index, seen_at FROM import_device
+    ORDER BY token_index, seen_at DESC
+    ON CONFLICT (token_index) WHERE retired_at IS NULL
+    DO UPDATE SET last_seen_at = greatest(d.last_seen_at, excluded.last_seen_at)
+    """,
+)
