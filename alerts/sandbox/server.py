@@ -94,12 +94,14 @@ class Server:
         query = dict(request.query)
         try:
             page, size = int(query.pop("Page", "0")), int(query.pop("PageSize", "50"))
-            found = [m for m in self.carrier.list_by(to=query.get("To", ""), sender=query.get("From", "")) if _is_sent_in(m, query)]
+            bounds = _sent_bounds(query)
         except ValueError:
             return _json(*twilio_error("20001"))
         if page < 0 or not 1 <= size <= MOST_PER_PAGE:
             return _json(*twilio_error("20001"))
         query.pop("PageToken", None)
+        everything = self.carrier.list_by(to=query.get("To", ""), sender=query.get("From", ""))
+        found = [message for message in everything if _is_sent_in(message, bounds)]
         return _json(200, page_form(found, self.carrier.config.account_sid, query, page=page, size=size))
 
     async def _push(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -209,9 +211,9 @@ async def serving(config: SandboxConfig) -> AsyncIterator[tuple[Carrier, str]]:
     """A carrier under way in this event loop, and its address. With port 0 the system picks a free one."""
     carrier = Carrier(config)
     carrier.outbound.open()
-    runner = web.ServerRunner(web.Server(Server(carrier).handle, access_log=None))
+    runner = web.ServerRunner(web.Server(Server(carrier).handle, access_log=None), shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
-    site = web.TCPSite(runner, config.host, config.port, shutdown_timeout=SHUTDOWN_SECONDS, backlog=1024)
+    site = web.TCPSite(runner, config.host, config.port, backlog=1024)
     try:
         await site.start()
         port = runner.addresses[0][1]
@@ -241,22 +243,23 @@ def _is_accepting(fault: Fault) -> bool:
     return fault in (Fault.NONE, Fault.ERROR, Fault.HANG, Fault.RESET)
 
 
-def _is_sent_in(message: Message, query: dict[str, str]) -> bool:
-    """Twilio's filters by DateSent. What is accepted and not yet sent has no such date, and is left out."""
-    bounds = {name: query.get(f"DateSent{name}") for name in ("", "<", ">")}
-    if not any(bounds.values()):
-        return True
-    if message.sent_at is None:
-        return False
-    return all(_fits(message.sent_at, name, value) for name, value in bounds.items() if value)
+def _sent_bounds(query: dict[str, str]) -> list[tuple[str, datetime]]:
+    """Twilio's filters by DateSent: on that day, before it, after it. Raises ValueError for what is no date."""
+    named = [(sign, query[f"DateSent{sign}"]) for sign in ("", "<", ">") if query.get(f"DateSent{sign}")]
+    parsed = [(sign, datetime.fromisoformat(value)) for sign, value in named]
+    return [(sign, at if at.tzinfo else at.replace(tzinfo=UTC)) for sign, at in parsed]
 
 
-def _fits(sent_at: datetime, bound: str, value: str) -> bool:
-    at = datetime.fromisoformat(value)
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    if bound == "<":
+def _is_sent_in(message: Message, bounds: list[tuple[str, datetime]]) -> bool:
+    """What is accepted and not yet sent has no such date, and is left out as soon as one is asked for."""
+    sent_at = message.sent_at
+    return not bounds or (sent_at is not None and all(_fits(sent_at, sign, at) for sign, at in bounds))
+
+
+def _fits(sent_at: datetime, sign: str, at: datetime) -> bool:
+    if sign == "<":
         return sent_at <= at
-    return sent_at >= at and (bound == ">" or sent_at < at + timedelta(days=1))
+    return sent_at >= at and (sign == ">" or sent_at < at + timedelta(days=1))
 
 
 def _reset(request: web.BaseRequest) -> None:
