@@ -13,7 +13,7 @@ from alerts.checkins import rules
 from alerts.checkins.models import Checkin
 from alerts.checkins.queries import find_last_of_member
 from alerts.checkins.rules import Answer, Channel, Contact
-from alerts.checkins.schemas import CheckinIn
+from alerts.checkins.schemas import CheckinIn, LinkAnswer
 from alerts.incidents.queries import find_citizen_id, get_open_incident
 from alerts.kit import audit
 from alerts.kit.actor import Actor, Via
@@ -80,9 +80,7 @@ def record_checkin(session: Session, *, actor: Actor, keyring: Keyring, new: New
 def record_for_citizen(session: Session, *, actor: Actor, keyring: Keyring, command: CheckinIn) -> Checkin:
     """What staff or a machine client records. 404: an incident or a citizen that the actor may not know of. 409: closed."""
     incident = get_open_incident(session, command.incident_id, actor)
-    citizen_id = find_citizen_id(
-        session, actor, incident.id, citizen_id=command.citizen_id, external_id=command.citizen_external_id
-    )
+    citizen_id = find_citizen_id(session, actor, incident.id, citizen_id=command.citizen_id, external_id=command.citizen_external_id)
     if citizen_id is None:
         raise NotFoundError("citizen_not_found", "The register knows no such citizen.", field="citizen_id")
     new = NewCheckin(
@@ -90,7 +88,7 @@ def record_for_citizen(session: Session, *, actor: Actor, keyring: Keyring, comm
         citizen_id=citizen_id,
         answer=command.answer,
         channel=rules.channel_of(actor, command.channel),
-        contact=command.contact and command.contact.to_contact(),
+        contact=None if command.contact is None else command.contact.to_contact(),
         note=command.note,
     )
     return record_checkin(session, actor=actor, keyring=keyring, new=new)
@@ -106,16 +104,14 @@ def find_link_holder(session: Session, keyring: Keyring, token: str) -> LinkHold
     return LinkHolder(member.id, incident_id, member.citizen_id, member.language)
 
 
-def answer_by_link(
-    session: Session, *, keyring: Keyring, holder: LinkHolder, answer: Answer, channel: Channel, note: str | None
-) -> Checkin:
+def answer_by_link(session: Session, *, keyring: Keyring, holder: LinkHolder, form: LinkAnswer) -> Checkin:
     """The answer of whoever holds the link. The same answer again changes nothing and gives the first one."""
     key = func.hashtextextended(f"checkin:{holder.member_id}", 0)
     session.execute(select(func.pg_advisory_xact_lock(key)))
     last = find_last_of_member(session, holder.member_id)
-    if last is not None and last.answer is answer and _says_nothing_new(last, note, keyring):
+    if last is not None and last.answer is form.answer and _says_nothing_new(last, form.note, keyring):
         return last
-    new = NewCheckin(holder.incident_id, holder.citizen_id, answer, channel, holder.member_id, note=note)
+    new = NewCheckin(holder.incident_id, holder.citizen_id, form.answer, form.channel, holder.member_id, note=form.note)
     return record_checkin(session, actor=Actor(Via.LINK, label=f"member:{holder.member_id}"), keyring=keyring, new=new)
 
 

@@ -19,8 +19,7 @@ class Checkin(Base):
     __tablename__ = "checkin"
     __table_args__ = (
         CheckConstraint(
-            "rung IN ('reported', 'corroborated') OR "
-            "(contacted_by IS NOT NULL AND contacted_at IS NOT NULL AND contact_how IS NOT NULL)",
+            "rung IN ('reported', 'corroborated') OR (contacted_by IS NOT NULL AND contacted_at IS NOT NULL AND contact_how IS NOT NULL)",
             name="contact_has_who_when_how",
         ),
         Index("ix_checkin_incident_id_citizen_id", "incident_id", "citizen_id", "received_at"),

@@ -60,7 +60,9 @@ def _saved_words(t: Translator, answer: Answer) -> str:
 @cache
 def _template() -> Template:
     loader = PackageLoader("alerts.checkins", "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).get_template("answer.html")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).get_template(
+        "answer.html"
+    )
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
@@ -10,12 +11,12 @@ from fastapi.responses import HTMLResponse
 
 from alerts.checkins import actions, queries
 from alerts.checkins.page import answer_page, bad_link_page
-from alerts.checkins.rules import Answer, Channel
-from alerts.checkins.schemas import CheckinIn, CheckinView
+from alerts.checkins.rules import Answer
+from alerts.checkins.schemas import CheckinIn, CheckinView, LinkAnswer
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
 from alerts.kit.http import Page, PagingDep, page_of
-from alerts.kit.i18n import choose_language, translator
+from alerts.kit.i18n import Translator, choose_language, translator
 from alerts.kit.idempotency import Idem
 from alerts.settings import KeyringDep
 from alerts.staff.access import require
@@ -24,8 +25,17 @@ from alerts.staff.rules import Permission
 router = APIRouter(tags=["check-ins"])
 Recorder = Annotated[Actor, Depends(require(Permission.RECORD_CHECKIN))]
 Viewer = Annotated[Actor, Depends(require(Permission.VIEW_PERSONS))]
-Lang = Annotated[str | None, Query(max_length=10, description="`id` or `en`; else the citizen's own, else the browser's")]
-AcceptLanguage = Annotated[str | None, Header()]
+
+
+def page_language(
+    lang: Annotated[str | None, Query(max_length=10, description="`id` or `en`; else the citizen's own, else the browser's")] = None,
+    accept_language: Annotated[str | None, Header()] = None,
+) -> Callable[[str | None], Translator]:
+    """Gives the page's language once the citizen's own is known (or None)."""
+    return lambda own: translator(choose_language(lang, own, accept_language))
+
+
+Reader = Annotated[Callable[[str | None], Translator], Depends(page_language)]
 
 
 @router.post("/api/v1/checkins", status_code=201, response_model=CheckinView, operation_id="record_checkin")
@@ -58,29 +68,19 @@ def get_checkin(checkin_id: UUID, actor: Viewer, session: Tx, keyring: KeyringDe
 
 
 @router.get("/i/{token}", response_class=HTMLResponse, operation_id="open_citizen_link")
-def get_link(token: str, session: Tx, keyring: KeyringDep, lang: Lang = None, accept_language: AcceptLanguage = None) -> HTMLResponse:
+def get_link(token: str, session: Tx, keyring: KeyringDep, reader: Reader) -> HTMLResponse:
     """The citizen's page. Changes nothing and shows nothing personal: scanners of messages open links too."""
     holder = actions.find_link_holder(session, keyring, token)
     if holder is None:
-        return bad_link_page(translator(choose_language(lang, None, accept_language)))
-    return answer_page(translator(choose_language(lang, holder.language, accept_language)), token=token)
+        return bad_link_page(reader(None))
+    return answer_page(reader(holder.language), token=token)
 
 
 @router.post("/i/{token}", response_class=HTMLResponse, operation_id="answer_citizen_link")
-def post_link(
-    token: str,
-    session: Tx,
-    keyring: KeyringDep,
-    answer: Annotated[Answer, Form()],
-    note: Annotated[str, Form(max_length=10_000)] = "",
-    channel: Annotated[Channel, Form(description="`app` when our app answers for its user")] = Channel.LINK,
-    lang: Lang = None,
-    accept_language: AcceptLanguage = None,
-) -> HTMLResponse:
+def post_link(token: str, form: Annotated[LinkAnswer, Form()], session: Tx, keyring: KeyringDep, reader: Reader) -> HTMLResponse:
     """Take the answer. The same one again changes nothing and reads the same."""
     holder = actions.find_link_holder(session, keyring, token)
     if holder is None:
-        return bad_link_page(translator(choose_language(lang, None, accept_language)))
-    by = Channel.APP if channel is Channel.APP else Channel.LINK
-    saved = actions.answer_by_link(session, keyring=keyring, holder=holder, answer=answer, channel=by, note=note)
-    return answer_page(translator(choose_language(lang, holder.language, accept_language)), token=token, saved=saved)
+        return bad_link_page(reader(None))
+    saved = actions.answer_by_link(session, keyring=keyring, holder=holder, form=form)
+    return answer_page(reader(holder.language), token=token, saved=saved)

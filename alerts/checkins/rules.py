@@ -20,6 +20,8 @@ NOTE_CHARACTERS = 500
 
 
 class Answer(StrEnum):
+    """What a citizen says. `other`: they answered, and a person must read what."""
+
     SAFE = "safe"
     NEED_HELP = "need_help"
     OTHER = "other"

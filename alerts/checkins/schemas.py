@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
@@ -59,6 +59,14 @@ class CheckinIn(Wire):
         if (self.citizen_id is None) == (self.citizen_external_id is None):
             raise ValueError("exactly one of citizen_id and citizen_external_id")
         return self
+
+
+class LinkAnswer(Wire):
+    """What the page behind a citizen's link posts, as a form. `channel` is `app` when our app answers for its user."""
+
+    answer: Answer
+    note: Annotated[str, Field(max_length=10_000)] = ""
+    channel: Literal[Channel.LINK, Channel.APP] = Channel.LINK
 
 
 class CheckinView(View):

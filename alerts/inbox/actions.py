@@ -13,7 +13,7 @@ from alerts.broadcasts.models import AudienceMember
 from alerts.broadcasts.queries import get_broadcast
 from alerts.checkins.actions import NewCheckin, record_checkin
 from alerts.checkins.rules import Answer, Channel
-from alerts.citizens.actions import opt_out
+from alerts.citizens.actions import record_opt_out
 from alerts.citizens.models import Citizen
 from alerts.citizens.queries import find_by_phone_index
 from alerts.citizens.rules import OptSource
@@ -92,7 +92,7 @@ def understand_message(session: Session, *, keyring: Keyring, message_id: UUID) 
     if reading.understood is Understood.OPT_OUT:
         _opt_out(session, row, citizens)
     else:
-        _match(session, keyring, row, citizens, member)
+        _match(session, keyring, row, citizens=citizens, member=member)
     session.flush()
     return row.understood
 
@@ -108,15 +108,17 @@ def handle_message(session: Session, *, actor: Actor, keyring: Keyring, message_
     if command.incident_id is not None:
         _assign(session, actor, row, command)
     if command.answer is not None:
-        _record(session, actor, keyring, row, command.answer, None)
+        _record(session, actor, keyring, row=row, answer=command.answer)
     row.state, row.handled_by, row.handled_at = State.HANDLED, actor.key, db_now(session)
     session.flush()
     detail = {"answer": command.answer}
-    audit.record(session, actor=actor, action="inbound.handled", incident_id=row.incident_id, subject=("inbound_message", row.id), detail=detail)
+    audit.record(
+        session, actor=actor, action="inbound.handled", incident_id=row.incident_id, subject=("inbound_message", row.id), detail=detail
+    )
     return row
 
 
-def _match(session: Session, keyring: Keyring, row: InboundMessage, citizens: list[Citizen], member: AudienceMember | None) -> None:
+def _match(session: Session, keyring: Keyring, row: InboundMessage, *, citizens: list[Citizen], member: AudienceMember | None) -> None:
     if member is None:
         row.citizen_id = citizens[0].id if len(citizens) == 1 else None
         row.state = State.UNMATCHED
@@ -124,18 +126,17 @@ def _match(session: Session, keyring: Keyring, row: InboundMessage, citizens: li
     row.citizen_id, row.incident_id = member.citizen_id, get_broadcast(session, member.broadcast_id).incident_id
     row.state = State.MATCHED
     assert row.understood is not None
-    _record(session, INBOX, keyring, row, ANSWERS[row.understood], member.id)
+    _record(session, INBOX, keyring, row=row, answer=ANSWERS[row.understood], member_id=member.id)
 
 
 def _opt_out(session: Session, row: InboundMessage, citizens: list[Citizen]) -> None:
     """The carrier blocks the number, so everybody who has it is out of reach by it: all of them are opted out."""
-    for citizen in citizens:
-        opt_out(session, citizen.id, source=OptSource.INBOUND)
+    record_opt_out(session, e164_index=row.from_index, source=OptSource.INBOUND)
     row.citizen_id = citizens[0].id if len(citizens) == 1 else None
     row.state = State.MATCHED if citizens else State.UNMATCHED
 
 
-def _record(session: Session, actor: Actor, keyring: Keyring, row: InboundMessage, answer: Answer, member_id: int | None) -> None:
+def _record(session: Session, actor: Actor, keyring: Keyring, *, row: InboundMessage, answer: Answer, member_id: int | None = None) -> None:
     if row.citizen_id is None or row.incident_id is None:
         raise InvalidError("whose_is_it", "Say in which incident, and whose message it is.", field="citizen_external_id")
     new = NewCheckin(row.incident_id, row.citizen_id, answer, Channel.SMS, member_id)

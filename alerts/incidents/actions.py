@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -95,12 +95,12 @@ def change_incident(
 
 def close_incident(session: Session, *, actor: Actor, incident_id: UUID, reason: str) -> Incident:
     """Close; nothing acts in a closed incident. 409 when it is closed already."""
-    return _move(session, actor, incident_id, Move.CLOSE, reason)
+    return _move(session, actor, incident_id, move=Move.CLOSE, reason=reason)
 
 
 def reopen_incident(session: Session, *, actor: Actor, incident_id: UUID, reason: str) -> Incident:
     """Open a closed incident again. 409 when it is open."""
-    return _move(session, actor, incident_id, Move.REOPEN, reason)
+    return _move(session, actor, incident_id, move=Move.REOPEN, reason=reason)
 
 
 def set_report_due(session: Session, incident_id: UUID, mission_code: str, due_at: datetime | None) -> None:
@@ -109,7 +109,7 @@ def set_report_due(session: Session, incident_id: UUID, mission_code: str, due_a
     session.execute(update(IncidentMission).where(*where).values(report_due_at=due_at))
 
 
-def _move(session: Session, actor: Actor, incident_id: UUID, move: Move, reason: str) -> Incident:
+def _move(session: Session, actor: Actor, incident_id: UUID, *, move: Move, reason: str) -> Incident:
     incident = claim_incident(session, incident_id, actor)
     incident.state = rules.next_state(incident.state, move)
     incident.version += 1

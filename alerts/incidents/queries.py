@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Uuid, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, Uuid, exists, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from alerts.citizens.models import Citizen
@@ -56,7 +57,7 @@ def list_incidents(
     session: Session, actor: Actor, page: Paging, *, state: State | None = None, status: Status | None = None
 ) -> list[Incident]:
     """Up to `limit + 1` incidents that the actor may see, newest first."""
-    query: Select[tuple[Incident]] = select(Incident).where(visible_to(actor))
+    query = select(Incident).where(visible_to(actor))
     if page.cursor is not None:
         query = query.where(Incident.id < page.cursor)
     if state is not None:
@@ -107,8 +108,9 @@ def list_list_ids(session: Session, incident_id: UUID) -> list[UUID]:
 def count_lists(session: Session, incident_id: UUID) -> list[ListCount]:
     """The lists of people in force, with how many they name."""
     member = IncidentListMember
+    unknown = func.count(member.external_id).filter(member.citizen_id.is_(None))
     query = (
-        select(IncidentList, func.count(member.external_id), func.count().filter(member.external_id.is_not(None), member.citizen_id.is_(None)))
+        select(IncidentList, func.count(member.external_id), unknown)
         .join(member, member.list_id == IncidentList.id, isouter=True)
         .where(IncidentList.incident_id == incident_id, IncidentList.removed_at.is_(None))
         .group_by(IncidentList.id)
@@ -117,11 +119,10 @@ def count_lists(session: Session, incident_id: UUID) -> list[ListCount]:
     return [ListCount(row, members, unmatched) for row, members, unmatched in session.execute(query)]
 
 
-def citizens_on_lists(list_ids: Sequence[UUID]) -> Select[tuple[UUID]]:
+def citizens_on_lists(list_ids: Sequence[UUID]) -> Select[Any]:
     """A Select of the citizens whom these lists name, for the choice of an audience."""
-    return select(IncidentListMember.citizen_id).where(
-        IncidentListMember.list_id.in_(list_ids), IncidentListMember.citizen_id.is_not(None)
-    )  # type: ignore[return-value]  # the null ones are filtered out
+    member = IncidentListMember
+    return select(member.citizen_id).where(member.list_id.in_(list_ids), member.citizen_id.is_not(None))
 
 
 def incident_etag(incident: Incident) -> str:
@@ -144,15 +145,16 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
     """The condition on `incident` under which this actor may know of it."""
     if not is_bound_to_mission(actor):
         return Incident.id.is_not(None)
-    involved = exists().where(
+    return exists().where(
         IncidentMission.incident_id == Incident.id,
         IncidentMission.mission_code == (actor.mission_code or ""),
         IncidentMission.left_at.is_(None),
     )
-    return involved
 
 
-def is_for_mission(mission_code: str, *, citizen_id: ColumnElement[UUID | None], incident_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+def is_for_mission(
+    mission_code: str, *, citizen_id: SQLColumnExpression[Any], incident_id: SQLColumnExpression[Any]
+) -> ColumnElement[bool]:
     """The condition that a citizen, by the registered place, is one for whom this mission answers in the incident."""
     place = func.any(IncidentMission.places)
     return exists().where(

@@ -59,22 +59,16 @@ def get_incident(incident_id: UUID, request: Request, response: Response, actor:
     return queries.present_incident(session, incident)
 
 
-@router.patch("/{incident_id}", operation_id="change_incident")
+@router.patch("/{incident_id}", response_model=IncidentView, operation_id="change_incident")
 def patch_incident(
-    incident_id: UUID,
-    body: IncidentChange,
-    response: Response,
-    actor: Viewer,
-    session: Tx,
-    settings: SettingsDep,
-    if_match: IfMatch = None,
-) -> IncidentView:
+    incident_id: UUID, body: IncidentChange, actor: Viewer, session: Tx, settings: SettingsDep, if_match: IfMatch = None
+) -> Response:
     """Change an incident. The minister and heads of mission may send `levels` and nothing else."""
     incident = actions.change_incident(
         session, actor=actor, incident_id=incident_id, command=body, if_match=if_match, report_due=_report_due(settings)
     )
-    response.headers["ETag"] = queries.incident_etag(incident)
-    return queries.present_incident(session, incident)
+    view = queries.present_incident(session, incident)
+    return Response(view.model_dump_json(), headers={"ETag": queries.incident_etag(incident)}, media_type="application/json")
 
 
 @router.post("/{incident_id}/close", response_model=IncidentView, operation_id="close_incident")

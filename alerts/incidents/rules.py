@@ -51,6 +51,8 @@ class Status(StrEnum):
 
 
 class Urgency(StrEnum):
+    """CAP: how soon to act."""
+
     IMMEDIATE = "Immediate"
     EXPECTED = "Expected"
     FUTURE = "Future"
@@ -59,6 +61,8 @@ class Urgency(StrEnum):
 
 
 class Severity(StrEnum):
+    """CAP: how grave the threat is."""
+
     EXTREME = "Extreme"
     SEVERE = "Severe"
     MODERATE = "Moderate"
@@ -67,6 +71,8 @@ class Severity(StrEnum):
 
 
 class Certainty(StrEnum):
+    """CAP: how sure it is."""
+
     OBSERVED = "Observed"
     LIKELY = "Likely"
     POSSIBLE = "Possible"
@@ -75,6 +81,8 @@ class Certainty(StrEnum):
 
 
 class State(StrEnum):
+    """Nothing acts in a closed incident."""
+
     OPEN = "open"
     CLOSED = "closed"
 
@@ -135,9 +143,7 @@ class Claim(StrEnum):
 
 
 LADDER = tuple(Claim)
-LEVEL_SETTERS: Mapping[str, LevelBasis] = MappingProxyType(
-    {Role.MINISTER: LevelBasis.MINISTER, Role.HEAD_OF_MISSION: LevelBasis.MISSION}
-)
+LEVEL_SETTERS: Mapping[str, LevelBasis] = MappingProxyType({Role.MINISTER: LevelBasis.MINISTER, Role.HEAD_OF_MISSION: LevelBasis.MISSION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +224,7 @@ def level_basis(actor: Actor, said: LevelBasis | None) -> LevelBasis:
         raise ForbiddenError("not_your_word", f"Your role sets a level as {own} only.")
     basis = own or said
     if basis is None:
-        raise InvalidError(
-            "level_basis_missing", "Say whether the mission set the level or the minister ordered it.", field="level_basis"
-        )
+        raise InvalidError("level_basis_missing", "Say whether the mission set the level or the minister ordered it.", field="level_basis")
     return basis
 
 

@@ -57,7 +57,8 @@ class AreaIn(Wire):
 
     def spec(self) -> AreaSpec:
         """The checked area; 422 naming `kind`, `code` or `geometry`."""
-        return area_from(kind=self.kind, code=self.code, geometry=self.geometry and self.geometry.model_dump())
+        geometry = None if self.geometry is None else self.geometry.model_dump()
+        return area_from(kind=self.kind, code=self.code, geometry=geometry)
 
 
 class ListIn(Wire):
@@ -112,9 +113,9 @@ class IncidentOpen(Wire):
     severity: Severity = Severity.UNKNOWN
     certainty: Certainty = Certainty.UNKNOWN
     occurred_at: AwareDatetime
-    is_replayed: bool = Field(False, description="a past crisis played again: pages say so")
-    areas: Areas = []
-    lists: Lists = []
+    is_replayed: bool = Field(default=False, description="a past crisis played again: pages say so")
+    areas: Annotated[Areas, Field(default_factory=list)]
+    lists: Annotated[Lists, Field(default_factory=list)]
 
 
 class IncidentChange(Wire):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -54,8 +55,8 @@ def open_person(session: Session, *, actor: Actor, keyring: Keyring, command: Pe
     session.flush()
     session.refresh(person)
     for statement in command.statements:
-        _say(session, actor, keyring, person, statement)
-    _tell(session, actor, person, "person.opened", {"statements": len(command.statements)})
+        _say(session, actor, keyring, person=person, command=statement)
+    _tell(session, actor, person, action="person.opened", detail={"statements": len(command.statements)})
     return person
 
 
@@ -63,10 +64,10 @@ def add_statement(session: Session, *, actor: Actor, keyring: Keyring, person_id
     """Say one more thing of a person. Nothing earlier is changed; what stands is derived (`rules.current`)."""
     person = claim_person(session, person_id, actor)
     get_open_incident(session, person.incident_id)
-    row = _say(session, actor, keyring, person, command)
+    row = _say(session, actor, keyring, person=person, command=command)
     person.version += 1
     detail = {"axis": row.axis, "value": row.value, "claim": row.claim}
-    _tell(session, actor, person, "person.stated", detail)
+    _tell(session, actor, person, action="person.stated", detail=detail)
     return person
 
 
@@ -93,11 +94,11 @@ def withdraw_statement(session: Session, *, actor: Actor, person_id: UUID, state
         )
     )
     person.version += 1
-    _tell(session, actor, person, "person.withdrawn", {"axis": taken.axis, "statement": str(taken.id)})
+    _tell(session, actor, person, action="person.withdrawn", detail={"axis": taken.axis, "statement": str(taken.id)})
     return person
 
 
-def _say(session: Session, actor: Actor, keyring: Keyring, person: Person, command: StatementIn) -> PersonStatement:
+def _say(session: Session, actor: Actor, keyring: Keyring, *, person: Person, command: StatementIn) -> PersonStatement:
     _check_past(session, command)
     contact = command.contact
     filed = rules.file_statement(command.axis, command.value, command.claim, has_contact=contact is not None)
@@ -131,11 +132,9 @@ def _check_past(session: Session, command: StatementIn | WithdrawalIn) -> None:
         rules.check_past(command.contact.when, db_now(session), "contact.when")
 
 
-def _tell(session: Session, actor: Actor, person: Person, action: str, detail: dict[str, object]) -> None:
+def _tell(session: Session, actor: Actor, person: Person, *, action: str, detail: Mapping[str, object]) -> None:
     session.flush()
-    audit.record(
-        session, actor=actor, action=action, incident_id=person.incident_id, subject=("person", person.id), detail=detail
-    )
+    audit.record(session, actor=actor, action=action, incident_id=person.incident_id, subject=("person", person.id), detail=dict(detail))
     publish(session, "person.changed", person_id=person.id, incident_id=person.incident_id)
 
 

@@ -104,18 +104,19 @@ def list_statements(session: Session, person_id: UUID, at: Moment = NOW) -> list
     return list(session.scalars(query.order_by(PersonStatement.known_at.desc(), PersonStatement.id.desc())))
 
 
-def present_persons(session: Session, people: Sequence[Person], keyring: Keyring, actor: Actor) -> list[PersonSummaryView]:
-    """Persons as lists show them; names only for those who may read them."""
+def opener_for(actor: Actor, keyring: Keyring) -> Keyring | None:
+    """The keys to names and words for those who may read them, else None."""
+    return keyring if rules.sees_names(actor) else None
+
+
+def present_persons(session: Session, people: Sequence[Person], *, opener: Keyring | None) -> list[PersonSummaryView]:
+    """Persons as lists show them; names only with an opener."""
     states = states_of(session, [person.id for person in people])
-    opener = keyring if rules.sees_names(actor) else None
     return [PersonSummaryView.model_validate(_summary(person, states.get(person.id, {}), opener)) for person in people]
 
 
-def present_person(
-    session: Session, person: Person, keyring: Keyring, actor: Actor, at: Moment = NOW, *, with_personal: bool = True
-) -> PersonView:
-    """One person with every statement, at that moment. Names and words only for those who may read them."""
-    opener = keyring if with_personal and rules.sees_names(actor) else None
+def present_person(session: Session, person: Person, *, opener: Keyring | None, at: Moment = NOW) -> PersonView:
+    """One person with every statement, at that moment; names and words only with an opener."""
     rows = list_statements(session, person.id, at)
     withdrawn = frozenset(row.withdraws for row in rows if row.withdraws is not None)
     state = states_of(session, [person.id], at).get(person.id, {})

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime
 
 from alerts.kit.actor import Actor
-from alerts.kit.crypto import Keyring
 from alerts.kit.db import Tx
 from alerts.kit.http import Page, PagingDep, etag_of, page_of
 from alerts.kit.idempotency import Idem
@@ -26,12 +25,23 @@ Viewer = Annotated[Actor, Depends(require(Permission.VIEW_PERSONS))]
 Editor = Annotated[Actor, Depends(require(Permission.EDIT_PERSONS))]
 
 
+def moment(
+    as_of: Annotated[AwareDatetime | None, Query(description="what was true by then; default now")] = None,
+    known_at: Annotated[AwareDatetime | None, Query(description="as we knew it then; default now")] = None,
+) -> Moment:
+    """The two times of a question."""
+    return Moment(as_of, known_at)
+
+
+At = Annotated[Moment, Depends(moment)]
+
+
 @router.post("", status_code=201, response_model=PersonView, operation_id="open_person")
 def post_person(body: PersonIn, actor: Editor, session: Tx, keyring: KeyringDep, idem: Idem) -> Response:
     """Name a person in an incident, with what is said of them so far."""
     idem.start(actor.key)
     person = actions.open_person(session, actor=actor, keyring=keyring, command=body)
-    return _answer(session, idem, actor, keyring, person)
+    return _answer(session, idem, person)
 
 
 @router.get("", operation_id="list_persons")
@@ -44,23 +54,16 @@ def get_persons(
 ) -> Page[PersonSummaryView]:
     """Persons that the caller may know of, newest first: staff of a mission see their mission's."""
     rows = queries.list_persons(session, actor, page, incident_id=incident_id)
-    return page_of(queries.present_persons(session, rows, keyring, actor), [row.id for row in rows], page.limit)
+    views = queries.present_persons(session, rows, opener=queries.opener_for(actor, keyring))
+    return page_of(views, [row.id for row in rows], page.limit)
 
 
 @router.get("/{person_id}", operation_id="get_person")
-def get_person(
-    person_id: UUID,
-    response: Response,
-    actor: Viewer,
-    session: Tx,
-    keyring: KeyringDep,
-    as_of: Annotated[AwareDatetime | None, Query(description="what was true by then; default now")] = None,
-    known_at: Annotated[AwareDatetime | None, Query(description="as we knew it then; default now")] = None,
-) -> PersonView:
+def get_person(person_id: UUID, response: Response, actor: Viewer, session: Tx, keyring: KeyringDep, at: At) -> PersonView:
     """One person with every statement; 404 when it is another mission's."""
     person = queries.get_person(session, person_id, actor)
-    response.headers["ETag"] = etag_of("person", person.id, person.version, as_of, known_at, actor.role)
-    return queries.present_person(session, person, keyring, actor, Moment(as_of, known_at))
+    response.headers["ETag"] = etag_of("person", person.id, person.version, at, actor.role)
+    return queries.present_person(session, person, opener=queries.opener_for(actor, keyring), at=at)
 
 
 @router.post("/{person_id}/statements", status_code=201, response_model=PersonView, operation_id="add_person_statement")
@@ -68,7 +71,7 @@ def post_statement(person_id: UUID, body: StatementIn, actor: Editor, session: T
     """Say one more thing of a person, on one axis."""
     idem.start(actor.key)
     person = actions.add_statement(session, actor=actor, keyring=keyring, person_id=person_id, command=body)
-    return _answer(session, idem, actor, keyring, person)
+    return _answer(session, idem, person)
 
 
 @router.post(
@@ -77,16 +80,14 @@ def post_statement(person_id: UUID, body: StatementIn, actor: Editor, session: T
     response_model=PersonView,
     operation_id="withdraw_person_statement",
 )
-def post_withdrawal(
-    person_id: UUID, statement_id: UUID, body: WithdrawalIn, actor: Editor, session: Tx, idem: Idem, keyring: KeyringDep
-) -> Response:
+def post_withdrawal(person_id: UUID, statement_id: UUID, body: WithdrawalIn, actor: Editor, session: Tx, idem: Idem) -> Response:
     """Take a statement back, with author and reason. It stays readable; it no longer counts."""
     idem.start(actor.key)
     person = actions.withdraw_statement(session, actor=actor, person_id=person_id, statement_id=statement_id, command=body)
-    return _answer(session, idem, actor, keyring, person)
+    return _answer(session, idem, person)
 
 
-def _answer(session: Tx, idem: Idem, actor: Actor, keyring: Keyring, person: Person) -> Response:
+def _answer(session: Tx, idem: Idem, person: Person) -> Response:
     """The answer is kept for seven days to be replayed, so it carries no name and no words: read the person for those."""
-    view = queries.present_person(session, person, keyring, actor, with_personal=False)
+    view = queries.present_person(session, person, opener=None)
     return idem.answer(201, view, {"Location": f"/api/v1/persons/{person.id}"})

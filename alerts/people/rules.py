@@ -29,6 +29,8 @@ from alerts.staff.rules import Role
 
 
 class Axis(StrEnum):
+    """Four independent questions about one person."""
+
     CONDITION = "condition"
     CONTACT = "contact"
     PLACE = "place"

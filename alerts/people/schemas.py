@@ -83,10 +83,12 @@ class PersonIn(Wire):
     nationality: Nationality = Nationality.UNVERIFIED
     mission_code: Annotated[str, Field(max_length=60)] | None = None
     place_code: Annotated[str, Field(max_length=10)] | None = None
-    statements: Annotated[list[StatementIn], Field(max_length=20)] = []
+    statements: Annotated[list[StatementIn], Field(max_length=20, default_factory=list)]
 
 
 class ContactView(View):
+    """Who reached the person, when, and how."""
+
     who: str
     when: datetime
     how: str

@@ -34,6 +34,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["citizen_id"], ["citizen.id"], name="fk_checkin_citizen_id"),
         sa.ForeignKeyConstraint(["incident_id"], ["incident.id"], name="fk_checkin_incident_id"),
+        sa.ForeignKeyConstraint(["member_id"], ["audience_member.id"], name="fk_checkin_member_id"),
         sa.PrimaryKeyConstraint("id", name="pk_checkin"),
     )
     op.create_index("ix_checkin_citizen_id", "checkin", ["citizen_id"], unique=False)
