@@ -1,0 +1,1 @@
+"""The register of citizens abroad: people, phones, devices, and who of them is in an area."""

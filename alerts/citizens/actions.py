@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO
@@ -48,8 +49,8 @@ def import_citizens(
     People are matched by `external_id`; a row's outcome is created, updated, unchanged or rejected, stored and
     readable by line. Dry: everything is read and judged, no person is written. A blank phone or device never takes
     one away, opting out is never taken back, a newer place is never replaced by an older one. Publishes
-    `citizens.imported`. Raises InvalidError for a file of another kind, without our columns or
-    without one acceptable row (`errors` then says why, per row), TooLargeError beyond `options.rows_max`, ConflictError while another import runs.
+    `citizens.imported`. Raises InvalidError for a file of another kind, without our columns or without one acceptable
+    row (`errors` then says why, per row), TooLargeError beyond `options.rows_max`, ConflictError while another runs.
     """
     options = options or ImportOptions()
     if not session.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": IMPORT_LOCK}).scalar_one():
@@ -61,7 +62,8 @@ def import_citizens(
         loader.load(register, on_progress=options.on_progress, rows_max=options.rows_max)
     except TooManyRowsError as error:
         raise TooLargeError("too_many_rows", f"at most {error.limit} rows in one file; split it", field="file") from None
-    _finish(session, actor, run, loader.tally, register)
+    _check_any_good(loader.tally)
+    _finish(session, actor, run, counts=loader.tally.counts, sha256=register.sha256)
     return run, loader.tally
 
 
@@ -107,10 +109,9 @@ def _start(session: Session, actor: Actor, register: RegisterFile, *, is_dry_run
     return run
 
 
-def _finish(session: Session, actor: Actor, run: ImportRun, tally: Tally, register: RegisterFile) -> None:
-    _check_any_good(tally)
-    run.state, run.file_sha256 = ImportState.DONE, register.sha256
-    run.counts = {name: tally.counts[name] for name in (*(outcome.value for outcome in RowOutcome), "warnings")}
+def _finish(session: Session, actor: Actor, run: ImportRun, *, counts: Counter[str], sha256: bytes) -> None:
+    run.state, run.file_sha256 = ImportState.DONE, sha256
+    run.counts = {name: counts[name] for name in (*(outcome.value for outcome in RowOutcome), "warnings")}
     run.finished_at = func.clock_timestamp()
     session.flush()
     session.refresh(run)
@@ -134,13 +135,13 @@ def _check_any_good(tally: Tally) -> None:
         raise InvalidError("no_acceptable_row", f"none of the {rejected} rows is acceptable", field="file", errors=errors)
 
 
-def _holders(e164_index: bytes | None, citizen_id: UUID | None) -> Select[tuple[UUID]]:
+def _holders(e164_index: bytes | None, citizen_id: UUID | None) -> Select[UUID]:
     if e164_index is None:
         return select(Citizen.id).where(Citizen.id == citizen_id)
     return select(Phone.citizen_id).where(Phone.e164_index == e164_index, Phone.retired_at.is_(None))
 
 
-def _set_opt(session: Session, holders: Select[tuple[UUID]], source: OptSource, *, is_out: bool) -> list[UUID]:
+def _set_opt(session: Session, holders: Select[UUID], source: OptSource, *, is_out: bool) -> list[UUID]:
     differs = Citizen.opted_out_at.is_(None) if is_out else Citizen.opted_out_at.is_not(None)
     change = update(Citizen).where(Citizen.id.in_(holders), differs).values(opted_out_at=func.now() if is_out else None)
     changed = list(session.scalars(change.returning(Citizen.id)))

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import ColumnElement, Date, Select, and_, bindparam, case, cast, false, func, literal, or_, select, true, type_coerce
+from sqlalchemy import ColumnElement, Date, Select, and_, case, cast, false, func, literal, or_, select, true, type_coerce
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.orm import Session
 from sqlalchemy.types import Uuid
@@ -67,7 +67,7 @@ class RegisterCounts:
 
 def in_areas(
     session: Session, areas: Sequence[AreaSpec], *, on_lists: Select[Any] | None = None, on: date | None = None
-) -> Select[tuple[UUID, str]]:
+) -> Select[UUID, str]:
     """A Core select of (`citizen_id`, `reason`), each person once, ready for INSERT … SELECT.
 
     `on_lists` is a select of citizen ids from lists (ships, flights, groups): the only way to seafarers.
@@ -80,9 +80,7 @@ def in_areas(
     whens = [(condition, literal(reason.value)) for condition, reason in _by_strength(branches)]
     reason_column = case((on_list, literal(Reason.ON_LIST.value)), *whens, else_=literal(Reason.ON_LIST.value))
     everyone = and_(_alive(), Citizen.class_.not_in(NEVER_TEXTED))
-    return select(Citizen.id.label("citizen_id"), reason_column.label("reason")).where(
-        everyone, or_(on_list, and_(by_area, _stays(on)))
-    )
+    return select(Citizen.id.label("citizen_id"), reason_column.label("reason")).where(everyone, or_(on_list, and_(by_area, _stays(on))))
 
 
 def _with_addresses(audience: Select[Any]) -> Select[Any]:
@@ -190,7 +188,7 @@ def _alive() -> Condition:
 def _stays(on: date | None) -> Condition:
     """Whose stay includes the day, a day's tolerance for the turning of the globe; no dates: always there."""
     day = cast(func.now(), Date) if on is None else literal(on, Date)
-    generous = bindparam(None, STAY_TOLERANCE.days)
+    generous = literal(STAY_TOLERANCE.days)
     return and_(
         or_(Citizen.stay_from.is_(None), Citizen.stay_from <= day + generous),
         or_(Citizen.stay_until.is_(None), Citizen.stay_until >= day - generous),
@@ -219,9 +217,7 @@ def _inside(session: Session, area: AreaSpec) -> list[tuple[Condition, Reason]]:
 
 def _points_in(session: Session, area: AreaSpec) -> list[UUID]:
     """Whose own point lies in the shape: by bounding box from the index, then exactly."""
-    boxes = [
-        and_(Citizen.lat.between(box.south, box.north), Citizen.lon.between(box.west, box.east)) for box in bounding_boxes(area)
-    ]
+    boxes = [and_(Citizen.lat.between(box.south, box.north), Citizen.lon.between(box.west, box.east)) for box in bounding_boxes(area)]
     rows = session.execute(select(Citizen.id, Citizen.lat, Citizen.lon).where(Citizen.lat.is_not(None), or_(*boxes))).all()
     if not rows:
         return []
@@ -247,5 +243,3 @@ def _touched_countries(areas: Sequence[AreaSpec]) -> list[str]:
 def _by_strength(branches: list[tuple[Condition, Reason]]) -> list[tuple[Condition, Reason]]:
     order = list(Reason)
     return sorted(branches, key=lambda branch: order.index(branch[1]))
-
-

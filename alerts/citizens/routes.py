@@ -49,6 +49,7 @@ def post_import(
     idem: Idem,
     body: Annotated[bytes, Depends(_body)],
     settings: SettingsDep,
+    *,
     dry_run: Annotated[bool, Query(description="read and judge everything, save no person")] = False,
 ) -> Response:
     """Bring a CSV file into the register, all of its acceptable rows or, on any failure, none.

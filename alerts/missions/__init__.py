@@ -1,0 +1,1 @@
+"""Embassies, consulates and the trade office: where they are, and who answers for a place."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 from sqlalchemy import delete, func, select, tuple_
@@ -13,7 +11,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from alerts.missions.models import Mission, MissionCountry, MissionDistrict
+from alerts.places.names import read_data
 
+PACKAGE = "alerts.missions"
 Row = dict[str, Any]
 
 
@@ -33,7 +33,7 @@ def load_missions(session: Session) -> Loaded:
     """
     missions = read_missions()
     codes = [row["code"] for row in missions]
-    accreditations, districts = read_data("accreditations.csv"), read_districts()
+    accreditations, districts = read_accreditations(), read_districts()
     written = _upsert(session, Mission, missions)
     removed = _remove(session, MissionCountry, accreditations, codes) + _remove(session, MissionDistrict, districts, codes)
     written += _upsert(session, MissionCountry, accreditations) + _upsert(session, MissionDistrict, districts)
@@ -43,26 +43,25 @@ def load_missions(session: Session) -> Loaded:
 def read_missions() -> list[Row]:
     """The missions file, with numbers as numbers and empty cells as None."""
     nullable = ("country_iso2", "covered_by", "note")
-    rows = read_data("missions.csv")
+    rows = read_data("missions.csv", package=PACKAGE)
     return [row | {n: row[n] or None for n in nullable} | {"lat": float(row["lat"]), "lon": float(row["lon"])} for row in rows]
 
 
 def read_districts() -> list[Row]:
     """The districts file."""
-    return [row | {"is_assumed": row["is_assumed"] == "yes"} for row in read_data("districts.csv")]
+    return [row | {"is_assumed": row["is_assumed"] == "yes"} for row in read_data("districts.csv", package=PACKAGE)]
 
 
-def read_data(name: str) -> list[Row]:
-    """The rows of one of this package's CSV files."""
-    with files("alerts.missions").joinpath("data", name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def read_accreditations() -> list[Row]:
+    """The accreditations file."""
+    return list(read_data("accreditations.csv", package=PACKAGE))
 
 
 def _upsert(session: Session, model: type[Mission | MissionCountry | MissionDistrict], rows: Sequence[Row]) -> int:
     """Insert, or update where something differs; how many rows were written."""
     table = model.__table__
     keys = [column.name for column in table.primary_key]
-    statement = insert(table).values(list(rows))
+    statement = insert(model).values(list(rows))
     given = {name: statement.excluded[name] for name in rows[0] if name not in keys}
     is_other = tuple_(*(table.c[name] for name in given)).is_distinct_from(tuple_(*given.values()))
     stamp = {"updated_at": func.now()} if "updated_at" in table.c else {}

@@ -55,7 +55,7 @@ def mission_names(session: Session, codes: Iterable[str] | None = None) -> dict[
     query = select(Mission.code, Mission.name)
     if codes is not None:
         query = query.where(Mission.code.in_(list(codes)))
-    return {code: name for code, name in session.execute(query)}
+    return {row.code: row.name for row in session.execute(query)}
 
 
 def list_missions(

@@ -43,7 +43,10 @@ def get_missions(
 def get_responsible_missions(
     session: Tx,
     _: Reader,
-    place: Annotated[list[str], Query(min_length=1, max_length=PLACES_MAX, description="ISO 3166-1 or 3166-2, repeated", examples=[["TR-31"]])],
+    place: Annotated[
+        list[str],
+        Query(min_length=1, max_length=PLACES_MAX, description="ISO 3166-1 or 3166-2, repeated", examples=[["TR-31"]]),
+    ],
 ) -> ResponsibilityList:
     """Who answers for these places; an empty list says that nobody is known to."""
     for code in place:
@@ -53,8 +56,13 @@ def get_responsible_missions(
     names = mission_names(session, {part.mission_code for part in found})
     items = [
         ResponsibilityView(
-            mission_code=part.mission_code, mission_name=names[part.mission_code], place=named(part.place),
-            basis=part.basis, role=part.role, is_assumed=part.is_assumed, covers=part.covers,
+            mission_code=part.mission_code,
+            mission_name=names[part.mission_code],
+            place=named(part.place),
+            basis=part.basis,
+            role=part.role,
+            is_assumed=part.is_assumed,
+            covers=part.covers,
         )
         for part in found
     ]

@@ -104,9 +104,9 @@ def responsibilities(network: Network, place: str) -> list[Responsibility]:
     country = place[:2]
     whole_country = is_country(place) and place not in network.districts
     districts = _districts_in(network, country) if whole_country else list(network.districts.get(place, ()))
-    acting = [_part(network, h, place, Basis.DISTRICT) for h in districts]
+    acting = [_part(network, h, place, basis=Basis.DISTRICT) for h in districts]
     embassy_role = Role.INFORMED if any(acting) and not whole_country else Role.ACTS
-    embassies = [_part(network, h, place, Basis.ACCREDITATION, embassy_role) for h in _embassies(network, country)]
+    embassies = [_part(network, h, place, basis=Basis.ACCREDITATION, role=embassy_role) for h in _embassies(network, country)]
     found = [part for part in (*acting, *embassies) if part is not None]
     return _one_each(found)
 
@@ -132,7 +132,7 @@ def _embassies(network: Network, country: str) -> Iterator[Holding]:
             yield Holding(mission.code)
 
 
-def _part(network: Network, holding: Holding, place: str, basis: Basis, role: Role = Role.ACTS) -> Responsibility | None:
+def _part(network: Network, holding: Holding, place: str, *, basis: Basis, role: Role = Role.ACTS) -> Responsibility | None:
     mission = _working(network, holding.mission_code)
     if mission is None or mission.kind is MissionKind.PTRI:
         return None

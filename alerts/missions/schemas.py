@@ -90,12 +90,8 @@ def view_of(mission: Mission, countries: Sequence[MissionCountry], districts: Se
     return MissionView(
         **{name: getattr(mission, name) for name in own},
         country=_country(mission.country_iso2) if mission.country_iso2 else None,
-        accreditations=[
-            AccreditationView(country=_country(c.country_iso2), basis=c.basis, source=c.source) for c in countries
-        ],
-        districts=[
-            DistrictView(place=named(d.place_code), is_assumed=d.is_assumed, source_words=d.source_words) for d in districts
-        ],
+        accreditations=[AccreditationView(country=_country(c.country_iso2), basis=c.basis, source=c.source) for c in countries],
+        districts=[DistrictView(place=named(d.place_code), is_assumed=d.is_assumed, source_words=d.source_words) for d in districts],
     )
 
 

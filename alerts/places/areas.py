@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Self
 
 import shapely
@@ -139,7 +140,7 @@ def area_from(*, kind: str, code: str | None = None, geometry: Mapping[str, Any]
 def unwrapped(points: Sequence[Point]) -> list[Point]:
     """The ring with longitudes made continuous, so that one across the antimeridian has no jump."""
     ring, turn = [points[0]], 0.0
-    for (_, before), (lat, lon) in zip(points, points[1:], strict=False):
+    for (_, before), (lat, lon) in pairwise(points):
         step = lon - before
         turn += -360.0 if step > 180 else 360.0 if step < -180 else 0.0
         ring.append((lat, lon + turn))
@@ -225,7 +226,7 @@ def _check_shape(polygon: Polygon) -> None:
 
 
 def _checked_pair(point: Sequence[float]) -> Point:
-    if isinstance(point, str) or not isinstance(point, Sequence) or len(point) != 2:
+    if not isinstance(point, list | tuple) or len(point) != 2:
         raise _bad("geometry_form", "a point is a pair [lat, lon]")
     return _checked_point(point[0], point[1])
 

@@ -7,6 +7,7 @@ what a distance from a danger is judged by when nothing finer is known.
 from __future__ import annotations
 
 import csv
+import io
 import re
 import unicodedata
 from collections import defaultdict
@@ -22,15 +23,36 @@ from babel import Locale
 from alerts.kit.errors import InvalidError
 
 # Two-letter codes that CLDR names but ISO 3166-1 does not assign to a country or territory.
-NOT_ISO = frozenset("AC CP CQ DG EA EU EZ IC QO TA UN XA XB XK ZZ".split())
+NOT_ISO = frozenset({"AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "XK", "ZZ"})
 PROVINCE_CODE = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
 COUNTRY_CODE = re.compile(r"[A-Z]{2}")
 # Letters that Unicode does not decompose into a base letter and a mark.
 PLAIN_LETTERS = str.maketrans({"ı": "i", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "þ": "th"})
 # Words that say "province of": carried by forms and people, not by the name.
 AFFIXES = frozenset(
-    "province provinsi prov governorate gubernuran region wilayah state states negara bagian prefecture prefektur"
-    " emirate emirat ili il vilayeti muhafazah of the".split()
+    {
+        "province",
+        "provinsi",
+        "prov",
+        "governorate",
+        "gubernuran",
+        "region",
+        "wilayah",
+        "state",
+        "states",
+        "negara",
+        "bagian",
+        "prefecture",
+        "prefektur",
+        "emirate",
+        "emirat",
+        "ili",
+        "il",
+        "vilayeti",
+        "muhafazah",
+        "of",
+        "the",
+    }
 )
 SUGGESTION_LIKENESS = 0.75
 
@@ -70,16 +92,16 @@ class Place:
         return self.code[:2]
 
 
-def read_data(name: str) -> list[dict[str, str]]:
-    """The rows of one of this package's CSV files."""
-    with files("alerts.places").joinpath("data", name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def read_data(name: str, *, package: str = "alerts.places") -> list[dict[str, str]]:
+    """The rows of a CSV file in the `data` folder of a package of ours."""
+    content = files(package).joinpath("data", name).read_text(encoding="utf-8")
+    return list(csv.DictReader(io.StringIO(content)))
 
 
 @cache
 def country_codes() -> frozenset[str]:
     """All 249 two-letter codes of ISO 3166-1, territories among them."""
-    return frozenset(code for code in Locale("en").territories if COUNTRY_CODE.fullmatch(code)) - NOT_ISO
+    return frozenset(code for code in map(str, Locale("en").territories) if COUNTRY_CODE.fullmatch(code)) - NOT_ISO
 
 
 def is_country(code: str) -> bool:
@@ -91,7 +113,7 @@ def country_name(code: str, lang: str = "id") -> str:
     """The usual name in `id` or `en`. Raises InvalidError for a code that ISO does not have."""
     if not is_country(code):
         raise InvalidError("unknown_country", f"{code!r} is not an ISO 3166-1 country code", field="country")
-    return Locale("en" if lang == "en" else "id").territories[code]
+    return str(Locale("en" if lang == "en" else "id").territories[code])
 
 
 @cache

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
-from typing import IO, Any
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from alerts.citizens.imports.reading import RegisterFile
 from alerts.citizens.imports.rows import Person, Problem, ReadRow, read_row
-from alerts.citizens.imports.sql import COPIES, RETIRE_PHONES, STAGES, SORT_OUT, UPSERT_PEOPLE, UPSERT_STEPS
+from alerts.citizens.imports.sql import COPIES, IN_ORDER, SORT_OUT, stage_statements
 from alerts.citizens.rules import RowOutcome, fold_name
 from alerts.kit.crypto import Keyring
 
@@ -71,7 +71,7 @@ class Loader:
         self._session, self._keyring = session, keyring
         self._run_id, self._is_dry_run, self._home = run_id, is_dry_run, home_country
         self.tally = Tally()
-        for statement in STAGES:
+        for statement in stage_statements():
             session.execute(text(statement))
 
     def load(self, file: RegisterFile, *, on_progress: OnProgress | None = None, rows_max: int | None = None) -> None:
@@ -124,9 +124,7 @@ class Loader:
         self._copy("import_citizen", (self._citizen(*each) for each in people))
         self._copy("import_phone", (row for citizen_id, p, _ in people for row in self._phones(citizen_id, p, fresh)))
         self._copy("import_device", (row for citizen_id, p, _ in people for row in self._devices(citizen_id, p, fresh)))
-        self._session.execute(text(UPSERT_PEOPLE))
-        self._session.execute(text(RETIRE_PHONES))
-        for statement in UPSERT_STEPS:
+        for statement in IN_ORDER:
             self._session.execute(text(statement))
 
     def _citizen(self, citizen_id: UUID, person: Person, digest: bytes) -> tuple[Any, ...]:
@@ -175,9 +173,9 @@ class Loader:
     def _copy(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
         connection = self._session.connection().connection.driver_connection
         assert isinstance(connection, psycopg.Connection)
-        columns, types = COPIES[table]
-        with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)") as copy:
-            copy.set_types(types)
+        columns = COPIES[table]
+        with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(list(columns.values()))
             for row in rows:
                 copy.write_row(row)
 
@@ -199,15 +197,6 @@ class TooManyRowsError(Exception):
     def __init__(self, limit: int) -> None:
         super().__init__(f"more than {limit} rows")
         self.limit = limit
-
-
-def import_file(
-    loader: Loader, file: IO[bytes], *, encoding: str | None = None, on_progress: OnProgress | None = None, rows_max: int | None = None
-) -> RegisterFile:
-    """Open a file and load it; gives the file back for its digest, encoding and columns."""
-    register = RegisterFile(file, encoding=encoding)
-    loader.load(register, on_progress=on_progress, rows_max=rows_max)
-    return register
 
 
 def _problems(row: Row) -> str:

@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
-# Table → its columns, and their types for a binary COPY.
-COPIES: dict[str, tuple[str, list[str]]] = {
-    "import_chunk": ("line, external_id, digest", ["int4", "text", "bytea"]),
-    "import_citizen": (
-        "id, external_id, name_enc, name_index, language, class, country_iso2, province_code, lat, lon, place_as_of,"
-        " stay_from, stay_until, is_opted_out, source_digest",
-        ["uuid", "text", "bytea", "bytea", "text", "text", "text", "text", "float8", "float8", "timestamptz", "date", "date", "bool", "bytea"],
-    ),
-    "import_phone": (
-        "id, citizen_id, e164_enc, e164_index, number_country, position, is_valid",
-        ["uuid", "uuid", "bytea", "bytea", "text", "int2", "bool"],
-    ),
-    "import_device": ("id, citizen_id, token_enc, token_index, seen_at", ["uuid", "uuid", "bytea", "bytea", "timestamptz"]),
-    "import_row": ("run_id, line, outcome, external_id, citizen_id, problems", ["uuid", "int4", "text", "text", "uuid", "jsonb"]),
+PERSON = {
+    "id": "uuid",
+    "external_id": "text",
+    "name_enc": "bytea",
+    "name_index": "bytea",
+    "language": "text",
+    "class": "text",
+    "country_iso2": "text",
+    "province_code": "text",
+    "lat": "float8",
+    "lon": "float8",
+    "place_as_of": "timestamptz",
+    "stay_from": "date",
+    "stay_until": "date",
+    "is_opted_out": "bool",
+    "source_digest": "bytea",
 }
+PHONE = {
+    "id": "uuid",
+    "citizen_id": "uuid",
+    "e164_enc": "bytea",
+    "e164_index": "bytea",
+    "number_country": "text",
+    "position": "int2",
+    "is_valid": "bool",
+}
+DEVICE = {"id": "uuid", "citizen_id": "uuid", "token_enc": "bytea", "token_index": "bytea", "seen_at": "timestamptz"}
+RESULT = {"run_id": "uuid", "line": "int4", "outcome": "text", "external_id": "text", "citizen_id": "uuid", "problems": "jsonb"}
 
-STAGES = (
-    "CREATE TEMP TABLE IF NOT EXISTS import_seen (external_id text PRIMARY KEY, line int NOT NULL) ON COMMIT DROP",
-    "CREATE TEMP TABLE IF NOT EXISTS import_chunk (line int, external_id text, digest bytea) ON COMMIT DROP",
-    "CREATE TEMP TABLE IF NOT EXISTS import_citizen (id uuid, external_id text, name_enc bytea, name_index bytea, language text,"
-    " class text, country_iso2 text, province_code text, lat float8, lon float8, place_as_of timestamptz, stay_from date,"
-    " stay_until date, is_opted_out bool, source_digest bytea) ON COMMIT DROP",
-    "CREATE TEMP TABLE IF NOT EXISTS import_phone (id uuid, citizen_id uuid, e164_enc bytea, e164_index bytea,"
-    " number_country text, position int2, is_valid bool) ON COMMIT DROP",
-    "CREATE TEMP TABLE IF NOT EXISTS import_device (id uuid, citizen_id uuid, token_enc bytea, token_index bytea,"
-    " seen_at timestamptz) ON COMMIT DROP",
-    "TRUNCATE import_seen",
-)
+# Temporary tables of an import, one chunk at a time.
+STAGES = {
+    "import_chunk": {"line": "int4", "external_id": "text", "digest": "bytea"},
+    "import_citizen": PERSON,
+    "import_phone": PHONE,
+    "import_device": DEVICE,
+}
+# Everything that is copied into: table, columns, their types.
+COPIES = STAGES | {"import_row": RESULT}
+
+
+def stage_statements() -> list[str]:
+    """What makes the temporary tables, and empties the memory of ids that another import in this transaction left."""
+    tables = [f"{name} ({', '.join(f'{column} {kind}' for column, kind in columns.items())})" for name, columns in STAGES.items()]
+    tables.append("import_seen (external_id text PRIMARY KEY, line int NOT NULL)")
+    return [f"CREATE TEMP TABLE IF NOT EXISTS {table} ON COMMIT DROP" for table in tables] + ["TRUNCATE import_seen"]
+
 
 # Ids seen earlier in the file keep their first line; a new person's id is made here, since it is part of the encryption.
 SORT_OUT = """
@@ -65,27 +83,30 @@ UPDATE phone p SET retired_at = now() FROM import_phone n
 WHERE p.citizen_id = n.citizen_id AND p.position = n.position AND p.retired_at IS NULL AND p.e164_index <> n.e164_index
 """
 
-UPSERT_STEPS = (
-    """
-    INSERT INTO phone (id, citizen_id, e164_enc, e164_index, number_country, position, is_valid)
-    SELECT id, citizen_id, e164_enc, e164_index, number_country, position, is_valid FROM import_phone
-    ON CONFLICT (citizen_id, position) WHERE retired_at IS NULL DO NOTHING
-    """,
-    """
-    INSERT INTO opt_change (citizen_id, is_out, source)
-    SELECT i.id, true, 'import' FROM import_citizen i JOIN citizen c USING (id)
-    WHERE i.is_opted_out AND c.opted_out_at = now()
-    """,
-    # A token belongs to whoever used it last: the former holder's row retires.
-    """
-    UPDATE device d SET retired_at = now() FROM import_device n
-    WHERE d.token_index = n.token_index AND d.citizen_id <> n.citizen_id AND d.retired_at IS NULL
-    """,
-    """
-    INSERT INTO device AS d (id, citizen_id, platform, token_enc, token_index, last_seen_at)
-    SELECT DISTINCT ON (token_index) id, citizen_id, 'fcm', token_enc, token_index, seen_at FROM import_device
-    ORDER BY token_index, seen_at DESC
-    ON CONFLICT (token_index) WHERE retired_at IS NULL
-    DO UPDATE SET last_seen_at = greatest(d.last_seen_at, excluded.last_seen_at)
-    """,
-)
+ADD_PHONES = """
+INSERT INTO phone (id, citizen_id, e164_enc, e164_index, number_country, position, is_valid)
+SELECT id, citizen_id, e164_enc, e164_index, number_country, position, is_valid FROM import_phone
+ON CONFLICT (citizen_id, position) WHERE retired_at IS NULL DO NOTHING
+"""
+
+ADD_OPT_CHANGES = """
+INSERT INTO opt_change (citizen_id, is_out, source)
+SELECT i.id, true, 'import' FROM import_citizen i JOIN citizen c USING (id)
+WHERE i.is_opted_out AND c.opted_out_at = now()
+"""
+
+# A token belongs to whoever used it last: the former holder's row retires.
+RETIRE_DEVICES = """
+UPDATE device d SET retired_at = now() FROM import_device n
+WHERE d.token_index = n.token_index AND d.citizen_id <> n.citizen_id AND d.retired_at IS NULL
+"""
+
+ADD_DEVICES = """
+INSERT INTO device AS d (id, citizen_id, platform, token_enc, token_index, last_seen_at)
+SELECT DISTINCT ON (token_index) id, citizen_id, 'fcm', token_enc, token_index, seen_at FROM import_device
+ORDER BY token_index, seen_at DESC
+ON CONFLICT (token_index) WHERE retired_at IS NULL
+DO UPDATE SET last_seen_at = greatest(d.last_seen_at, excluded.last_seen_at)
+"""
+
+IN_ORDER = (UPSERT_PEOPLE, RETIRE_PHONES, ADD_PHONES, ADD_OPT_CHANGES, RETIRE_DEVICES, ADD_DEVICES)

@@ -73,9 +73,7 @@ def _create_citizen() -> None:
         sa.CheckConstraint("(lat IS NULL) = (lon IS NULL)", name=op.f("ck_citizen_point_is_whole")),
         sa.CheckConstraint("stay_until >= stay_from", name=op.f("ck_citizen_stay_in_order")),
         sa.CheckConstraint("merged_into <> id", name=op.f("ck_citizen_not_merged_into_itself")),
-        sa.CheckConstraint(
-            "province_code IS NULL OR left(province_code, 2) = country_iso2", name=op.f("ck_citizen_province_in_country")
-        ),
+        sa.CheckConstraint("province_code IS NULL OR left(province_code, 2) = country_iso2", name=op.f("ck_citizen_province_in_country")),
     )
     op.create_index("ix_citizen_name_index", "citizen", ["name_index"])
     op.create_index("ix_citizen_place", "citizen", ["country_iso2", "province_code"])
@@ -103,9 +101,7 @@ def _create_phone() -> None:
     op.create_index("uq_phone_current", "phone", ["citizen_id", "position"], unique=True, postgresql_where=current)
     op.create_index("ix_phone_e164_index", "phone", ["e164_index"], postgresql_where=current)
     op.execute(IMMUTABLE_PHONE)
-    op.execute(
-        "CREATE TRIGGER phone_is_immutable BEFORE UPDATE ON phone FOR EACH ROW EXECUTE FUNCTION refuse_phone_change()"
-    )
+    op.execute("CREATE TRIGGER phone_is_immutable BEFORE UPDATE ON phone FOR EACH ROW EXECUTE FUNCTION refuse_phone_change()")
 
 
 def _create_device() -> None:
@@ -138,9 +134,7 @@ def _create_opt_change() -> None:
         _at("at", is_now=True),
         sa.PrimaryKeyConstraint("id", name="pk_opt_change"),
         sa.ForeignKeyConstraint(["citizen_id"], ["citizen.id"], name="fk_opt_change_citizen_id"),
-        sa.CheckConstraint(
-            "source IN ('inbound', 'carrier', 'import', 'staff', 'app')", name=op.f("ck_opt_change_opt_source")
-        ),
+        sa.CheckConstraint("source IN ('inbound', 'carrier', 'import', 'staff', 'app')", name=op.f("ck_opt_change_opt_source")),
     )
     op.create_index("ix_opt_change_citizen_id", "opt_change", ["citizen_id"])
 
@@ -172,9 +166,7 @@ def _create_imports() -> None:
         sa.Column("problems", postgresql.JSONB(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", "line", name="pk_import_row"),
         sa.ForeignKeyConstraint(["run_id"], ["import_run.id"], name="fk_import_row_run_id", ondelete="CASCADE"),
-        sa.CheckConstraint(
-            "outcome IN ('created', 'updated', 'unchanged', 'rejected')", name=op.f("ck_import_row_row_outcome")
-        ),
+        sa.CheckConstraint("outcome IN ('created', 'updated', 'unchanged', 'rejected')", name=op.f("ck_import_row_row_outcome")),
     )
 
 
