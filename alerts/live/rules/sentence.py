@@ -129,7 +129,7 @@ def _harm(material: Material, totals: dict[Category, Total]) -> list[Words]:
         )
     if is_possible_death(material):
         return [*parts, VERIFYING]
-    if dead.answer is AnswerKind.NONE_FOUND:
+    if dead.answer is AnswerKind.NONE_FOUND and not dead.is_partial:
         return [*parts, NO_DEATH_FOUND]
     if dead.answer is AnswerKind.NONE_REPORTED:
         return [*parts, NO_DEATH_REPORTED]

@@ -56,12 +56,13 @@ def total_of(subject: Subject, standing: Standing, incident_places: Sequence[str
     lines = [line for line in standing.current if _is_about(line, subject)]
     nodes = _nodes(lines)
     roots = [node for node in nodes if not any(_is_inside(node, other) for other in nodes)]
-    answer = _answer(lines, incident_places)
+    answer = _answer(lines)
     low, high = _bounds(roots, nodes, incident_places) if roots else (None, None)
-    if answer is AnswerKind.NONE_FOUND:
-        low = high = 0
     telling = [line for line in lines if line.number is not None] or lines
     newest = max(telling, key=lambda line: line.rank, default=None)
+    is_partial = not _covers([line.cell.places for line in telling], incident_places)
+    if answer is AnswerKind.NONE_FOUND and not is_partial:
+        low = high = 0
     covered = _maximal({place for line in telling for place in line.cell.places})
     return Total(
         category=subject.category,
@@ -72,7 +73,7 @@ def total_of(subject: Subject, standing: Standing, incident_places: Sequence[str
         high=high,
         text=_text(answer, low, high, is_approximate=any(line.is_approximate for line in telling)),
         places=place_views(covered),
-        is_partial=not _covers([line.cell.places for line in telling], incident_places),
+        is_partial=is_partial,
         as_of=newest.report.as_of if newest else None,
         source=newest.report.source if newest else None,
         source_name=frame.source_name(newest.report.source, newest.report.author) if newest else None,
@@ -140,12 +141,12 @@ def _covers(sets: Iterable[tuple[str, ...]], incident_places: Sequence[str]) -> 
     return bool(said) and all(any(is_within(area, place) for place in said) for area in incident_places)
 
 
-def _answer(lines: Sequence[FiledLine], incident_places: Sequence[str]) -> AnswerKind:
-    """A number wins; a zero needs every area checked; otherwise the weakest thing that was said."""
+def _answer(lines: Sequence[FiledLine]) -> AnswerKind:
+    """A number wins; "none found" needs everybody who spoke to have checked; otherwise the weakest thing said."""
     if any(line.number is not None for line in lines):
         return AnswerKind.NUMBER
     silences = {line.silence for line in lines}
-    if silences == {Silence.CHECKED_NONE_FOUND} and _covers([line.cell.places for line in lines], incident_places):
+    if silences == {Silence.CHECKED_NONE_FOUND}:
         return AnswerKind.NONE_FOUND
     if Silence.ASKED_NONE_REPORTED in silences:
         return AnswerKind.NONE_REPORTED

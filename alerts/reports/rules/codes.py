@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
+from alerts.incidents.rules import LADDER, Claim, is_at_least
+
+__all__ = ["LADDER", "Claim", "is_at_least"]
+
 
 class Category(StrEnum):
     """What is counted. Each belongs to one axis; totals are checked within one axis only."""
@@ -96,23 +100,6 @@ class Series(StrEnum):
     OWN = "own"
     HOST_STATE = "host_state"
     MEDIA = "media"
-
-
-class Claim(StrEnum):
-    """The ladder of a claim, lowest rung first. A name, not a number: compare with `is_at_least`."""
-
-    REPORTED = "reported"
-    CORROBORATED = "corroborated"
-    CONTACT_MADE = "contact_made"
-    VERIFIED = "verified"
-
-
-LADDER = tuple(Claim)
-
-
-def is_at_least(claim: Claim, than: Claim) -> bool:
-    """Whether `claim` stands on the rung `than` or above it."""
-    return LADDER.index(claim) >= LADDER.index(than)
 
 
 class Silence(StrEnum):

@@ -2,7 +2,7 @@
 
 A figure belongs to a *cell* (category × places × nationality × series) and is a standing figure as of its
 time. Of one source the newest counts. Of several sources the newest leads; another that contradicts it
-within `WINDOW` stands beside it as a conflict until somebody resolves it; an older one is overtaken.
+within a window stands beside it as a conflict until somebody resolves it; an older one is overtaken.
 Nothing is added across series, severities or places here.
 """
 
@@ -33,6 +33,8 @@ from alerts.reports.rules.values import Contact, differs
 
 WINDOW = timedelta(hours=12)
 """Two sources speak of the same moment when their times are no further apart: one evening."""
+WINDOW_OF_OTHERS = timedelta(hours=3)
+"""The same for host-state and media totals, which climb by the hour without anybody being wrong."""
 AT_ONCE = timedelta(seconds=60)
 """One source that gives two values within this, without correcting itself, contradicts itself."""
 GROWING = frozenset(
@@ -269,7 +271,8 @@ def _contradict_each_other(lines: Sequence[FiledLine]) -> bool:
 
 
 def _is_same_time(a: FiledLine, b: FiledLine) -> bool:
-    return abs(a.report.counts_from - b.report.counts_from) <= WINDOW
+    window = WINDOW if a.cell.series is Series.OWN else WINDOW_OF_OTHERS
+    return abs(a.report.counts_from - b.report.counts_from) <= window
 
 
 def _keep(clash: Contradiction | None, resolved: Mapping[str, UUID]) -> FiledLine | None:
