@@ -1,0 +1,1 @@
+"""Siaga: protects a country's citizens abroad in a crisis."""

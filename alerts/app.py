@@ -6,11 +6,10 @@ import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from starlette.types import Lifespan
 
+from alerts.health import router as health_router
 from alerts.kit.db import Sessions, make_engine, make_sessions
 from alerts.kit.errors import install_error_handlers
 from alerts.kit.idempotency import Replayed, replay_response
@@ -37,9 +36,15 @@ def create_app(settings: Settings, sessions: Sessions | None = None) -> FastAPI:
     app.state.sessions = sessions or _sessions_of(settings)
     install_error_handlers(app)
     app.add_exception_handler(Replayed, _on_replayed)
+    app.include_router(health_router)
     for router in _routers():
         app.include_router(router)
     return app
+
+
+def from_environment() -> FastAPI:
+    """What `siaga serve` runs."""
+    return create_app(Settings.from_environment())
 
 
 def _sessions_of(settings: Settings) -> Sessions:
@@ -54,7 +59,7 @@ def _routers() -> list[APIRouter]:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     yield
 
 

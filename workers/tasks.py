@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from alerts.live.actions import refresh, refresh_all
 from celery import shared_task
 
 from alerts.broadcasts.actions import freeze_submission
@@ -19,7 +20,6 @@ from alerts.kit.actor import SYSTEM
 from alerts.kit.db import begin
 from alerts.kit.idempotency import delete_old_keys
 from alerts.kit.outbox import answer, delete_old_events
-from alerts.live.actions import refresh, refresh_all
 from workers.app import Runtime, child_runtime
 
 Payload = dict[str, Any]

@@ -265,9 +265,7 @@ def _check_countries(session: Session, broadcast: Broadcast, audience: Audience)
                 names = {code: place_name(problem.number_country, code) for code in rules.LANGUAGES}
                 words = problem.words(names)
                 country = problem.number_country
-                raise InvalidError(
-                    f"text_{problem.fault}", words["en"], field=f"texts.{language}", message=words, number_country=country
-                )
+                raise InvalidError(f"text_{problem.fault}", words["en"], field=f"texts.{language}", message=words, number_country=country)
 
 
 def _check_decider(session: Session, actor: Actor, broadcast: Broadcast) -> None:
@@ -275,7 +273,8 @@ def _check_decider(session: Session, actor: Actor, broadcast: Broadcast) -> None
     try:
         rules.check_decider(actor.staff_id, hands_of(session, broadcast.id))
     except ForbiddenError as error:
-        error.remember = lambda later: _log(later, broadcast, actor, "broadcast.decision_refused", code=error.code)
+        code = error.code
+        error.remember = lambda later: _log(later, broadcast, actor, "broadcast.decision_refused", code=code)
         raise
 
 

@@ -38,8 +38,8 @@ def spec_of(area: IncidentArea) -> AreaSpec:
 
 def select_people(session: Session, areas: Sequence[IncidentArea], list_ids: Sequence[UUID]) -> int:
     """Gather everyone in the areas or on the lists for this transaction; the count."""
-    listed = citizens_on_lists(list_ids) if list_ids else None
-    return gather(session, in_areas(session, [spec_of(area) for area in areas], listed=listed))
+    on_lists = citizens_on_lists(list_ids) if list_ids else None
+    return gather(session, in_areas(session, [spec_of(area) for area in areas], on_lists=on_lists))
 
 
 def gather(session: Session, people: Select[Any]) -> int:
@@ -51,8 +51,10 @@ def gather(session: Session, people: Select[Any]) -> int:
 
 
 def freeze_selected(session: Session, audience: Audience, channels: Sequence[str]) -> int:
-    """Write the gathered people down as members, in one statement. Several behind one address get one message: the rest
-    are counted as sharing it. Returns the count of members."""
+    """Write the gathered people down as members, in one statement; the count.
+
+    Several behind one address get one message: the rest are counted as sharing it.
+    """
     values = _choice_values(channels)
     values |= {"audience": audience.id, "broadcast": audience.broadcast_id, "wave": audience.wave}
     return int(session.execute(text(FREEZE), values).scalar_one())

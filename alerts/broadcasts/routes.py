@@ -45,9 +45,7 @@ def get_audience(
 
 
 @router.post("/incidents/{incident_id}/broadcasts", status_code=201, response_model=BroadcastView, operation_id="draft_broadcast")
-def post_broadcast(
-    incident_id: UUID, body: BroadcastDraft, actor: Writer, session: Tx, settings: SettingsDep, idem: Idem
-) -> Response:
+def post_broadcast(incident_id: UUID, body: BroadcastDraft, actor: Writer, session: Tx, settings: SettingsDep, idem: Idem) -> Response:
     """Write a message. Nothing is frozen or sent by this."""
     idem.start(actor.key)
     broadcast = actions.draft_broadcast(session, actor=actor, incident_id=incident_id, command=body)
@@ -55,9 +53,7 @@ def post_broadcast(
 
 
 @router.get("/incidents/{incident_id}/broadcasts", operation_id="list_broadcasts")
-def get_broadcasts(
-    incident_id: UUID, actor: Viewer, session: Tx, settings: SettingsDep, page: PagingDep
-) -> Page[BroadcastView]:
+def get_broadcasts(incident_id: UUID, actor: Viewer, session: Tx, settings: SettingsDep, page: PagingDep) -> Page[BroadcastView]:
     """Messages of an incident, newest first."""
     get_incident(session, incident_id, actor)
     rows = queries.list_broadcasts(session, incident_id, page)
@@ -107,9 +103,7 @@ def post_submit(broadcast_id: UUID, actor: Writer, session: Tx, settings: Settin
 
 
 @router.post("/broadcasts/{broadcast_id}/approve", response_model=BroadcastView, operation_id="approve_broadcast")
-def post_approve(
-    broadcast_id: UUID, body: Approval, actor: Approver, session: Tx, settings: SettingsDep, idem: Idem
-) -> Response:
+def post_approve(broadcast_id: UUID, body: Approval, actor: Approver, session: Tx, settings: SettingsDep, idem: Idem) -> Response:
     """Release exactly what was submitted. A signed-in person (never a token) who did not touch the message."""
     idem.start(actor.key)
     broadcast = actions.approve_broadcast(session, actor=actor, broadcast_id=broadcast_id, command=body)
@@ -117,9 +111,7 @@ def post_approve(
 
 
 @router.post("/broadcasts/{broadcast_id}/reject", response_model=BroadcastView, operation_id="reject_broadcast")
-def post_reject(
-    broadcast_id: UUID, body: Decision, actor: Approver, session: Tx, settings: SettingsDep, idem: Idem
-) -> Response:
+def post_reject(broadcast_id: UUID, body: Decision, actor: Approver, session: Tx, settings: SettingsDep, idem: Idem) -> Response:
     """Send it back to its author, with the reason."""
     idem.start(actor.key)
     broadcast = actions.reject_broadcast(session, actor=actor, broadcast_id=broadcast_id, reason=body.reason)
@@ -127,9 +119,7 @@ def post_reject(
 
 
 @router.post("/broadcasts/{broadcast_id}/cancel", response_model=BroadcastView, operation_id="cancel_broadcast")
-def post_cancel(
-    broadcast_id: UUID, body: Decision, actor: Canceller, session: Tx, settings: SettingsDep, idem: Idem
-) -> Response:
+def post_cancel(broadcast_id: UUID, body: Decision, actor: Canceller, session: Tx, settings: SettingsDep, idem: Idem) -> Response:
     """Stop what has not been handed over. For those who already have it, correct it."""
     idem.start(actor.key)
     broadcast = actions.cancel_broadcast(session, actor=actor, broadcast_id=broadcast_id, reason=body.reason)

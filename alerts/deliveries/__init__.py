@@ -1,0 +1,1 @@
+"""The fan-out: one row per person and step, handed over once, or said to be unknown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select, text
@@ -59,7 +60,7 @@ def correct_broadcast(session: Session, *, actor: Actor, broadcast_id: UUID, com
     return submit_correction(session, actor=actor, original=original, command=command, members=handed_over_members(broadcast_id))
 
 
-def handed_over_members(broadcast_id: UUID) -> Select[tuple[int]]:
+def handed_over_members(broadcast_id: UUID) -> Select[Any]:
     """Members of whom a carrier accepted a message, or of whom nobody knows: both may have read it."""
     delivery = select(Delivery.member_id).where(Delivery.broadcast_id == broadcast_id)
     may_have_it = delivery.where(Delivery.accepted_at.is_not(None) | (Delivery.state == "unknown"))

@@ -49,8 +49,11 @@ class Carriers:
         self._gate = self._run(_make_gate(self._rate, settings.delivery.concurrency))
 
     def send_all(self, status: Status, messages: Sequence[Message], *, until: float) -> list[Outcome | None]:
-        """Hand a window over and wait for every answer. After `until` (monotonic seconds: the lease's end, seen from
-        here) nothing more is begun: such messages come back as None, and stay what the committed intent says they are."""
+        """Hand a window over and wait for every answer.
+
+        After `until` (monotonic seconds: the lease's end, seen from here) nothing more is begun: such messages come
+        back as None, and stay what the committed intent says they are.
+        """
         senders = self._senders[status]
         return self._run(_gather([self._send(senders, message, until) for message in messages]))
 
@@ -59,9 +62,7 @@ class Carriers:
         senders = self._senders[status]
         if senders.sms is None:
             return ()
-        return self._run(
-            senders.sms.find_by_to(message.to_e164, body=message.body, from_=senders.sms_sender, created_after=created_after)
-        )
+        return self._run(senders.sms.find_by_to(message.to_e164, body=message.body, from_=senders.sms_sender, created_after=created_after))
 
     def close(self) -> None:
         """Close the HTTP sessions and stop the loop."""
@@ -117,7 +118,7 @@ async def _send_one(senders: Senders, message: Message) -> Outcome:
         return Outcome(refused(error.verdict), code=error.code)
     except Unknown as error:
         return Outcome(State.UNKNOWN, code=error.code)
-    except Exception as error:  # noqa: BLE001 - bytes may have left: the only honest state is unknown
+    except Exception as error:  # bytes may have left: the only honest state is unknown
         log.exception("carrier.unexpected", attempt=message.attempt_id, kind=type(error).__name__)
         return Outcome(State.UNKNOWN, code="unexpected")
     return Outcome(State.ACCEPTED, provider_id=accepted.provider_id, raw_status=accepted.raw_status)
@@ -181,5 +182,3 @@ def _exercise(settings: Settings) -> Senders:
         token = exercise.fcm_static_token.get_secret_value()
         push = Fcm(FcmConfig(project=exercise.fcm_project, static_token=token, base_url=exercise.fcm_base_url))
     return Senders(sms, push, exercise.twilio_from)
-
-

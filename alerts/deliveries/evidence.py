@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -27,9 +28,18 @@ UNKNOWN_WORDS = Counter("siaga_receipt_unknown_words_total", "receipts whose wor
 LOOK_UP_AT_ONCE = 100
 
 
-def record_receipt(
-    session: Session, *, attempt_id: UUID, raw_status: str, provider_id: str | None, error_code: str | None
-) -> bool:
+@dataclass(frozen=True)
+class News:
+    """What a carrier said of one attempt, by callback or when asked."""
+
+    state: State
+    evidence: Evidence
+    provider_id: str | None
+    raw_status: str
+    error_code: str | None
+
+
+def record_receipt(session: Session, *, attempt_id: UUID, raw_status: str, provider_id: str | None, error_code: str | None) -> bool:
     """Keep a carrier's word on an attempt (once per word) and let it move the states that it may move.
 
     True when we know the attempt. A word that we do not know is kept, counted and moves nothing.
@@ -45,7 +55,8 @@ def record_receipt(
         UNKNOWN_WORDS.inc()
         log.warning("receipt.unknown_word", attempt=str(attempt_id))
         return True
-    _move(session, attempt_id, REPORTED[reported], Evidence.CALLBACK, provider_id, raw_status, error_code)
+    news = News(REPORTED[reported], Evidence.CALLBACK, provider_id, raw_status, error_code)
+    _move(session, attempt_id, news)
     return True
 
 
@@ -92,8 +103,8 @@ def _settle(session: Session, attempt_id: UUID, found: Any) -> int:
         reported = twilio_state(message.raw_status)
         if taken is None and reported is not None:
             session.execute(text(LOCK_DELIVERY), {"attempt": attempt_id})
-            state = REPORTED[reported]
-            _move(session, attempt_id, state, Evidence.LOOKUP, message.provider_id, message.raw_status, message.error_code)
+            news = News(REPORTED[reported], Evidence.LOOKUP, message.provider_id, message.raw_status, message.error_code)
+            _move(session, attempt_id, news)
             return 1
     return 0
 
@@ -102,24 +113,16 @@ def _due_for_look_up(session: Session, after_seconds: float) -> list[dict[str, A
     return rows_of(session.execute(text(DUE_FOR_LOOK_UP), {"after": after_seconds, "limit": LOOK_UP_AT_ONCE}))
 
 
-def _move(
-    session: Session,
-    attempt_id: UUID,
-    state: State,
-    evidence: Evidence,
-    provider_id: str | None,
-    raw_status: str,
-    error_code: str | None,
-) -> None:
+def _move(session: Session, attempt_id: UUID, news: News) -> None:
     """Move attempt and delivery to a state that the table allows from where they stand; otherwise nothing moves."""
     values = {
         "attempt": attempt_id,
-        "state": state.value,
-        "before": [before.value for before in states_before(state) if before is not State.QUEUED],
-        "evidence": evidence.value,
-        "provider": provider_id,
-        "raw": raw_status,
-        "code": error_code if state in (State.UNDELIVERED, State.FAILED) else None,
+        "state": news.state.value,
+        "before": [before.value for before in states_before(news.state) if before is not State.QUEUED],
+        "evidence": news.evidence.value,
+        "provider": news.provider_id,
+        "raw": news.raw_status,
+        "code": news.error_code if news.state in {State.UNDELIVERED, State.FAILED} else None,
     }
     session.execute(text(MOVE_DELIVERY), values)
     session.execute(text(MOVE_ATTEMPT), values)

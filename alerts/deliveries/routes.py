@@ -7,18 +7,17 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
-from starlette.datastructures import FormData
 
 from alerts.broadcasts.queries import get_broadcast, present
 from alerts.broadcasts.schemas import BroadcastView, Correction
-from alerts.channels.twilio_sms import WebhookCheck
+from alerts.channels.webhook import HOOK_BODY_BYTES, TwilioForm
 from alerts.deliveries import actions, queries
 from alerts.deliveries.evidence import record_receipt
 from alerts.deliveries.schemas import ReachGroup, ReachView
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
-from alerts.kit.errors import ForbiddenError, InvalidError, NotFoundError, TooLargeError
-from alerts.kit.http import is_unchanged, etag_of
+from alerts.kit.errors import ForbiddenError, InvalidError, NotFoundError
+from alerts.kit.http import etag_of, is_unchanged
 from alerts.kit.idempotency import Idem
 from alerts.kit.ids import attempt_of_callback
 from alerts.settings import SettingsDep
@@ -31,9 +30,7 @@ Corrector = Annotated[Actor, Depends(require(Permission.CORRECT_BROADCAST))]
 
 
 @router.get("/api/v1/broadcasts/{broadcast_id}/reach", response_model=ReachView, operation_id="get_reach")
-def get_reach(
-    broadcast_id: UUID, request: Request, response: Response, actor: Viewer, session: Tx
-) -> ReachView | Response:
+def get_reach(broadcast_id: UUID, request: Request, response: Response, actor: Viewer, session: Tx) -> ReachView | Response:
     """Who was reached, in counts that sum to the frozen list."""
     get_broadcast(session, broadcast_id, actor)
     reach = queries.reach_of_broadcast(session, broadcast_id)
@@ -46,12 +43,8 @@ def get_reach(
     return view
 
 
-@router.post(
-    "/api/v1/broadcasts/{broadcast_id}/correct", status_code=201, response_model=BroadcastView, operation_id="correct_broadcast"
-)
-def post_correct(
-    broadcast_id: UUID, body: Correction, actor: Corrector, session: Tx, settings: SettingsDep, idem: Idem
-) -> Response:
+@router.post("/api/v1/broadcasts/{broadcast_id}/correct", status_code=201, response_model=BroadcastView, operation_id="correct_broadcast")
+def post_correct(broadcast_id: UUID, body: Correction, actor: Corrector, session: Tx, settings: SettingsDep, idem: Idem) -> Response:
     """A new message (CAP Update or Cancel, with `references`) to exactly those who were handed this one; it waits for approval."""
     idem.start(actor.key)
     correction = actions.correct_broadcast(session, actor=actor, broadcast_id=broadcast_id, command=body)
@@ -59,25 +52,8 @@ def post_correct(
     return idem.answer(201, view, {"ETag": view.etag})
 
 
-async def carrier_form(request: Request, settings: SettingsDep) -> FormData:
-    """The form of a carrier's call, if the carrier signed it. 413 above 64 KB, 403 otherwise."""
-    if len(await request.body()) > settings.web.hook_body_bytes:
-        raise TooLargeError("hook_too_large", f"at most {settings.web.hook_body_bytes} bytes")
-    form = await request.form()
-    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    signature = request.headers.get("X-Twilio-Signature")
-    senders = (settings.twilio.auth_token, settings.twilio.auth_token_previous, settings.exercise.twilio_auth_token)
-    check = WebhookCheck(settings.public_url, [secret.get_secret_value() for secret in senders])
-    if not check.is_genuine(path, form, signature):
-        raise ForbiddenError("bad_signature", "this was not signed by the carrier", field="header.X-Twilio-Signature")
-    return form
-
-
-CarrierForm = Annotated[FormData, Depends(carrier_form)]
-
-
-@router.post("/hooks/twilio/status/{attempt}", status_code=204, operation_id="receive_receipt")
-def post_status(attempt: str, form: CarrierForm, session: Tx, settings: SettingsDep) -> Response:
+@router.post("/hooks/twilio/status/{attempt}", status_code=204, max_body_size=HOOK_BODY_BYTES, operation_id="receive_receipt")
+def post_status(attempt: str, form: TwilioForm, session: Tx, settings: SettingsDep) -> Response:
     """A receipt for one attempt: signed by the carrier, and by us in its address. Any order, any number of times."""
     attempt_id = attempt_of_callback(settings.keyring.callback, attempt)
     if attempt_id is None:

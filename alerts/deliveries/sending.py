@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -73,7 +74,8 @@ def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, ba
             break
         written = [messages.write(intent.row, attempt_id=intent.attempt_id, channel=intent.channel) for intent in intents]
         outcomes = carriers.send_all(claim.status, written, until=began + delivery.lease_seconds / 2)
-        _retry(lambda: record(sessions, claim, intents, outcomes, settings))  # noqa: B023 - called at once
+        answers = [(intent, outcome) for intent, outcome in zip(intents, outcomes, strict=True) if outcome is not None]
+        _retry(partial(record, sessions, claim, answers, settings))
     with begin(sessions) as session:
         finish_batch(session, claim)
     return True
@@ -109,23 +111,20 @@ def commit_intents(session: Session, claim: Claim, *, limit: int, lease_seconds:
     if not session.execute(text(MAY_SEND), {"broadcast": claim.broadcast_id}).scalar_one():
         session.execute(text(STOP_QUEUED), {"batch": claim.batch_id})
         return []
-    session.execute(text(PASS_OVER), {"batch": claim.batch_id})
+    session.execute(text(LEAVE_OUT), {"batch": claim.batch_id})
     rows = session.execute(text(INTEND), values).mappings()
     return [_intent(dict(row)) for row in rows]
 
 
-def record(
-    sessions: Sessions, claim: Claim, intents: Sequence[Intent], outcomes: Sequence[Outcome | None], settings: Settings
-) -> int:
+def record(sessions: Sessions, claim: Claim, answers: Sequence[tuple[Intent, Outcome]], settings: Settings) -> int:
     """Write a window's answers in bulk: only where the attempt still waits for one and the generation is ours."""
-    pairs = [(intent, outcome) for intent, outcome in zip(intents, outcomes, strict=True) if outcome is not None]
-    if not pairs:
+    if not answers:
         return 0
     with begin(sessions) as session:
         held = session.execute(text(STILL_OURS), {"batch": claim.batch_id, "generation": claim.generation}).first()
         if held is None:
             return 0
-        values = _columns(pairs, settings)
+        values = _columns(answers, settings)
         session.execute(text(LOCK_DELIVERIES), {"deliveries": values["deliveries"]})
         session.execute(text(RECORD_ATTEMPTS), {**values, "generation": claim.generation})
         return session.execute(text(RECORD_DELIVERIES), values).rowcount  # type: ignore[attr-defined,no-any-return]
@@ -230,7 +229,7 @@ FROM broadcast m WHERE m.id = d.broadcast_id AND d.batch_id = :batch AND d.state
 """
 
 # Opt-out, death and merge may have come after the list was frozen.
-PASS_OVER = """
+LEAVE_OUT = """
 UPDATE delivery d SET state_at = clock_timestamp(),
     state = CASE WHEN c.opted_out_at IS NOT NULL THEN 'opted_out' ELSE 'cancelled' END
 FROM audience_member m JOIN citizen c ON c.id = m.citizen_id

@@ -1,0 +1,230 @@
+"""The `siaga` command: every process and every tool, each a few lines over the part that does the work."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from sqlalchemy.orm import Session
+
+from alerts.kit.logging import configure_logging
+from alerts.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+staff_app = typer.Typer(no_args_is_help=True, help="Accounts of the staff. The first administrator is made here only.")
+token_app = typer.Typer(no_args_is_help=True, help="Bearer tokens of API clients.")
+app.add_typer(staff_app, name="staff")
+app.add_typer(token_app, name="token")
+
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+def main() -> None:
+    """Run the command; an error of ours is one sentence, not a trace."""
+    from alerts.embedded import EmbeddedError
+    from alerts.kit.errors import AppError
+
+    try:
+        app()
+    except (AppError, EmbeddedError) as error:
+        sys.exit(str(error))
+
+
+@app.command()
+def serve(*, workers: Annotated[int, typer.Option(min=1, help="processes")] = 1) -> None:
+    """The web server: API, pages, live streams."""
+    import uvicorn
+
+    settings = Settings.from_environment()
+    configure_logging()
+    web = settings.web
+    uvicorn.run(
+        "alerts.app:from_environment",
+        factory=True,
+        host=web.host,
+        port=web.port,
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        forwarded_allow_ips=web.trusted_proxies or "127.0.0.1",
+        timeout_graceful_shutdown=5,
+    )
+
+
+@app.command()
+def worker(*, concurrency: Annotated[int, typer.Option(min=1, help="child processes")] = 2) -> None:
+    """The Celery worker (prefork): sends, reads receipts' look-ups, recomputes sheets."""
+    from workers.app import connect_child_signals, make_celery
+
+    settings = Settings.from_environment()
+    configure_logging()
+    celery = make_celery(settings)
+    connect_child_signals(settings)
+    options = ["worker", "--pool=prefork", f"--concurrency={concurrency}", "--loglevel=WARNING"]
+    celery.worker_main([*options, "--without-gossip", "--without-mingle", "--without-heartbeat"])
+
+
+@app.command()
+def relay() -> None:
+    """The relay: tells the workers what happened, and what the clock asks for."""
+    import signal
+    from threading import Event
+
+    from alerts.kit.db import make_engine, make_sessions
+    from workers.app import make_celery
+    from workers.relay import Relay
+
+    settings = Settings.from_environment()
+    configure_logging()
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    sessions = make_sessions(make_engine(settings.database.url.get_secret_value(), pool_size=2))
+    Relay(settings, sessions, make_celery(settings)).run(stop)
+
+
+@app.command()
+def sandbox(
+    *,
+    log: Annotated[Path, typer.Option(help="where acceptances are written, one JSON line each")],
+    port: int = 0,
+    plan: Annotated[Path | None, typer.Option(help="JSON: pace, receipts, people, faults")] = None,
+) -> None:
+    """A carrier that behaves, or misbehaves on plan: Twilio's Messages API and FCM v1 on this machine."""
+    from alerts.sandbox.carrier import SandboxConfig
+    from alerts.sandbox.plan import Plan
+    from alerts.sandbox.server import run
+
+    settings = Settings.from_environment()
+    config = SandboxConfig(
+        account_sid=settings.twilio.account_sid,
+        auth_token=settings.twilio.auth_token.get_secret_value(),
+        fcm_token=settings.fcm.static_token.get_secret_value(),
+        log_path=log,
+        plan=Plan.model_validate_json(plan.read_text(encoding="utf-8")) if plan else Plan(),
+        port=port,
+    )
+    run(config)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version and load the missions. Safe to repeat."""
+    from alerts.kit.db import begin, require_postgres
+    from alerts.migrations import upgrade
+    from alerts.missions.actions import load_missions
+
+    settings = Settings.from_environment()
+    with begin(_sessions(settings)) as session:
+        require_postgres(session)
+    upgrade(settings.database.url.get_secret_value())
+    with begin(_sessions(settings)) as session:
+        loaded = load_missions(session)
+    print(f"migrated; {loaded}")
+
+
+@app.command()
+def doctor(*, as_json: AsJson = False) -> None:
+    """Look at everything once: parts, ages of what waits, promises of the tables. Exit 1 when something is wrong."""
+    from alerts.health import examine
+
+    settings = Settings.from_environment()
+    diagnosis = examine(settings, _sessions(settings))
+    if as_json:
+        print(json.dumps(diagnosis.as_json(), default=str))
+    else:
+        lines = [f"{name}: {value}" for name, value in diagnosis.facts.items()]
+        lines += [f"FAULT: {fault}" for fault in diagnosis.faults]
+        lines += [f"BROKEN: {v['invariant']} ({v['count']} rows, e.g. {v['sample']})" for v in diagnosis.violations]
+        print("\n".join([*lines, "healthy" if diagnosis.is_healthy else "NOT healthy"]))
+    raise typer.Exit(0 if diagnosis.is_healthy else 1)
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="judge every row, write nothing")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a CSV register in; the same file again changes nothing. A result per row is kept."""
+    from alerts.stage import load_register
+
+    run, counts = load_register(Settings.from_environment(), _sessions(Settings.from_environment()), file, is_dry_run=dry_run)
+    print(json.dumps({"import": run, **counts}) if as_json else f"import {run}: " + ", ".join(f"{n} {k}" for k, n in counts.items()))
+
+
+@staff_app.command("create")
+def staff_create(username: str, *, name: str = "") -> None:
+    """Make the first administrator; the password is read from standard input."""
+    from alerts.kit.db import begin
+    from alerts.staff.actions import create_first_administrator
+
+    with begin(_sessions(Settings.from_environment())) as session:
+        staff_id = create_first_administrator(session, username=username, password=_password(), display_name=name)
+    print(f"administrator {username} ({staff_id})")
+
+
+@staff_app.command("disable")
+def staff_disable(username: str) -> None:
+    """Shut an account; its next request is refused."""
+    from alerts.kit.actor import SYSTEM
+    from alerts.kit.db import begin
+    from alerts.staff.actions import disable_staff
+
+    with begin(_sessions(Settings.from_environment())) as session:
+        disable_staff(session, actor=SYSTEM, staff_id=_staff_id(session, username))
+    print(f"{username} is disabled")
+
+
+@staff_app.command("reset")
+def staff_reset(username: str) -> None:
+    """Give an account a new password, read from standard input; its sessions end."""
+    from alerts.kit.actor import SYSTEM
+    from alerts.kit.db import begin
+    from alerts.staff.actions import reset_staff
+
+    with begin(_sessions(Settings.from_environment())) as session:
+        reset_staff(session, actor=SYSTEM, staff_id=_staff_id(session, username), password=_password())
+    print(f"{username} has a new password")
+
+
+@token_app.command("create")
+def token_create(username: str, *, name: str = "cli") -> None:
+    """A bearer token that acts as an account. It is printed once."""
+    from alerts.kit.actor import SYSTEM
+    from alerts.kit.db import begin
+    from alerts.staff.actions import create_token
+
+    with begin(_sessions(Settings.from_environment())) as session:
+        issued = create_token(session, actor=SYSTEM, staff_id=_staff_id(session, username), name=name)
+    print(issued.secret)
+
+
+def _staff_id(session: Session, username: str) -> UUID:
+    from alerts.kit.errors import NotFoundError
+    from alerts.staff.queries import find_staff_by_username
+
+    staff = find_staff_by_username(session, username)
+    if staff is None:
+        raise NotFoundError("staff_not_found", f"there is no account named {username}")
+    return staff.id
+
+
+def _password() -> str:
+    return sys.stdin.readline().rstrip("\n")
+
+
+def _sessions(settings: Settings) -> Any:
+    from alerts.kit.db import make_engine, make_sessions
+
+    return make_sessions(make_engine(settings.database.url.get_secret_value(), pool_size=2))
+
+
+if __name__ == "__main__":
+    main()

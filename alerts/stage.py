@@ -1,0 +1,175 @@
+"""All of Siaga on this machine, for the demo, the tests and the benchmarks: real processes over given servers.
+
+The carrier is the sandbox, on loopback, whatever the environment says. Secrets are made up for the run.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alerts.deliveries.facts import export_facts
+from alerts.embedded import EmbeddedError, Services
+from alerts.kit.actor import SYSTEM
+from alerts.kit.db import Sessions, begin, make_engine, make_sessions
+from alerts.migrations import upgrade
+from alerts.missions.actions import load_missions
+from alerts.sandbox.judge import judge_files
+from alerts.settings import Settings, new_key
+from alerts.staff.actions import NewStaff, create_staff, create_token
+from alerts.staff.rules import Role
+
+PROCESSES = ("sandbox", "serve", "worker", "relay")
+READY_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Account:
+    """Somebody of the staff in a made-up ministry: a password for pages, a token for the API."""
+
+    username: str
+    role: Role
+    password: str
+    token: str
+    mission_code: str | None = None
+
+
+class Stage:
+    """Starts, watches and stops the processes of one run."""
+
+    def __init__(self, services: Services, *, mode: str, overrides: Mapping[str, str] | None = None, port: int | None = None) -> None:
+        self.services = services
+        self.folder = services.folder
+        self.log_path = self.folder / "carrier.jsonl"
+        self.web_port, self.carrier_port = port or free_port(), free_port()
+        self.environment = self._environment(mode) | dict(overrides or {})
+        self.settings = Settings.from_environment(self.environment)
+        database = self.settings.database.url.get_secret_value()
+        self.sessions: Sessions = make_sessions(make_engine(database, pool_size=4))
+
+    @property
+    def url(self) -> str:
+        """Where the pages and the API are."""
+        return self.settings.public_url
+
+    def migrate(self) -> None:
+        """Make the tables and load the missions."""
+        upgrade(self.settings.database.url.get_secret_value())
+        with begin(self.sessions) as session:
+            load_missions(session)
+
+    def start(self, *names: str, plan: Mapping[str, Any] | None = None, concurrency: int = 2) -> None:
+        """Start processes (all of them by default) and wait until they serve."""
+        plan_path = self.folder / "plan.json"
+        if plan is not None:
+            plan_path.write_text(json.dumps(plan), encoding="utf-8")
+        commands = {
+            "sandbox": ["sandbox", "--log", str(self.log_path), "--port", str(self.carrier_port)],
+            "serve": ["serve"],
+            "worker": ["worker", "--concurrency", str(concurrency)],
+            "relay": ["relay"],
+        }
+        if plan_path.exists():
+            commands["sandbox"] += ["--plan", str(plan_path)]
+        for name in names or PROCESSES:
+            argv = [sys.executable, "-m", "alerts.cli", *commands[name]]
+            self.services.start_process(name, argv, self.environment)
+        if "sandbox" in (names or PROCESSES):
+            self.wait_for(f"http://127.0.0.1:{self.carrier_port}/sandbox/stats", "sandbox")
+        if "serve" in (names or PROCESSES):
+            self.wait_for(f"{self.url}/readyz", "serve")
+
+    def wait_for(self, url: str, process: str) -> None:
+        """Until the address answers; EmbeddedError with the process's own last words when it does not."""
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            if get_json(url) is not None:
+                return
+            if self.services.process_pid(process) is None:
+                break
+            time.sleep(0.05)
+        raise EmbeddedError(f"'{process}' did not start: {self.services.log_of(process).strip()[-600:]}")
+
+    def carrier_stats(self) -> dict[str, Any]:
+        """What the carrier says that it has taken so far."""
+        return get_json(f"http://127.0.0.1:{self.carrier_port}/sandbox/stats") or {}
+
+    def make_accounts(self, missions: Mapping[str, str]) -> dict[str, Account]:
+        """One account per role, and one per mission code (its value is the account's name)."""
+        wanted = {role.value: (role, None) for role in (Role.MINISTER, Role.DUTY_OFFICER, Role.APPROVER, Role.ADMINISTRATOR)}
+        named: dict[str, tuple[Role, str | None]] = {**wanted, **{n: (Role.HEAD_OF_MISSION, code) for code, n in missions.items()}}
+        accounts = {}
+        with begin(self.sessions) as session:
+            for name, (role, code) in named.items():
+                password = secrets.token_urlsafe(12)
+                command = NewStaff(name.replace("_", "-"), name.replace("_", " ").title(), role, code, password=password)
+                made = create_staff(session, actor=SYSTEM, command=command)
+                token = create_token(session, actor=SYSTEM, staff_id=made.id, name="stage")
+                accounts[name] = Account(command.username, role, password, token.secret, code)
+        return accounts
+
+    def judge(self) -> dict[str, Any]:
+        """The carrier's log against our tables: the counts of the outside judge, in all and per message."""
+        path = self.folder / "facts.json"
+        with begin(self.sessions) as session:
+            path.write_text(json.dumps(export_facts(session)), encoding="utf-8")
+        return judge_files(self.log_path, path)
+
+    def _environment(self, mode: str) -> dict[str, str]:
+        carrier = f"http://127.0.0.1:{self.carrier_port}"
+        keys = {f"SIAGA_KEYS_{name}": new_key() for name in ("DATA", "INDEX", "LINK", "CALLBACK")}
+        return (
+            self.services.environment()
+            | keys
+            | {
+                "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+                "SIAGA_MODE": mode,
+                "SIAGA_PUBLIC_URL": f"http://127.0.0.1:{self.web_port}",
+                "SIAGA_WEB_PORT": str(self.web_port),
+                "SIAGA_TWILIO_ACCOUNT_SID": "AC" + secrets.token_hex(16),
+                "SIAGA_TWILIO_AUTH_TOKEN": secrets.token_hex(16),
+                "SIAGA_TWILIO_FROM": "+15005550006",
+                "SIAGA_TWILIO_BASE_URL": carrier,
+                "SIAGA_FCM_PROJECT": "siaga-sandbox",
+                "SIAGA_FCM_STATIC_TOKEN": secrets.token_hex(16),
+                "SIAGA_FCM_BASE_URL": carrier,
+            }
+        )
+
+
+def load_register(
+    settings: Settings, sessions: Sessions, file: Path, *, is_dry_run: bool = False, on_progress: Callable[[Any], None] | None = None
+) -> tuple[str, dict[str, int]]:
+    """Import a CSV file; the run's id and the count of rows per outcome."""
+    from alerts.citizens.actions import ImportOptions, import_citizens
+
+    options = ImportOptions(home_country=settings.home_country, on_progress=on_progress)
+    with begin(sessions) as session, file.open("rb") as stream:
+        run, tally = import_citizens(session, settings.keyring, file=stream, actor=SYSTEM, is_dry_run=is_dry_run, options=options)
+        return str(run.id), dict(tally.counts)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def get_json(url: str) -> dict[str, Any] | None:
+    """A JSON document of this machine, or None while nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - loopback, our own address
+            document: dict[str, Any] = json.load(answer)
+            return document
+    except (urllib.error.URLError, OSError, ValueError):
+        return None
