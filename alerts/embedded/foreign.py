@@ -1,6 +1,9 @@
 """Servers that are not ours: we make one database and one key prefix there, and take exactly these away again."""
 
+import json
+import re
 import secrets
+import sys
 from contextlib import suppress
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,6 +16,9 @@ from alerts.embedded.errors import EmbeddedError, SafetyError
 OLDEST_POSTGRES = 180_000
 CONNECT_SECONDS = 5
 DELETE_BATCH = 500
+# Somebody's own database may well be called siaga_production: only what `own_name` made is ever taken away.
+OWN_DATABASE = re.compile(r"siaga_[a-z]+_[0-9a-f]{12}(_[a-z0-9_]+)?")
+OWN_PREFIX = re.compile(r"siaga_[a-z]+_[0-9a-f]{12}:")
 
 
 def driver_url(url: str) -> str:
@@ -46,6 +52,12 @@ def require_supported_postgres(version_number: int) -> None:
         )
 
 
+def require_postgres(url: str) -> None:
+    """Fail readably when the server of SIAGA_DATABASE_URL is not there or too old; changes nothing."""
+    with connect(url) as connection:
+        require_supported_postgres(connection.info.server_version)
+
+
 def connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
     """A connection outside transactions, for creating and dropping databases."""
     try:
@@ -60,7 +72,6 @@ def connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
 def create_database(url: str, name: str, *, template: str | None = None) -> str:
     """Create `name` on the server of `url`; returns its URL."""
     with connect(url) as connection:
-        require_supported_postgres(connection.info.server_version)
         copied = sql.SQL(" TEMPLATE {}").format(sql.Identifier(template)) if template else sql.SQL("")
         try:
             connection.execute(sql.SQL("CREATE DATABASE {}{}").format(sql.Identifier(name), copied))
@@ -74,7 +85,7 @@ def create_database(url: str, name: str, *, template: str | None = None) -> str:
 
 def drop_database(url: str, name: str) -> None:
     """Drop a database that we created, with whoever is still connected."""
-    if not name.startswith("siaga_"):
+    if not OWN_DATABASE.fullmatch(name):
         raise SafetyError(f"The database {name} is not one of ours and is left alone.")
     with connect(url) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
@@ -92,7 +103,7 @@ def drop_databases(url: str, base: str) -> None:
 
 def delete_keys(url: str, prefix: str) -> int:
     """Delete the keys below `prefix` and no other; returns how many."""
-    if not prefix.startswith("siaga_"):
+    if not OWN_PREFIX.fullmatch(prefix):
         raise SafetyError(f"The key prefix {prefix!r} is not one of ours and is left alone.")
     client = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=CONNECT_SECONDS)
     deleted = 0
@@ -137,3 +148,7 @@ def server_of(url: str) -> str:
     """Host and port of a URL."""
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port}" if url else ""
+
+
+if __name__ == "__main__":  # the guardian asks so, on the standard input, to be free of a server that hangs
+    clean(json.load(sys.stdin))

@@ -17,10 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from alerts.embedded import foreign, identity, scratch
+from alerts.embedded import identity, scratch
 
 LOOK_SECONDS = 0.25
 STOP_SECONDS = 10.0
+FOREIGN_SECONDS = 20.0
 # The data is thrown away, so the servers need not save it; what was started last is ended first.
 LAST_WISH = {"postgres": signal.SIGQUIT, "valkey": signal.SIGKILL}
 Answer = dict[str, Any]
@@ -34,6 +35,7 @@ class Guardian:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.identity = identity.Identity.SELF
         self.foreign: dict[str, str] = {}
+        self.foreign_names: dict[str, str] = {}
 
     def answer(self, request: dict[str, Any]) -> Answer:
         """Do one request of the command."""
@@ -111,9 +113,9 @@ class Guardian:
             _end(process, signal.Signals[signal_name])
         return {}
 
-    def do_foreign(self, **servers: str) -> Answer:
-        """Remember what to take away again from servers that are not ours."""
-        self.foreign = servers
+    def do_foreign(self, *, servers: dict[str, str], names: dict[str, str]) -> Answer:
+        """Remember what to take away again from servers that are not ours; only `names` is written to a file."""
+        self.foreign, self.foreign_names = servers, names
         self._record()
         return {}
 
@@ -127,9 +129,15 @@ class Guardian:
         for name in reversed(list(self.processes)):
             _end(self.processes.pop(name), LAST_WISH.get(name, signal.SIGTERM))
         if self.foreign:
-            foreign.clean(self.foreign)
-            self.foreign = {}
+            self._clean_foreign()
         scratch.remove_run(self.folder)
+
+    def _clean_foreign(self) -> None:
+        """In a process of its own: a foreign server may hang, and then our own must still be stopped and forgotten."""
+        argv = [sys.executable, "-m", "alerts.embedded.foreign"]
+        with suppress(subprocess.SubprocessError):
+            subprocess.run(argv, input=json.dumps(self.foreign).encode(), timeout=FOREIGN_SECONDS, check=False)  # noqa: S603
+        self.foreign = {}
 
     def _prepare(self, who: identity.Identity) -> Any:
         parent = os.getpid()
@@ -146,7 +154,7 @@ class Guardian:
 
     def _record(self) -> None:
         processes = {str(p.pid): scratch.process_started(p.pid) for p in self.processes.values()}
-        scratch.write_record(self.folder, {"processes": processes, "foreign": foreign.names(self.foreign)})
+        scratch.write_record(self.folder, {"processes": processes, "foreign": self.foreign_names})
 
 
 def _end(process: subprocess.Popen[bytes], wish: signal.Signals) -> None:

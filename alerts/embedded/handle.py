@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from alerts.embedded import scratch
+from alerts.embedded import foreign, scratch
 from alerts.embedded.errors import EmbeddedError
 
 END_SECONDS = 60.0
@@ -34,6 +34,11 @@ class GuardianHandle:
         os.close(lock)
         self._read()
 
+    @property
+    def pid(self) -> int:
+        """The guardian's own pid."""
+        return self._process.pid
+
     def ask(self, operation: str, **request: Any) -> dict[str, Any]:
         """Send one request and wait for its answer."""
         with self._lock:
@@ -46,7 +51,7 @@ class GuardianHandle:
     def remember(self, **servers: str) -> None:
         """Tell what to take away from foreign servers in the end."""
         self._foreign |= servers
-        self.ask("foreign", **self._foreign)
+        self.ask("foreign", servers=self._foreign, names=foreign.names(self._foreign))
 
     def end(self) -> None:
         """Have everything stopped; a guardian that cannot answer any more has done it already."""
@@ -54,7 +59,11 @@ class GuardianHandle:
             return
         with self._lock, suppress(OSError):
             self._process.stdin.close()
-        self._process.wait(END_SECONDS)
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()  # the kernel ends the servers then, and the next run deletes the data
+            self._process.wait()
         if self._process.stdout:
             self._process.stdout.close()
 

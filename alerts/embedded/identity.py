@@ -61,6 +61,12 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def end_with_parent() -> None:
+    """A command that `make` started ends when make is killed, so that a killed make leaves nothing behind."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def can_run(identity: Identity, program: Path, folder: Path) -> bool:
     """Try it in a child process: may `identity` execute `program` and write into `folder`?"""
     child = os.fork()

@@ -56,6 +56,20 @@ def require_loopback(url: str) -> str:
     return url
 
 
+def require_sandbox(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a `siaga` process of ours when both carriers it names are on this machine.
+
+    A carrier that is not named would be the live one by default, so it is refused as well.
+    """
+    named = {name: url for name, url in env.items() if name.startswith("SIAGA_") and name.endswith("_BASE_URL")}
+    for name in ("SIAGA_TWILIO_BASE_URL", "SIAGA_FCM_BASE_URL"):
+        if not named.get(name):
+            raise SafetyError(f"{name} is not set, which would mean the live carrier: this command needs the sandbox's address there.")
+    for url in named.values():
+        require_loopback(url)
+    return dict(env)
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback

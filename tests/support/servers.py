@@ -11,7 +11,7 @@ from pathlib import Path
 
 from alerts import embedded
 from alerts.embedded import foreign, scratch
-from alerts.embedded.services import copy_database, database_name
+from alerts.embedded.launch import copy_database, database_name
 
 FOREIGN_REASON = "a configured server is not ours: tests that flush, freeze or kill a server leave it alone"
 

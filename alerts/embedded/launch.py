@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import redis
 
-from alerts.embedded import binaries, foreign, scratch
+from alerts.embedded import binaries, foreign, identity, scratch
 from alerts.embedded.errors import EmbeddedError
 from alerts.embedded.handle import GuardianHandle
 
@@ -68,6 +68,7 @@ class Services:
             self.start_postgres()
             self.database_url = self._create(self._server_url(), foreign.own_name(purpose))
         else:
+            foreign.require_postgres(configured)
             name = foreign.own_name(purpose)
             self._guardian.remember(database_url=configured, database=name)
             self.database_url = foreign.sqlalchemy_url(foreign.create_database(configured, name))
@@ -162,6 +163,11 @@ class Services:
         """The server's pid; None when it is dead or not ours."""
         return self._pid("valkey")
 
+    @property
+    def guardian_pid(self) -> int:
+        """The guardian's pid, for tests that kill it."""
+        return self._guardian.pid
+
     def _pid(self, name: str) -> int | None:
         pid: int | None = self._guardian.ask("pid", name=name)["pid"]
         return pid
@@ -245,6 +251,8 @@ def services(
     `is_durable=False` gives up fsync, for tests that never pull a plug. Raises `EmbeddedError` with a remedy.
     """
     environ = os.environ if environ is None else environ
+    if "MAKELEVEL" in environ:
+        identity.end_with_parent()
     parent = (directory or scratch.RUN_FOLDER).resolve()
     sweep(parent, environ)
     folder, lock = scratch.new_run_folder(parent, purpose)
