@@ -1,0 +1,406 @@
+"""Twilio's adapter at the wire: what it sends, and that "surely not sent" is said only when no byte left."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from alerts.channels.ports import LOOK_BACK, Accepted, Rejected, SmsMessage, Transient, Unknown
+from alerts.channels.twilio_sms import TwilioConfig, TwilioSms
+from tests.sandbox.world import ACCOUNT, SENDER, TOKEN, World, closing, play
+
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+SID = "SM" + "0" * 32
+TO = "+628110000001"
+BODY = "Gempa kuat. Menjauhlah dari bangunan."
+
+
+def config(url: str, **changes: Any) -> TwilioConfig:
+    fields = {"account_sid": ACCOUNT, "auth_token": TOKEN, "from_": SENDER, "base_url": url, "timeout_seconds": 0.6}
+    return TwilioConfig(**(fields | changes))
+
+
+def message(**changes: Any) -> SmsMessage:
+    fields = {"attempt_id": "a1", "to_e164": TO, "body": BODY, "status_callback": "https://siaga.test/s/a1.x", "validity_seconds": 600}
+    return SmsMessage(**(fields | changes))
+
+
+class Peer:
+    """A server of raw bytes: counts connections and requests, and answers as the test says."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.connections = 0
+        self.requests: list[bytes] = []
+        self.is_asked = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            await self.answer(reader, writer)
+        finally:
+            writer.close()
+
+    async def read(self, reader: asyncio.StreamReader) -> bytes:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
+        request = head + await reader.readexactly(length)
+        self.requests.append(request)
+        self.is_asked.set()
+        return request
+
+
+@asynccontextmanager
+async def peer(answer: Callable[[Peer, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[tuple[Peer, str]]:
+    one = Peer(lambda reader, writer: answer(one, reader, writer))
+    server = await asyncio.start_server(one.serve, "127.0.0.1", 0)
+    try:
+        yield one, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+def http(status: str, body: object, *headers: str) -> bytes:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(raw)}", "Content-Type: application/json", *headers, "", ""]
+    return "\r\n".join(lines).encode() + raw
+
+
+async def send(url: str, **changes: Any) -> Accepted:
+    async with closing(port := TwilioSms(config(url, **changes))):
+        return await port.send(message())
+
+
+def test_the_request_is_the_one_twilio_documents() -> None:
+    async def scene() -> bytes:
+        async def answer(one: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await one.read(reader)
+            writer.write(http("201 Created", {"sid": SID, "status": "queued"}))
+            await writer.drain()
+
+        async with peer(answer) as (one, url), closing(port := TwilioSms(config(url))):
+            got = await port.send(message(body="Gempa & susulan: 1+1=2 €", validity_seconds=99_999))
+            assert got == Accepted(SID, "queued")
+        assert len(one.requests) == 1
+        return one.requests[0]
+
+    head, _, body = asyncio.run(scene()).partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    assert lines[0] == f"POST /2010-04-01/Accounts/{ACCOUNT}/Messages.json HTTP/1.1"
+    assert "Authorization: Basic " + base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode() in lines
+    assert "Content-Type: application/x-www-form-urlencoded" in lines
+    assert parse_qsl(body.decode(), strict_parsing=True) == [
+        ("To", TO),
+        ("From", SENDER),
+        ("Body", "Gempa & susulan: 1+1=2 €"),
+        ("StatusCallback", "https://siaga.test/s/a1.x"),
+        ("ValidityPeriod", "36000"),
+        ("SmartEncoded", "false"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "senders"),
+    [
+        ({"from_": "", "messaging_service_sid": "MG" + "1" * 32}, {"MessagingServiceSid": "MG" + "1" * 32}),
+        ({"messaging_service_sid": "MG" + "1" * 32}, {"From": SENDER, "MessagingServiceSid": "MG" + "1" * 32}),
+    ],
+)
+def test_senders(changes: dict[str, str], senders: dict[str, str]) -> None:
+    form = dict(parse_qsl(TwilioSms(config("http://127.0.0.1", **changes))._form(message()).decode()))
+    assert {name: value for name, value in form.items() if name in ("From", "MessagingServiceSid")} == senders
+
+
+def test_a_sender_is_required_and_secrets_are_not_printed() -> None:
+    with pytest.raises(ValueError, match="sender"):
+        config("http://127.0.0.1", from_="")
+    assert TOKEN not in repr(config("http://127.0.0.1"))
+    assert TO not in repr(message())
+    assert BODY not in repr(message())
+
+
+def test_what_is_no_longer_valid_is_not_sent() -> None:
+    async def scene() -> None:
+        async with closing(port := TwilioSms(config("http://127.0.0.1:1"))):
+            with pytest.raises(Rejected) as caught:
+                await port.send(message(validity_seconds=0))
+        assert caught.value.code == "expired"
+
+    asyncio.run(scene())
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def test_nobody_listens() -> None:
+    with pytest.raises(Transient, match="ClientConnectorError"):
+        asyncio.run(send(f"http://127.0.0.1:{free_port()}"))
+
+
+def test_the_name_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(Transient, match="DNS"):
+        asyncio.run(send("http://carrier.invalid"))
+
+
+def test_tls_is_not_spoken_there() -> None:
+    async def answer(_: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async def scene() -> None:
+        async with peer(answer) as (_, url):
+            await send(url.replace("http:", "https:"))
+
+    with pytest.raises(Transient, match="no_connection"):
+        asyncio.run(scene())
+
+
+def test_the_tls_handshake_never_ends() -> None:
+    async def answer(_: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(-1)
+
+    async def scene() -> None:
+        async with peer(answer) as (_, url):
+            await send(url.replace("http:", "https:"))
+
+    with pytest.raises(Transient, match="ConnectionTimeoutError"):
+        asyncio.run(scene())
+
+
+def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
+    async def scene() -> list[bytes]:
+        seen: list[bytes] = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            seen.append(await reader.read(100))
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=self_signed(tmp_path))
+        try:
+            with pytest.raises(Transient, match="Certificate"):
+                await send(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        finally:
+            server.close()
+        return seen
+
+    assert b"".join(asyncio.run(scene())) == b""
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    pem = folder / "server.pem"
+    pem.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
+
+
+def test_no_place_in_the_pool_is_surely_not_sent() -> None:
+    async def scene() -> None:
+        async def answer(one: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await one.read(reader)
+            await reader.read(-1)
+
+        async with peer(answer) as (one, url), closing(port := TwilioSms(config(url, connections=1))):
+            got = await asyncio.gather(port.send(message()), port.send(message()), return_exceptions=True)
+            assert sorted(type(error).__name__ for error in got) == ["Transient", "Unknown"]
+            assert len(one.requests) == 1
+
+    asyncio.run(scene())
+
+
+async def hang(one: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await one.read(reader)
+    await reader.read(-1)
+
+
+async def close_after(one: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await one.read(reader)
+
+
+async def close_at_once(one: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    one.requests.append(b"")
+
+
+async def reset(one: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await one.read(reader)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+def replying(raw: bytes) -> Any:
+    async def answer(one: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await one.read(reader)
+        writer.write(raw)
+        await writer.drain()
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(hang, id="never answers"),
+        pytest.param(close_after, id="hangs up after reading"),
+        pytest.param(close_at_once, id="hangs up at once"),
+        pytest.param(reset, id="resets"),
+        pytest.param(replying(b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n{"), id="answer cut short"),
+        pytest.param(replying(b"HTTP/1.1 201 Cr"), id="head cut short"),
+        pytest.param(replying(b"hello\r\n\r\n"), id="no HTTP"),
+        pytest.param(replying(http("201 Created", b"<html>")), id="created, but what"),
+        pytest.param(replying(http("201 Created", {"status": "queued"})), id="created without an id"),
+        pytest.param(replying(http("500 Oops", {"code": 20500})), id="500"),
+        pytest.param(replying(http("502 Bad Gateway", b"")), id="502"),
+        pytest.param(replying(http("503 Unavailable", {}, "Retry-After: 5")), id="503 with Retry-After"),
+        pytest.param(replying(http("504 Timeout", b"")), id="504"),
+        pytest.param(replying(http("408 Timeout", b"")), id="408"),
+        pytest.param(replying(http("307 Elsewhere", b"", "Location: http://127.0.0.1:1/")), id="redirect"),
+    ],
+)
+def test_once_bytes_left_only_a_clear_answer_counts(answer: Any) -> None:
+    async def scene() -> Peer:
+        async with peer(answer) as (one, url):
+            with pytest.raises(Unknown):
+                await send(url)
+            return one
+
+    one = asyncio.run(scene())
+    assert (one.connections, len(one.requests)) == (1, 1), "an attempt is one request: never retried, never redirected"
+
+
+def test_429_is_surely_not_sent() -> None:
+    async def scene(raw: bytes) -> Transient:
+        async with peer(replying(raw)) as (_, url):
+            with pytest.raises(Transient) as caught:
+                await send(url)
+            return caught.value
+
+    assert asyncio.run(scene(http("429 Slow", {"code": 20429}, "Retry-After: 7"))).retry_after == 7
+    assert asyncio.run(scene(http("429 Slow", b""))).retry_after is None
+
+
+def test_a_loop_that_is_cancelled_is_cancelled() -> None:
+    """Cancelling is no answer of the provider: the caller's intent stays, and becomes unknown."""
+
+    async def scene() -> None:
+        async with peer(hang) as (one, url):
+            task = asyncio.create_task(send(url, timeout_seconds=30))
+            await asyncio.wait_for(one.is_asked.wait(), 20)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(scene())
+
+
+QUIET = {"rules": [{"receipts": "missing"}, {"suffix": "9", "first": 1, "fault": "error_but_sent"}], "receipt_seconds": [60, 60]}
+
+
+def test_a_lost_answer_is_found_by_number_text_and_sender(tmp_path: Path) -> None:
+    async def scene(w: World) -> None:
+        to, since = "+628110000009", datetime.now(UTC) - LOOK_BACK
+        async with closing(port := w.sms(), other := w.sms(from_="+12025550199")):
+            with pytest.raises(Unknown):
+                await port.send(w.text("a1", to, body="satu"))
+            await port.send(w.text("a2", to, body="dua"))
+            await other.send(w.text("a3", to, body="satu"))
+            await port.send(w.text("a4", "+628110000008", body="satu"))
+            [found] = await port.find_by_to(to, body="satu", from_=port.sender, created_after=since)
+            assert found.raw_status == "queued"
+            assert w.carrier.find(found.provider_id).attempt == "a1"  # type: ignore[union-attr]
+            assert found.error_code is None
+            later = datetime.now(UTC) + timedelta(seconds=2)
+            assert await port.find_by_to(to, body="satu", from_=port.sender, created_after=later) == ()
+            await port.send(w.text("a5", to, body=" satu\n"))
+            twice = await port.find_by_to(to, body="satu", from_=port.sender, created_after=since)
+            assert [w.carrier.find(f.provider_id).attempt for f in twice] == ["a5", "a1"]  # type: ignore[union-attr]
+
+    play(scene, tmp_path / "log", plan=QUIET)
+
+
+def test_a_look_up_turns_pages_but_not_for_ever(tmp_path: Path) -> None:
+    async def scene(w: World) -> None:
+        async with closing(port := w.sms()):
+            since = datetime.now(UTC) - LOOK_BACK
+            await port.send(w.text("first", body="satu"))
+            for n in range(120):
+                await port.send(w.text(f"a{n}", body=f"lain {n}"))
+            [found] = await port.find_by_to(TO, body="satu", from_=port.sender, created_after=since)
+            assert w.carrier.find(found.provider_id).attempt == "first"  # type: ignore[union-attr]
+            for n in range(100):
+                await port.send(w.text(f"b{n}", body=f"lain {n}"))
+            assert await port.find_by_to(TO, body="satu", from_=port.sender, created_after=since) == ()
+
+    play(scene, tmp_path / "log", plan=QUIET)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        http("500 Oops", b""),
+        http("429 Slow", {"code": 20429}),
+        http("401 No", {"code": 20003}),
+        http("200 OK", {"messages": [{"sid": SID}]}),
+        http("200 OK", {"messages": [{"sid": SID, "date_created": "yesterday"}]}),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
+    ],
+)
+def test_a_list_that_cannot_be_read_is_asked_for_again(raw: bytes) -> None:
+    async def scene() -> None:
+        async with peer(replying(raw)) as (_, url), closing(port := TwilioSms(config(url))):
+            with pytest.raises(Transient):
+                await port.find_by_to(TO, body="x", from_=SENDER, created_after=datetime.now(UTC))
+
+    asyncio.run(scene())
+
+
+def test_credentials_go_to_no_other_server() -> None:
+    async def scene() -> None:
+        async with peer(hang) as (stranger, elsewhere):
+            page = {"messages": [], "next_page_uri": f"{elsewhere}/more"}
+            async with peer(replying(http("200 OK", page))) as (_, url), closing(port := TwilioSms(config(url))):
+                assert await port.find_by_to(TO, body="x", from_=SENDER, created_after=datetime.now(UTC)) == ()
+            assert stranger.connections == 0
+
+    asyncio.run(scene())
+
+
+def test_one_port_lives_as_long_as_its_loop(tmp_path: Path) -> None:
+    async def scene(w: World) -> None:
+        port = w.sms()
+        await port.send(w.text("a1"))
+        await port.close()
+        await port.send(w.text("a2"))
+        await port.close()
+        assert w.carrier.stats()["accepted"] == 2
+
+    play(scene, tmp_path / "log", plan=QUIET)
