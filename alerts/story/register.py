@@ -21,14 +21,14 @@ import phonenumbers
 
 from alerts.places import Province, find_province
 
-COLUMNS = (
+COLUMNS = (  # noqa: SIM905 - one word after another is easier to read and to change
     "external_id name phone phone2 language class country province lat lon place_as_of stay_from stay_until opted_out"
     " device_token device_seen_at"
-).split()  # noqa: SIM905 - one word after another is easier to read and to change
-GIVEN = (
+).split()
+GIVEN = (  # noqa: SIM905
     "Adi Agus Andi Ayu Bagas Bayu Citra Dewi Dian Eka Endah Fajar Fitri Galih Hana Hendra Indah Intan Joko Kartika Lestari"
     " Maya Nanda Nur Putri Rahmat Ratna Rizki Sari Slamet Siti Teguh Tri Umar Wahyu Wati Yani Yoga Yusuf Zahra"
-).split()  # noqa: SIM905
+).split()
 SYLLABLES = "ba da di gu ha ja ka la lu ma mi na ni pa ra ri sa se si su ta ti wa wi ya yu".split()  # noqa: SIM905
 ENDINGS = "wan wati to tika man ni rto na dra sih ti mbang rno yat".split()  # noqa: SIM905
 # The last digits that the sandbox carrier may take for a plan; the crisis file's own `faults` use them on purpose.
