@@ -1,0 +1,36 @@
+"""What the sheet said, version by version, and the minute series of its main figures."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from alerts.kit.db import Base
+
+
+class Snapshot(Base):
+    """One version of an incident's sheet, never altered. A new one is written only when more than ages changed."""
+
+    __tablename__ = "snapshot"
+
+    incident_id: Mapped[UUID] = mapped_column(ForeignKey("incident.id"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    content_hash: Mapped[str]
+    content: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class FigureMinute(Base):
+    """The value of one main figure at the end of one minute. A minute without a row has the value before it."""
+
+    __tablename__ = "figure_minute"
+
+    incident_id: Mapped[UUID] = mapped_column(ForeignKey("incident.id"), primary_key=True)
+    minute: Mapped[datetime] = mapped_column(primary_key=True)
+    figure: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[int]

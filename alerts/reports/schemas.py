@@ -1,0 +1,253 @@
+"""Wire types of reports. What is said is never refused for what it says; only unknown codes and unreadable form are."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+)
+
+from alerts.kit.http import View, Wire
+from alerts.reports.rules.codes import (
+    Category,
+    Claim,
+    LineKind,
+    LineState,
+    Nationality,
+    Outcome,
+    ReportState,
+    Rule,
+    Series,
+    Silence,
+    Target,
+)
+
+LINES_MAX = 500
+CHECKS_MAX = 500
+
+
+def _finite(value: float) -> float:
+    """NaN and Infinity are not JSON, though some writers emit them."""
+    if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - only NaN differs from itself
+        raise ValueError("NaN and Infinity are not JSON numbers")
+    return value
+
+
+def _storable(value: str) -> str:
+    """NUL cannot be stored, and half a surrogate pair is not text."""
+    if "\x00" in value:
+        raise ValueError("contains a NUL character")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("not valid Unicode text") from None
+    return value
+
+
+Text = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_storable)]
+Long = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_storable)]
+Short = Annotated[str, StringConstraints(max_length=200), AfterValidator(_storable)]
+Place = Annotated[str, StringConstraints(max_length=60), AfterValidator(_storable)]
+Places = Annotated[list[Place], Field(max_length=200)]
+WholeNumber = Annotated[StrictInt, Field(ge=-(10**30), le=10**30)]
+FiledText = Annotated[StrictStr, StringConstraints(max_length=2_000), AfterValidator(_storable)]
+Scalar = StrictBool | WholeNumber | Annotated[StrictFloat, AfterValidator(_finite)] | FiledText | None
+FiledValue = WholeNumber | Annotated[StrictFloat, AfterValidator(_finite)] | FiledText | None
+
+
+class ContactIn(Wire):
+    """Who made contact with the people counted, when and how. Without all three a claim stands as *reported*."""
+
+    who: Text | None = None
+    when: Text | None = None
+    how: Text | None = None
+
+
+class LineIn(Wire):
+    """One figure, or one silence, of one cell: category × places × nationality × series.
+
+    `value` is a number, a number written as text, or one of `not_asked`, `asked_no_answer`,
+    `asked_none_reported`, `checked_none_found` (which needs `how`, and is the only zero). `places` are ISO
+    3166-1 alpha-2 or ISO 3166-2 codes. `of` names the set of an `of_which` line. A line with `withdraws`
+    (the id of an earlier line) and a reason takes that line back; it needs no value.
+    """
+
+    category: Category
+    places: Places = []
+    kind: LineKind = LineKind.STANDING
+    of: Category | None = None
+    nationality: Nationality = Nationality.OWN
+    series: Series = Series.OWN
+    claim: Claim = Claim.REPORTED
+    authority_confirmed: bool = False
+    value: FiledValue = None
+    is_approximate: bool = False
+    how: Text | None = None
+    contact: ContactIn | None = None
+    words: Text | None = Field(None, description="the source's own words")
+    withdraws: UUID | None = None
+    withdraw_reason: Text | None = None
+    foreign_country: Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")] | None = None
+
+
+class CheckIn(Wire):
+    """One authority, hospital or other place, and how far the asking came. `found`: own citizens found there."""
+
+    target: Target
+    name: Short = ""
+    places: Places = []
+    outcome: Outcome
+    at: AwareDatetime | None = None
+    by: Short | None = None
+    answer: Text | None = None
+    found: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+
+
+Lines = Annotated[list[LineIn], Field(max_length=LINES_MAX)]
+Checks = Annotated[list[CheckIn], Field(max_length=CHECKS_MAX)]
+
+
+class ReportIn(Wire):
+    """One report of one source. `source` is `mission:<code>`, `ministry`, `host_state` or `media`.
+
+    `as_of` is when it was true, by the filer's word; when we received it is the database's business.
+    `supersedes` corrects an earlier report of the same source, as a whole. `next_report_at` is a promise.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "source": "mission:kbri-ankara",
+                    "as_of": "2023-02-06T12:00:00+03:00",
+                    "next_report_at": "2023-02-06T14:00:00+03:00",
+                    "lines": [
+                        {"category": "dead", "places": ["TR"], "value": "asked_none_reported"},
+                        {"category": "injured", "places": ["TR-31"], "value": 2, "how": "referred to hospital"},
+                    ],
+                    "checks": [{"target": "authorities", "name": "governor's office", "places": ["TR-31"], "outcome": "asked"}],
+                }
+            ]
+        }
+    )
+
+    source: Annotated[str, StringConstraints(pattern=r"^(mission:[a-z0-9-]{1,60}|ministry|host_state|media)$")]
+    author: Short | None = Field(None, description="whose word, for host state and media: a press name, an office")
+    as_of: AwareDatetime
+    supersedes: UUID | None = None
+    supersede_reason: Text | None = None
+    narrative: Long | None = None
+    next_report_at: AwareDatetime | None = None
+    mission_status: Annotated[dict[Short, Scalar], Field(max_length=50)] | None = None
+    lines: Lines = []
+    checks: Checks = []
+
+
+class BothView(BaseModel):
+    """The same sentence in Indonesian and English."""
+
+    id: str
+    en: str
+
+
+class ProblemView(BaseModel):
+    """What is asked about a report. `line` counts from 0; null speaks of the whole report."""
+
+    line: int | None
+    rule: Rule
+    message: BothView
+
+
+class LineView(View):
+    """A line as it was filed (`value` is the text that came), and how it counts."""
+
+    id: UUID
+    position: int
+    category: Category
+    places: list[str]
+    kind: LineKind
+    of: Category | None
+    nationality: Nationality
+    series: Series
+    claim: Claim
+    counted_claim: Claim
+    authority_confirmed: bool
+    value: str
+    number: int | None
+    silence: Silence | None
+    is_approximate: bool
+    how: str | None
+    contact: dict[str, str | None] | None
+    words: str | None
+    withdraws: UUID | None
+    withdraw_reason: str | None
+    foreign_country: str | None
+    state: LineState
+
+
+class CheckView(View):
+    """A check as it was filed."""
+
+    target: Target
+    name: str
+    places: list[str]
+    outcome: Outcome
+    at: datetime | None
+    by: str | None
+    answer: str | None
+    found: int | None
+
+
+class ReportSummaryView(View):
+    """A report as lists show it. `version` counts the reports of this source in this incident."""
+
+    id: UUID
+    incident_id: UUID
+    source: str
+    author: str | None
+    version: int
+    state: ReportState
+    as_of: datetime
+    known_at: datetime
+    supersedes: UUID | None
+    supersede_reason: str | None
+    next_report_at: datetime | None
+
+
+class ReportView(ReportSummaryView):
+    """A report with everything that was filed and everything that is asked about it."""
+
+    narrative: str | None
+    mission_status: dict[str, Any] | None
+    lines: list[LineView]
+    checks: list[CheckView]
+    problems: list[ProblemView]
+
+
+class ConflictResolve(Wire):
+    """Which of the contradicting lines stands, and why. Given by one person, kept with the name."""
+
+    keep_line_id: UUID
+    reason: Annotated[str, StringConstraints(min_length=3, max_length=500), AfterValidator(_storable)]
+
+
+class ResolutionView(View):
+    """A decided conflict, with the name and the reason."""
+
+    conflict_id: str
+    keep_line_id: UUID
+    reason: str
+    resolved_by: str
+    known_at: datetime
