@@ -226,8 +226,10 @@ class Services:
         return f"postgresql+psycopg://{USER}:{self._password}@{LOOPBACK}:{self._ports['postgres']}/postgres"
 
     def environment(self) -> dict[str, str]:
-        """The settings that point a `siaga` process at these servers."""
-        named = {"SIAGA_DATABASE_URL": self.database_url, "SIAGA_REDIS_URL": self.redis_url}
+        """The settings that point a `siaga` process at these servers, and its temporary files into the run's folder."""
+        temporary = self.folder / "tmp"
+        temporary.mkdir(mode=0o700, exist_ok=True)
+        named = {"TMPDIR": str(temporary), "SIAGA_DATABASE_URL": self.database_url, "SIAGA_REDIS_URL": self.redis_url}
         return named | ({"SIAGA_REDIS_PREFIX": self.redis_prefix} if self.redis_prefix else {})
 
     def stop(self) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -56,3 +58,21 @@ def test_temporary_files_and_caches_lie_in_the_checkout(tmp_path: Path, pytestco
     inside = [Path(tempfile.gettempdir()), tmp_path, *(Path(os.environ[n]) for n in os.environ if n.startswith("XDG_"))]
     inside.append(Path(pytestconfig.cache.makedir("siaga")))
     assert all(path.is_relative_to(scratch.CHECKOUT) for path in inside), inside
+
+
+def test_the_client_and_the_session_share_one_rolled_back_transaction(
+    client: TestClient, session: Session, sign_in: Callable[..., dict[str, str]]
+) -> None:
+    headers = sign_in("duty_officer")
+    assert client.get("/api/v1/me", headers=headers).status_code == 200
+    assert client.get("/api/v1/me").status_code == 401
+    assert session.execute(text("SELECT count(*) FROM staff")).scalar_one() == 1
+
+
+def test_the_committed_client_works_with_true_commits(
+    committed_client: TestClient, sessions: Sessions, sign_in: Callable[..., dict[str, str]]
+) -> None:
+    headers = sign_in("mission_staff", "kbri-ankara", via="token")
+    assert committed_client.get("/api/v1/me", headers=headers).status_code == 200
+    with sessions() as session:
+        assert session.execute(text("SELECT count(*) FROM staff")).scalar_one() == 1

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -29,7 +30,7 @@ LIVE = {
     "SIAGA_TWILIO_ACCOUNT_SID": "AC" + "1" * 32,
     "SIAGA_TWILIO_AUTH_TOKEN": "live",
     "SIAGA_TWILIO_AUTH_TOKEN_FILE": "/run/secrets/token",
-    "SIAGA_TWILIO_FROM": "+15005550006",
+    "SIAGA_TWILIO_FROM": "+12025550143",
     "SIAGA_TWILIO_BASE_URL": "https://api.twilio.com",
     "SIAGA_FCM_PROJECT": "live",
     "SIAGA_FCM_CREDENTIALS_FILE": "/run/secrets/fcm",
@@ -62,6 +63,18 @@ def test_the_tests_themselves_run_without_live_settings(process_environment: dic
     argv = [sys.executable, "-W", "ignore", "-c", code]
     said = subprocess.run(argv, env=process_environment | LIVE, cwd=scratch.CHECKOUT, capture_output=True, text=True, check=True)
     assert not {name for name in LIVE if name in said.stdout}, said.stdout
+
+
+def test_the_processes_of_demo_bench_and_faults_get_no_live_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`Stage` builds the environment of every process that those commands start."""
+    from alerts.stage import Stage
+
+    for name, value in LIVE.items():
+        monkeypatch.setenv(name, value)
+    servers = SimpleNamespace(folder=tmp_path, environment=lambda: {"SIAGA_DATABASE_URL": "postgresql+psycopg://a@127.0.0.1/b"})
+    given = Stage(servers, mode="demo").environment
+    assert not set(LIVE.values()) & set(given.values())
+    assert safety.require_sandbox(given) == given
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9000", "http://127.8.8.8/x", "http://[::1]:9000", "http://localhost:1", "http://LOCALHOST"])
