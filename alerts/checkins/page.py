@@ -36,7 +36,7 @@ def bad_link_page(t: Translator) -> HTMLResponse:
 def _page(t: Translator, status: int, **values: object) -> HTMLResponse:
     style, policy = _style()
     known = {"problem": None, "saved": None, "saved_more": None, "action": "", "note_characters": NOTE_CHARACTERS}
-    content = _template().render(known | {"t": t, "style": style, "languages": LANGUAGE_NAMES} | values)
+    content = _template().render(known | {"t": t, "_": t.gettext, "style": style, "languages": LANGUAGE_NAMES} | values)
     headers = {
         "Content-Security-Policy": policy,
         "Cache-Control": "no-store",

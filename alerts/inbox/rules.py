@@ -101,7 +101,7 @@ def understand(text: str, *, segments: int = 1, media: int = 0, carrier_opted_ou
 def check_move(state: State, to: State) -> None:
     """409 for a move that a message in this state does not know."""
     if to not in ALLOWED[state]:
-        raise ConflictError(f"message_{state}", f"The message is {state}: it cannot become {to}.", state=state.value)
+        raise ConflictError(f"message_{state}", "The message was handled before, or nobody has looked whose it is yet.", state=state.value)
 
 
 def _take(text: str, flags: frozenset[Flag]) -> Understood:

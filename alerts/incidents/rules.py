@@ -172,9 +172,10 @@ def is_higher(level: SiagaLevel | None, than: SiagaLevel | None) -> bool:
 def next_state(state: State, move: Move) -> State:
     """The state after `move`; 409 when the present state forbids it."""
     after = ALLOWED.get((state, move))
-    if after is None:
-        raise ConflictError(f"incident_{state}", f"The incident is {state}: it cannot {move} now.", state=state.value)
-    return after
+    if after is not None:
+        return after
+    check_open(state)
+    raise ConflictError("incident_open", "The incident is open already.", state=state.value)
 
 
 def check_open(state: State) -> None:
@@ -221,7 +222,7 @@ def level_basis(actor: Actor, said: LevelBasis | None) -> LevelBasis:
     """On whose word the level stands. The minister and a head of mission speak for themselves; others must say."""
     own = LEVEL_SETTERS.get(actor.role)
     if own is not None and said not in (None, own):
-        raise ForbiddenError("not_your_word", f"Your role sets a level as {own} only.")
+        raise ForbiddenError("not_your_word", "Your role cannot set a level on somebody else's word.")
     basis = own or said
     if basis is None:
         raise InvalidError("level_basis_missing", "Say whether the mission set the level or the minister ordered it.", field="level_basis")
