@@ -16,7 +16,9 @@ from alerts.kit.crypto import Keyring
 _numbers = count(1)
 
 
-def make_citizen(session: Session, keyring: Keyring, *, phones: tuple[str, ...] | None = None, device: str | None = None, **fields: object) -> Citizen:
+def make_citizen(
+    session: Session, keyring: Keyring, *, phones: tuple[str, ...] | None = None, device: str | None = None, **fields: object
+) -> Citizen:
     """A resident of Türkiye with one Indonesian number, unless told otherwise. `device`: a push token."""
     number = next(_numbers)
     name = str(fields.pop("name", f"Warga Contoh {number}"))

@@ -152,7 +152,7 @@ def test_no_point_of_a_circle_lies_outside_its_boxes(lat: float, lon: float, rad
 
 
 @given(st.floats(-80, 80), longitudes, st.floats(0.01, 9), st.floats(0.01, 80), st.floats(-1.5, 1.5), st.floats(-1.5, 1.5))
-def test_a_box_polygon_holds_exactly_what_lies_between_its_sides(  # noqa: PLR0917 - hypothesis hands in what is drawn
+def test_a_box_polygon_holds_exactly_what_lies_between_its_sides(
     lat: float, lon: float, half_lat: float, half_lon: float, up: float, right: float
 ) -> None:
     south, north = lat - half_lat, lat + half_lat

@@ -92,7 +92,13 @@ def test_every_province_is_well_formed() -> None:
 
 @pytest.mark.parametrize(
     ("country", "south", "north", "west", "east"),
-    [("TR", 35.8, 42.2, 25.6, 44.9), ("SY", 32.3, 37.4, 35.6, 42.4), ("JP", 24, 46, 122, 146), ("YE", 12, 19, 42, 55), ("VN", 8, 24, 102, 110)],
+    [
+        ("TR", 35.8, 42.2, 25.6, 44.9),
+        ("SY", 32.3, 37.4, 35.6, 42.4),
+        ("JP", 24, 46, 122, 146),
+        ("YE", 12, 19, 42, 55),
+        ("VN", 8, 24, 102, 110),
+    ],
 )
 def test_towns_lie_in_their_country(country: str, south: float, north: float, west: float, east: float) -> None:
     for province in provinces_of(country):
