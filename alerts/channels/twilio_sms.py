@@ -76,7 +76,9 @@ class TwilioSms:
 
         The list is asked for by `To` alone: one by DateSent leaves out what is accepted and not yet sent, which is
         exactly what a look-up is for. Raises Transient when the list cannot be read now. Finding none proves nothing.
+        An empty `from_` means this port's own sender.
         """
+        sender = from_ or self.sender
         found: list[FoundMessage] = []
         url: URL | None = self._messages.with_query(To=to_e164, PageSize=str(LOOKUP_PAGE_SIZE))
         for _ in range(LOOKUP_MOST_PAGES):
@@ -84,7 +86,7 @@ class TwilioSms:
                 break
             page = await self._page(url)
             rows = [(_created_at(row), row) for row in page.get("messages") or ()]
-            found += [_found(row, at) for at, row in rows if at >= created_after and _is_same(row, body=body, from_=from_)]
+            found += [_found(row, at) for at, row in rows if at >= created_after and _is_same(row, body=body, from_=sender)]
             is_far_enough = any(at < created_after for at, _ in rows)
             url = None if is_far_enough else self._next(page)
         return tuple(found)

@@ -29,6 +29,8 @@ class Terminal(StrEnum):
     EXPIRED = "expired"
 
 
+# Claims that the carrier's own line has to prove.
+TO_PROVE = frozenset({Terminal.REFUSED, Terminal.DEAD})
 UNREACHABLE = frozenset({Terminal.NO_ADDRESS, Terminal.OPTED_OUT, Terminal.REFUSED, Terminal.UNSERVED, Terminal.DEAD})
 
 
@@ -226,12 +228,12 @@ class _Broadcast:
         ending = self._endings.get(person)
         if ending in UNREACHABLE and not self._is_unproven(person):
             return "unreachable"
-        self.missed[person] = "refusal not proven" if ending is Terminal.REFUSED else str(ending or "no reason given")
+        self.missed[person] = "refusal not proven" if ending in TO_PROVE else str(ending or "no reason given")
         return "missed"
 
     def _is_unproven(self, person: str) -> bool:
         """A claimed refusal counts only if the carrier wrote that it refused."""
-        return self._endings.get(person) is Terminal.REFUSED and person not in self._refused | self._texted
+        return self._endings.get(person) in TO_PROVE and person not in self._refused and person not in self._texted
 
     def _pairs(self) -> Counter[str]:
         by_pair: dict[tuple[str, str], list[Attempt]] = defaultdict(list)

@@ -338,6 +338,7 @@ def test_a_lost_answer_is_found_by_number_text_and_sender(tmp_path: Path) -> Non
             assert found.raw_status == "queued"
             assert w.carrier.find(found.provider_id).attempt == "a1"  # type: ignore[union-attr]
             assert found.error_code is None
+            assert await port.find_by_to(to, body="satu", from_="", created_after=since) == (found,)
             later = datetime.now(UTC) + timedelta(seconds=2)
             assert await port.find_by_to(to, body="satu", from_=port.sender, created_after=later) == ()
             await port.send(w.text("a5", to, body=" satu\n"))

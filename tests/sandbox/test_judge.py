@@ -50,8 +50,9 @@ def test_only_five_endings_excuse(reason: Terminal) -> None:
     assert (got.unreachable, got.missed) == ((1, 0) if is_excuse else (0, 1))
 
 
-def test_a_refusal_that_the_carrier_does_not_know_of_is_no_excuse() -> None:
-    verdict = judge(Journal({}), Facts(member("an"), (attempt("1", "an"),), (Ending(B, "an", Terminal.REFUSED),)))
+@pytest.mark.parametrize("reason", [Terminal.REFUSED, Terminal.DEAD])
+def test_a_refusal_that_the_carrier_does_not_know_of_is_no_excuse(reason: Terminal) -> None:
+    verdict = judge(Journal({}), Facts(member("an"), (attempt("1", "an"),), (Ending(B, "an", reason),)))
     assert verdict.total == Count(frozen=1, missed=1, unproven=1)
     assert verdict.missed_why == {"refusal not proven": 1}
 
