@@ -15,12 +15,12 @@ from google.auth.exceptions import RefreshError, TransportError
 
 from alerts.channels.fcm import Fcm, FcmConfig, ServiceAccountBearer, payload_of
 from alerts.channels.ports import Accepted, Priority, PushMessage, Rejected, Transient, Unknown, Verdict
-from tests.channels.test_twilio_sms import hang, http, peer, replying
+from tests.channels.peer import SHORT_SECONDS, hang, http, peer, replying
 from tests.sandbox.world import World, closing, play
 
 
 def config(url: str, **changes: Any) -> FcmConfig:
-    return FcmConfig(**({"project": "p-1", "static_token": "tok", "base_url": url, "timeout_seconds": 0.6} | changes))
+    return FcmConfig(**({"project": "p-1", "static_token": "tok", "base_url": url, "timeout_seconds": 20.0} | changes))
 
 
 def push(**changes: Any) -> PushMessage:
@@ -81,7 +81,7 @@ def test_credentials_are_required_and_not_printed() -> None:
 @pytest.mark.parametrize("answer", [hang, replying(http("500 Oops", {})), replying(http("503 Busy", {})), replying(http("200 OK", {}))])
 def test_no_clear_answer(answer: Any) -> None:
     async def scene() -> None:
-        async with peer(answer) as (one, url), closing(port := Fcm(config(url))):
+        async with peer(answer) as (one, url), closing(port := Fcm(config(url, timeout_seconds=SHORT_SECONDS))):
             with pytest.raises(Unknown):
                 await port.send(push())
             assert len(one.requests) == 1

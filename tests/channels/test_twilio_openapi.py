@@ -16,7 +16,7 @@ from openapi_core.exceptions import OpenAPIError
 from openapi_core.testing import MockRequest, MockResponse
 
 from alerts.channels.twilio_sms import TwilioSms
-from tests.channels.test_twilio_sms import config, http, message, peer, replying
+from tests.channels.peer import config, http, message, peer, replying
 from tests.sandbox.world import ACCOUNT, SENDER, World, closing, play
 
 PUBLISHED = os.environ.get("SIAGA_TWILIO_OPENAPI", "")

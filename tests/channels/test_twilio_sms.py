@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,70 +18,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from alerts.channels.ports import LOOK_BACK, Accepted, Rejected, SmsMessage, Transient, Unknown
-from alerts.channels.twilio_sms import TwilioConfig, TwilioSms
+from alerts.channels.ports import Accepted, Rejected, Transient, Unknown
+from alerts.channels.twilio_sms import TwilioSms
+from tests.channels.peer import BODY, SHORT_SECONDS, SID, TO, Peer, config, hang, http, message, peer, replying, send
 from tests.sandbox.world import ACCOUNT, SENDER, TOKEN, World, closing, play
-
-Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-SID = "SM" + "0" * 32
-TO = "+628110000001"
-BODY = "Gempa kuat. Menjauhlah dari bangunan."
-
-
-def config(url: str, **changes: Any) -> TwilioConfig:
-    fields = {"account_sid": ACCOUNT, "auth_token": TOKEN, "from_": SENDER, "base_url": url, "timeout_seconds": 0.6}
-    return TwilioConfig(**(fields | changes))
-
-
-def message(**changes: Any) -> SmsMessage:
-    fields = {"attempt_id": "a1", "to_e164": TO, "body": BODY, "status_callback": "https://siaga.test/s/a1.x", "validity_seconds": 600}
-    return SmsMessage(**(fields | changes))
-
-
-class Peer:
-    """A server of raw bytes: counts connections and requests, and answers as the test says."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-        self.connections = 0
-        self.requests: list[bytes] = []
-        self.is_asked = asyncio.Event()
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        try:
-            await self.answer(reader, writer)
-        finally:
-            writer.close()
-
-    async def read(self, reader: asyncio.StreamReader) -> bytes:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
-        request = head + await reader.readexactly(length)
-        self.requests.append(request)
-        self.is_asked.set()
-        return request
-
-
-@asynccontextmanager
-async def peer(answer: Callable[[Peer, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[tuple[Peer, str]]:
-    one = Peer(lambda reader, writer: answer(one, reader, writer))
-    server = await asyncio.start_server(one.serve, "127.0.0.1", 0)
-    try:
-        yield one, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-
-
-def http(status: str, body: object, *headers: str) -> bytes:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(raw)}", "Content-Type: application/json", *headers, "", ""]
-    return "\r\n".join(lines).encode() + raw
-
-
-async def send(url: str, **changes: Any) -> Accepted:
-    async with closing(port := TwilioSms(config(url, **changes))):
-        return await port.send(message())
 
 
 def test_the_request_is_the_one_twilio_documents() -> None:
@@ -184,7 +121,7 @@ def test_the_tls_handshake_never_ends() -> None:
 
     async def scene() -> None:
         async with peer(answer) as (_, url):
-            await send(url.replace("http:", "https:"))
+            await send(url.replace("http:", "https:"), timeout_seconds=SHORT_SECONDS)
 
     with pytest.raises(Transient, match="ConnectionTimeoutError"):
         asyncio.run(scene())
@@ -230,17 +167,12 @@ def test_no_place_in_the_pool_is_surely_not_sent() -> None:
             await one.read(reader)
             await reader.read(-1)
 
-        async with peer(answer) as (one, url), closing(port := TwilioSms(config(url, connections=1))):
+        async with peer(answer) as (one, url), closing(port := TwilioSms(config(url, connections=1, timeout_seconds=SHORT_SECONDS))):
             got = await asyncio.gather(port.send(message()), port.send(message()), return_exceptions=True)
             assert sorted(type(error).__name__ for error in got) == ["Transient", "Unknown"]
             assert len(one.requests) == 1
 
     asyncio.run(scene())
-
-
-async def hang(one: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await one.read(reader)
-    await reader.read(-1)
 
 
 async def close_after(one: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -255,15 +187,6 @@ async def reset(one: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamW
     await one.read(reader)
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
-
-
-def replying(raw: bytes) -> Any:
-    async def answer(one: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await one.read(reader)
-        writer.write(raw)
-        await writer.drain()
-
-    return answer
 
 
 @pytest.mark.parametrize(
@@ -290,7 +213,7 @@ def test_once_bytes_left_only_a_clear_answer_counts(answer: Any) -> None:
     async def scene() -> Peer:
         async with peer(answer) as (one, url):
             with pytest.raises(Unknown):
-                await send(url)
+                await send(url, timeout_seconds=SHORT_SECONDS)
             return one
 
     one = asyncio.run(scene())
@@ -323,76 +246,6 @@ def test_a_loop_that_is_cancelled_is_cancelled() -> None:
 
 
 QUIET = {"rules": [{"receipts": "missing"}, {"suffix": "9", "first": 1, "fault": "error_but_sent"}], "receipt_seconds": [60, 60]}
-
-
-def test_a_lost_answer_is_found_by_number_text_and_sender(tmp_path: Path) -> None:
-    async def scene(w: World) -> None:
-        to, since = "+628110000009", datetime.now(UTC) - LOOK_BACK
-        async with closing(port := w.sms(), other := w.sms(from_="+12025550199")):
-            with pytest.raises(Unknown):
-                await port.send(w.text("a1", to, body="satu"))
-            await port.send(w.text("a2", to, body="dua"))
-            await other.send(w.text("a3", to, body="satu"))
-            await port.send(w.text("a4", "+628110000008", body="satu"))
-            [found] = await port.find_by_to(to, body="satu", from_=port.sender, created_after=since)
-            assert found.raw_status == "queued"
-            assert w.carrier.find(found.provider_id).attempt == "a1"  # type: ignore[union-attr]
-            assert found.error_code is None
-            assert await port.find_by_to(to, body="satu", from_="", created_after=since) == (found,)
-            later = datetime.now(UTC) + timedelta(seconds=2)
-            assert await port.find_by_to(to, body="satu", from_=port.sender, created_after=later) == ()
-            await port.send(w.text("a5", to, body=" satu\n"))
-            twice = await port.find_by_to(to, body="satu", from_=port.sender, created_after=since)
-            assert [w.carrier.find(f.provider_id).attempt for f in twice] == ["a5", "a1"]  # type: ignore[union-attr]
-
-    play(scene, tmp_path / "log", plan=QUIET)
-
-
-def test_a_look_up_turns_pages_but_not_for_ever(tmp_path: Path) -> None:
-    async def scene(w: World) -> None:
-        async with closing(port := w.sms()):
-            since = datetime.now(UTC) - LOOK_BACK
-            await port.send(w.text("first", body="satu"))
-            for n in range(120):
-                await port.send(w.text(f"a{n}", body=f"lain {n}"))
-            [found] = await port.find_by_to(TO, body="satu", from_=port.sender, created_after=since)
-            assert w.carrier.find(found.provider_id).attempt == "first"  # type: ignore[union-attr]
-            for n in range(100):
-                await port.send(w.text(f"b{n}", body=f"lain {n}"))
-            assert await port.find_by_to(TO, body="satu", from_=port.sender, created_after=since) == ()
-
-    play(scene, tmp_path / "log", plan=QUIET)
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        http("500 Oops", b""),
-        http("429 Slow", {"code": 20429}),
-        http("401 No", {"code": 20003}),
-        http("200 OK", {"messages": [{"sid": SID}]}),
-        http("200 OK", {"messages": [{"sid": SID, "date_created": "yesterday"}]}),
-        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
-    ],
-)
-def test_a_list_that_cannot_be_read_is_asked_for_again(raw: bytes) -> None:
-    async def scene() -> None:
-        async with peer(replying(raw)) as (_, url), closing(port := TwilioSms(config(url))):
-            with pytest.raises(Transient):
-                await port.find_by_to(TO, body="x", from_=SENDER, created_after=datetime.now(UTC))
-
-    asyncio.run(scene())
-
-
-def test_credentials_go_to_no_other_server() -> None:
-    async def scene() -> None:
-        async with peer(hang) as (stranger, elsewhere):
-            page = {"messages": [], "next_page_uri": f"{elsewhere}/more"}
-            async with peer(replying(http("200 OK", page))) as (_, url), closing(port := TwilioSms(config(url))):
-                assert await port.find_by_to(TO, body="x", from_=SENDER, created_after=datetime.now(UTC)) == ()
-            assert stranger.connections == 0
-
-    asyncio.run(scene())
 
 
 def test_one_port_lives_as_long_as_its_loop(tmp_path: Path) -> None:
