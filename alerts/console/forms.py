@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Request
 
@@ -50,3 +52,10 @@ async def _read(request: Request) -> Form:
 
 
 FormDep = Annotated[Form, Depends(_read)]
+
+
+def parse_id(text: str, field: str) -> UUID:
+    """An id that a page put into its form; anything else is not our form."""
+    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text):
+        raise InvalidError("not_an_id", "The form is incomplete: open the page again.", field=field)
+    return UUID(text)

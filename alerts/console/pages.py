@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
@@ -35,7 +36,23 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "geolocation=(), camera=(), microphone=()",
     "Cache-Control": "no-store",
 }
-LIVE_STATUS = 200
+
+
+class Typed(dict[str, str]):
+    """What was typed into a refused form: the first value by name, and all values of a field that repeats."""
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        self._fields = list(fields)
+        super().__init__(reversed(self._fields))
+
+    def all(self, name: str) -> list[str]:
+        return [value for key, value in self._fields if key == name]
+
+
+def typed_in(request: Request) -> Typed:
+    """What was typed, when this page is shown again after a refusal; else empty."""
+    typed: Typed = getattr(request.state, "typed", None) or Typed()
+    return typed
 
 
 @cache
@@ -97,7 +114,8 @@ def _common(request: Request, actor: Actor | None, words: Translator) -> dict[st
         "exercise": is_exercise(request),
         "root": EXERCISE_PREFIX if is_exercise(request) else "",
         "problem": getattr(request.state, "problem", None),
-        "typed": getattr(request.state, "typed", {}),
+        "typed": typed_in(request),
+        "form_key": uuid4().hex,
     }
 
 

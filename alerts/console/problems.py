@@ -13,11 +13,10 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
-from alerts.console.pages import go, render
+from alerts.console.pages import Typed, go, render
 from alerts.kit.errors import AppError
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
@@ -108,12 +107,12 @@ def _problem_of(error: Exception) -> dict[str, Any]:
     return {"code": "http", "detail": "", "field": None}
 
 
-async def _typed(request: Request) -> dict[str, str]:
+async def _typed(request: Request) -> Typed:
     """What the person typed, but no secret: those are typed again."""
     form = await request.form()
-    return {
-        name: value for name, value in form.items() if not isinstance(value, UploadFile) and name not in SECRET_FIELDS
-    }
+    return Typed(
+        (name, value) for name, value in form.multi_items() if isinstance(value, str) and name not in SECRET_FIELDS
+    )
 
 
 def _came_from(request: Request) -> str:

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from alerts.console import routes_session, routes_staff
+from alerts.console import (
+    routes_approval,
+    routes_broadcasts,
+    routes_incidents,
+    routes_reports,
+    routes_session,
+    routes_staff,
+)
 from alerts.console.assets import STATIC_FOLDER, STATIC_PATH, VersionedFiles
+from alerts.console.elsewhere import install_elsewhere
 from alerts.console.pages import EXERCISE_PREFIX
 from alerts.console.problems import install_problem_pages
 
-ROUTERS = (routes_session.router, routes_staff.router)
+ROUTERS = (routes_session.router, routes_staff.router, routes_incidents.shapes_router)
 # These exist twice: an exercise has its own addresses, so that a link can never be taken for a real one.
-INCIDENT_ROUTERS = ()
+INCIDENT_ROUTERS = (
+    routes_incidents.router,
+    routes_broadcasts.router,
+    routes_approval.router,
+    routes_reports.router,
+)
 
 
 def install(app: FastAPI) -> None:
@@ -22,4 +35,5 @@ def install(app: FastAPI) -> None:
         app.include_router(router)
         app.include_router(router, prefix=EXERCISE_PREFIX)
     app.mount(STATIC_PATH, VersionedFiles(directory=STATIC_FOLDER), name="static")
+    install_elsewhere(app)
     install_problem_pages(app)

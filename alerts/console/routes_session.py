@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from alerts.console.forms import FormDep
-from alerts.console.pages import LANGUAGE_COOKIE, go, local_path, render
+from alerts.console.pages import LANGUAGE_COOKIE, Typed, go, local_path, render
 from alerts.kit.db import Tx
 from alerts.kit.errors import AppError, InvalidError
 from alerts.kit.i18n import LANGUAGES
@@ -50,7 +50,7 @@ def sign_in_form(request: Request, form: FormDep, session: Tx, settings: Setting
     outcome = sign_in(session, keyring=keyring, attempt=attempt)
     if isinstance(outcome, AppError):
         request.state.problem = {"code": outcome.code, "detail": outcome.detail, "field": None, **outcome.extra}
-        request.state.typed = {"username": attempt.username}
+        request.state.typed = Typed([("username", attempt.username)])
         context = {"next": local_path(form.text("next"))}
         response: Response = render(request, "sign_in.html", context, status=int(outcome.status))
         response.headers.update(outcome.headers)

@@ -13,6 +13,7 @@ from alerts.console.pages import go, render
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
 from alerts.kit.errors import InvalidError
+from alerts.missions.queries import list_missions
 from alerts.staff.access import require
 from alerts.staff.actions import (
     IssuedSecret,
@@ -38,7 +39,7 @@ def staff_page(request: Request, session: Tx, actor: Manager) -> Response:
 
 @router.get("/new")
 def new_staff_page(request: Request, session: Tx, actor: Manager) -> Response:
-    context = {"roles": list(Role), "mission_roles": MISSION_ROLES, "missions": _missions(session)}
+    context = {"roles": list(Role), "mission_roles": MISSION_ROLES, "missions": list_missions(session, limit=500)}
     return render(request, "staff_new.html", context, actor=actor)
 
 

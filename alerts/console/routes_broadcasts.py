@@ -1,0 +1,160 @@
+"""Messages: write, look at every text as it would leave, ask for approval, cancel, correct."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from sqlalchemy.orm import Session
+
+from alerts.broadcasts import actions, rules
+from alerts.broadcasts.audience import preview_selected, select_people
+from alerts.broadcasts.models import Broadcast
+from alerts.broadcasts.queries import areas_of, claim_broadcast, get_broadcast, hands_of, lists_of, present, present_audience
+from alerts.broadcasts.rules import Channel, MsgType, State
+from alerts.broadcasts.schemas import AudienceView, BroadcastChange, BroadcastDraft, Correction, Texts
+from alerts.console.elsewhere import IncidentDep, Viewer, check_route
+from alerts.console.first_texts import first_texts
+from alerts.console.forms import Form, FormDep, parse_id
+from alerts.console.once import start_once
+from alerts.console.pages import go, render
+from alerts.console.routes_incidents import root_of
+from alerts.deliveries.actions import correct_broadcast
+from alerts.deliveries.queries import reach_of_broadcast
+from alerts.incidents.queries import get_incident, list_areas
+from alerts.kit.actor import Actor
+from alerts.kit.db import Tx
+from alerts.kit.errors import ConflictError, InvalidError
+from alerts.settings import SettingsDep
+from alerts.staff.access import require
+from alerts.staff.queries import names_of
+from alerts.staff.rules import Permission
+
+router = APIRouter(include_in_schema=False)
+Writer = Annotated[Actor, Depends(require(Permission.WRITE_BROADCAST))]
+Canceller = Annotated[Actor, Depends(require(Permission.CANCEL_BROADCAST))]
+Corrector = Annotated[Actor, Depends(require(Permission.CORRECT_BROADCAST))]
+OPEN_CHANNELS = (Channel.PUSH, Channel.SMS)
+
+
+def broadcast_of_route(request: Request, broadcast_id: UUID, session: Tx, actor: Viewer) -> Broadcast:
+    """The message of the address, if the actor may see it and the address is the right one."""
+    broadcast = get_broadcast(session, broadcast_id, actor)
+    check_route(request, broadcast.status)
+    return broadcast
+
+
+BroadcastDep = Annotated[Broadcast, Depends(broadcast_of_route, scope="function")]
+
+
+@router.get("/incidents/{incident_id}/broadcasts/new")
+def new_broadcast_page(request: Request, incident: IncidentDep, session: Tx, actor: Writer) -> Response:
+    """A first text is proposed; who would get it stands beside it."""
+    context = {"incident": incident, "broadcast": None, "texts": first_texts(incident.kind), "areas": list_areas(session, incident.id)}
+    return render(request, "broadcast_edit.html", context | {"channels": OPEN_CHANNELS}, actor=actor)
+
+
+@router.post("/incidents/{incident_id}/broadcasts/new")
+def new_broadcast_form(request: Request, form: FormDep, incident: IncidentDep, session: Tx, actor: Writer) -> Response:
+    once = start_once(request, session, form, actor)
+    command = BroadcastDraft(texts=_texts(form), area_ids=_area_ids(form), channels=_channels(form))
+    broadcast = actions.draft_broadcast(session, actor=actor, incident_id=incident.id, command=command)
+    return once.go(f"{root_of(request)}/broadcasts/{broadcast.id}")
+
+
+@router.get("/broadcasts/{broadcast_id}")
+def broadcast_page(request: Request, broadcast: BroadcastDep, session: Tx, settings: SettingsDep, actor: Viewer) -> Response:
+    """Every text as it would leave, who would get it, and what can be done next."""
+    view = present(session, broadcast, settings.public_url, with_since=True)
+    is_draft = broadcast.state in (State.DRAFT, State.REJECTED)
+    context = {
+        "incident": get_incident(session, broadcast.incident_id),
+        "view": view,
+        "who": audience_now(session, broadcast) if is_draft and not broadcast.references else None,
+        "reach": reach_of_broadcast(session, broadcast.id) if broadcast.approved_at else None,
+        "names": names_of(session, [broadcast.created_by, broadcast.submitted_by, broadcast.approved_by]),
+        "is_own": actor.staff_id in hands_of(session, broadcast.id),
+    }
+    return render(request, "broadcast.html", context, actor=actor)
+
+
+@router.get("/broadcasts/{broadcast_id}/reach")
+def reach_part(request: Request, broadcast: BroadcastDep, session: Tx, actor: Viewer) -> Response:
+    """Who was reached so far: a part of the page, fetched again every few seconds while it is sent."""
+    context = {"reach": reach_of_broadcast(session, broadcast.id), "view": broadcast}
+    return render(request, "_reach.html", context, actor=actor)
+
+
+@router.get("/broadcasts/{broadcast_id}/edit")
+def edit_page(request: Request, broadcast: BroadcastDep, session: Tx, actor: Writer) -> Response:
+    incident = get_incident(session, broadcast.incident_id)
+    context = {"incident": incident, "broadcast": broadcast, "texts": broadcast.texts, "areas": list_areas(session, incident.id)}
+    return render(request, "broadcast_edit.html", context | {"channels": OPEN_CHANNELS}, actor=actor)
+
+
+@router.post("/broadcasts/{broadcast_id}/edit")
+def edit_form(request: Request, form: FormDep, broadcast: BroadcastDep, session: Tx, actor: Writer) -> Response:
+    """Refused when somebody else changed the message meanwhile."""
+    locked = claim_broadcast(session, broadcast.id, actor)
+    if form.text("version") != str(locked.version):
+        raise ConflictError("stale_version", "Somebody changed this message since you opened it: look at it first.")
+    command = BroadcastChange(texts=_texts(form), area_ids=_area_ids(form), channels=_channels(form))
+    actions.edit_broadcast(session, actor=actor, broadcast=locked, command=command)
+    return go(f"{root_of(request)}/broadcasts/{broadcast.id}")
+
+
+@router.post("/broadcasts/{broadcast_id}/submit")
+def submit_form(request: Request, broadcast: BroadcastDep, session: Tx, actor: Writer) -> Response:
+    """Freezes the list and asks for approval."""
+    limit = rules.FREEZE_AT_ONCE_MAX
+    actions.submit_broadcast(session, actor=actor, broadcast_id=broadcast.id, freeze_at_once_max=limit)
+    return go(f"{root_of(request)}/broadcasts/{broadcast.id}")
+
+
+@router.post("/broadcasts/{broadcast_id}/cancel")
+def cancel_form(request: Request, form: FormDep, broadcast: BroadcastDep, session: Tx, actor: Canceller) -> Response:
+    actions.cancel_broadcast(session, actor=actor, broadcast_id=broadcast.id, reason=reason_of(form))
+    return go(f"{root_of(request)}/broadcasts/{broadcast.id}")
+
+
+@router.post("/broadcasts/{broadcast_id}/correct")
+def correct_form(request: Request, form: FormDep, broadcast: BroadcastDep, session: Tx, actor: Corrector) -> Response:
+    """With texts an Update; without them a Cancel in the prepared words, so that nothing need be typed."""
+    once = start_once(request, session, form, actor)
+    is_update = form.text("msg_type") == MsgType.UPDATE
+    command = Correction(msg_type=MsgType.UPDATE if is_update else MsgType.CANCEL, texts=_texts(form) if is_update else None)
+    correction = correct_broadcast(session, actor=actor, broadcast_id=broadcast.id, command=command)
+    return once.go(f"{root_of(request)}/broadcasts/{correction.id}")
+
+
+def audience_now(session: Session, broadcast: Broadcast) -> AudienceView:
+    """Who would get it if it were submitted now, by channel, and what the rules of their numbers' countries say."""
+    select_people(session, areas_of(session, broadcast), lists_of(session, broadcast))
+    return present_audience(preview_selected(session, broadcast.channels), broadcast.texts)
+
+
+def _texts(form: Form) -> Texts:
+    words = {"id": form.text("text_id", limit=1000), "en": form.text("text_en", limit=1000)}
+    for language, text in words.items():
+        if not text:
+            raise InvalidError("text_missing", "The text is needed in both languages.", field=f"text_{language}")
+    return Texts(**words)
+
+
+def _area_ids(form: Form) -> list[UUID]:
+    return [parse_id(each, "area_id") for each in form.all("area_id")]
+
+
+def _channels(form: Form) -> list[Channel]:
+    chosen = [channel for channel in OPEN_CHANNELS if channel in form.all("channel")]
+    if not chosen:
+        raise InvalidError("channel_missing", "Choose at least one way to send it.", field="channel")
+    return chosen
+
+
+def reason_of(form: Form) -> str:
+    reason = form.text("reason", limit=1000)
+    if not reason:
+        raise InvalidError("reason_missing", "Say why.", field="reason")
+    return reason

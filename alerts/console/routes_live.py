@@ -1,0 +1,176 @@
+"""Pages that live: the duty officer's incident, the minister's page, all figures."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from alerts.broadcasts.queries import find_audience, list_broadcasts
+from alerts.console.elsewhere import IncidentDep, Viewer
+from alerts.console.forms import FormDep
+from alerts.console.incident_forms import KIND_NAMES, parse_local
+from alerts.console.map_view import CELL_MIN, Post, cells_of, draw
+from alerts.console.pages import go, language_of, render
+from alerts.console.queries import actor_names, missions_by_code, names_by_key, people_by_province
+from alerts.console.routes_broadcasts import reason_of
+from alerts.console.routes_incidents import clocks_of_incident, root_of
+from alerts.console.sheet_view import changes_shown, marks_of
+from alerts.console.sparkline import line_of
+from alerts.incidents.actions import close_incident, reopen_incident
+from alerts.incidents.models import Incident
+from alerts.incidents.queries import list_area_specs, present_incident
+from alerts.kit.actor import Actor
+from alerts.kit.audit import list_actions
+from alerts.kit.db import Tx
+from alerts.kit.http import Paging
+from alerts.kit.i18n import JAKARTA, both
+from alerts.live.queries import current_sheet, sheet_at, list_minutes
+from alerts.live.schemas import AnswerSheet
+from alerts.places import place_name
+from alerts.staff.access import may, require
+from alerts.staff.rules import Permission
+
+router = APIRouter(prefix="/incidents/{incident_id}", include_in_schema=False)
+Reader = Annotated[Actor, Depends(require(Permission.VIEW_SUMMARY))]
+Closer = Annotated[Actor, Depends(require(Permission.CLOSE_INCIDENT))]
+SEEN_COOKIE = "siaga_seen"
+YEAR_SECONDS = 31_536_000
+LOG_LINES = 30
+MESSAGES = 20
+FIGURE_NAMES = {
+    "handed_over": both("handed to the carrier"),
+    "delivered": both("delivered"),
+    "answered": both("answered"),
+    "safe": both("say they are safe"),
+    "need_help": both("need help"),
+}
+
+
+@router.get("")
+def incident_page(request: Request, incident: IncidentDep, session: Tx, actor: Viewer) -> Response:
+    """The duty officer's screen: map left, numbers right, what was done below."""
+    view = present_incident(session, incident)
+    log = list_actions(session, incident.id, limit=LOG_LINES)
+    missions = missions_by_code(session, [each.mission_code for each in view.missions])
+    context = _place(request, incident) | {
+        "view": view,
+        "kind_name": KIND_NAMES[incident.kind],
+        "clocks": _clocks(session, incident, actor),
+        "opener": names_by_key(session, [incident.opened_by]).get(incident.opened_by),
+        "mission_names": {code: mission.name for code, mission in missions.items()},
+        "messages": _messages(session, incident),
+        "log": log,
+        "names": actor_names(session, log),
+        "sheet": None,
+    }
+    context |= _map(session, incident, [Post(m.name, m.lat, m.lon) for m in missions.values()], language_of(request, actor))
+    if may(actor, Permission.VIEW_SUMMARY):
+        context |= _sheet(current_sheet(session, incident.id))
+    return render(request, "incident.html", context, actor=actor)
+
+
+@router.get("/numbers")
+def numbers_part(request: Request, incident: IncidentDep, session: Tx, actor: Reader) -> Response:
+    """The live half of the duty officer's screen."""
+    context = _place(request, incident) | _sheet(current_sheet(session, incident.id))
+    return render(request, "_numbers.html", context, actor=actor)
+
+
+@router.get("/minister")
+def minister_page(request: Request, incident: IncidentDep, session: Tx, actor: Reader) -> Response:
+    """One page, no menu. The cookie remembers which version this browser saw, so that the page can say what changed."""
+    sheet = current_sheet(session, incident.id, since_version=_seen(request, incident))
+    context = _place(request, incident) | _sheet(sheet) | {"clocks": _clocks(session, incident, actor), "lines": _lines(session, incident)}
+    response = render(request, "minister.html", context, actor=actor)
+    if sheet.version:
+        value, path = f"{incident.id}.{sheet.version}", f"{root_of(request)}/incidents/{incident.id}/minister"
+        response.set_cookie(SEEN_COOKIE, value, YEAR_SECONDS, path=path, httponly=True, samesite="lax")
+    return response
+
+
+@router.get("/minister/sheet")
+def sheet_part(request: Request, incident: IncidentDep, session: Tx, actor: Reader) -> Response:
+    """The five answers alone, fetched when a newer version exists."""
+    sheet = current_sheet(session, incident.id, since_version=_seen(request, incident))
+    context = _place(request, incident) | _sheet(sheet) | {"lines": _lines(session, incident)}
+    return render(request, "_sheet.html", context, actor=actor)
+
+
+@router.get("/sheet")
+def sheet_page(
+    request: Request,
+    incident: IncidentDep,
+    session: Tx,
+    actor: Reader,
+    as_of: Annotated[str, Query(max_length=20)] = "",
+    known_at: Annotated[str, Query(max_length=20)] = "",
+) -> Response:
+    """Every figure, now or as it stood and was known at another time."""
+    times = {"as_of": _time(as_of, "as_of"), "known_at": _time(known_at, "known_at")}
+    sheet = sheet_at(session, incident.id, **times) if any(times.values()) else current_sheet(session, incident.id)
+    context = _place(request, incident) | _sheet(sheet) | {"asked": {"as_of": as_of, "known_at": known_at}}
+    return render(request, "sheet.html", context, actor=actor)
+
+
+@router.post("/close")
+def close_form(request: Request, form: FormDep, incident: IncidentDep, session: Tx, actor: Closer) -> Response:
+    close_incident(session, actor=actor, incident_id=incident.id, reason=reason_of(form))
+    return go(f"{root_of(request)}/incidents/{incident.id}")
+
+
+@router.post("/reopen")
+def reopen_form(request: Request, form: FormDep, incident: IncidentDep, session: Tx, actor: Closer) -> Response:
+    reopen_incident(session, actor=actor, incident_id=incident.id, reason=reason_of(form))
+    return go(f"{root_of(request)}/incidents/{incident.id}")
+
+
+def _place(request: Request, incident: Incident) -> dict[str, Any]:
+    """What every page of an incident needs to link within it."""
+    base = f"{root_of(request)}/incidents/{incident.id}"
+    return {"incident": incident, "base": base, "live_url": f"/api/v1/incidents/{incident.id}/live"}
+
+
+def _sheet(sheet: AnswerSheet) -> dict[str, Any]:
+    changes, more = changes_shown(sheet)
+    return {"sheet": sheet, "marks": marks_of(sheet), "changes": changes, "more_changes": more}
+
+
+def _clocks(session: Session, incident: Incident, actor: Actor) -> Any:
+    missions = missions_by_code(session, [actor.mission_code] if actor.mission_code else [])
+    country = next((mission.country_iso2 for mission in missions.values()), None)
+    return clocks_of_incident(session, incident, country)
+
+
+def _messages(session: Session, incident: Incident) -> list[dict[str, Any]]:
+    rows = list_broadcasts(session, incident.id, Paging(None, MESSAGES))[:MESSAGES]
+    audiences = [find_audience(session, row) for row in rows]
+    return [{"row": row, "count": each.count if each else None} for row, each in zip(rows, audiences, strict=True)]
+
+
+def _map(session: Session, incident: Incident, posts: list[Post], lang: str) -> dict[str, Any]:
+    """The drawing, and the table with the same figures. Fewer than five people in a cell are not counted in public."""
+    specs = list_area_specs(session, incident.id)
+    counts = people_by_province(session, specs)
+    names = {code: place_name(code, lang) for code in counts}
+    table = [(names[code], people if people >= CELL_MIN else None) for code, people in sorted(counts.items(), key=lambda i: -i[1])]
+    return {"map": draw(specs, cells_of(counts, names), posts), "cells": table}
+
+
+def _lines(session: Session, incident: Incident) -> list[Any]:
+    """The minute series of the main figures, as small lines."""
+    series = list_minutes(session, incident.id)
+    lines = [line_of(key, name, series.get(key, [])) for key, name in FIGURE_NAMES.items()]
+    return [line for line in lines if line]
+
+
+def _seen(request: Request, incident: Incident) -> int | None:
+    """The version that this browser saw before, as far as its cookie says so."""
+    incident_id, _, version = request.cookies.get(SEEN_COOKIE, "").partition(".")
+    return int(version) if incident_id == str(incident.id) and version.isascii() and version.isdigit() and len(version) < 9 else None
+
+
+def _time(text: str, field: str) -> datetime | None:
+    return parse_local(text, field).replace(tzinfo=JAKARTA) if text else None

@@ -1,0 +1,184 @@
+"""The mission's report: one tap for nothing, a tally sheet for the rest, and what was asked about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from sqlalchemy.orm import Session
+
+from alerts.console.clocks import zone_of_country
+from alerts.console.elsewhere import IncidentDep, Viewer
+from alerts.console.forms import FormDep
+from alerts.console.once import start_once
+from alerts.console.pages import language_of, render, typed_in
+from alerts.console.report_forms import (
+    CHECK_ROWS,
+    NATIONALITIES,
+    NEXT_MINUTES,
+    SOURCES,
+    STATUS_FIELDS,
+    TALLIED,
+    Filing,
+    cell_name,
+    is_empty,
+    nothing_known_yet,
+    places_to_tally,
+    read_report,
+)
+from alerts.console.routes_incidents import clocks_of_incident, root_of
+from alerts.incidents.models import Incident
+from alerts.incidents.queries import find_involvement, list_areas, list_missions
+from alerts.kit.actor import Actor
+from alerts.kit.clock import db_now
+from alerts.kit.db import Tx
+from alerts.kit.errors import ForbiddenError, InvalidError
+from alerts.kit.http import Paging
+from alerts.kit.i18n import JAKARTA, both, translator
+from alerts.missions.models import Mission
+from alerts.missions.queries import find_mission, mission_names
+from alerts.places import place_name
+from alerts.reports.actions import file_report
+from alerts.reports.queries import get_report, list_reports, present_report
+from alerts.reports.rules import words
+from alerts.reports.rules.codes import Outcome, Target
+from alerts.reports.schemas import LineView
+from alerts.staff.access import CurrentActor, may
+from alerts.staff.rules import Permission
+
+router = APIRouter(prefix="/incidents/{incident_id}", include_in_schema=False)
+EARLIER = 5
+
+
+def filer(actor: CurrentActor) -> Actor:
+    """Somebody who files for a mission or for the ministry."""
+    if not (may(actor, Permission.FILE_MISSION_REPORT) or may(actor, Permission.FILE_MINISTRY_REPORT)):
+        raise ForbiddenError("not_permitted", "Your role may not do this.")
+    return actor
+
+
+Filer = Annotated[Actor, Depends(filer)]
+
+
+@router.get("/report")
+def report_page(request: Request, incident: IncidentDep, session: Tx, actor: Filer) -> Response:
+    lang = language_of(request, actor)
+    mission = find_mission(session, actor.mission_code) if actor.mission_code else None
+    places = _places(session, incident, actor)
+    filing = _filing(session, actor, mission)
+    own = list_reports(session, incident.id, actor, Paging(None, EARLIER)) if mission else []
+    involved = find_involvement(session, incident.id, actor.mission_code) if actor.mission_code else None
+    context: dict[str, Any] = {
+        "incident": incident,
+        "base": f"{root_of(request)}/incidents/{incident.id}",
+        "mission_name": mission.name if mission else None,
+        "due_at": involved.report_due_at if involved else None,
+        "clocks": clocks_of_incident(session, incident, mission.country_iso2 if mission else None),
+        "zone_label": place_name(mission.country_iso2, lang) if mission and mission.country_iso2 else "WIB",
+        "places": places,
+        "place_names": {"": translator(lang).gettext("The whole area"), **{code: place_name(code, lang) for code in places}},
+        "opened": {code for code in places if any(name.startswith(f"cell:{code}:") for name in typed_in(request))},
+        "earlier": own[:EARLIER],
+        "is_now": filing.now,
+    }
+    return render(request, "report.html", context | _form_words(lang), actor=actor)
+
+
+@router.post("/report/nothing")
+def nothing_form(request: Request, form: FormDep, incident: IncidentDep, session: Tx, actor: Filer) -> Response:
+    """The one tap."""
+    once = start_once(request, session, form, actor)
+    mission = find_mission(session, actor.mission_code) if actor.mission_code else None
+    narrative = translator("id").gettext("Nothing known yet")
+    command = nothing_known_yet(_filing(session, actor, mission), _places(session, incident, actor), narrative)
+    report = file_report(session, actor=actor, incident_id=incident.id, command=command)
+    return once.go(f"{root_of(request)}/incidents/{incident.id}/reports/{report.id}")
+
+
+@router.post("/report")
+def report_form(request: Request, form: FormDep, incident: IncidentDep, session: Tx, actor: Filer) -> Response:
+    """Whatever it says is filed; only an empty sheet is not."""
+    once = start_once(request, session, form, actor)
+    mission = find_mission(session, actor.mission_code) if actor.mission_code else None
+    command = read_report(form, _filing(session, actor, mission), _places(session, incident, actor))
+    if is_empty(command):
+        raise InvalidError("empty_report", "The sheet is empty. If nothing is known yet, use the button above it.", field="narrative")
+    report = file_report(session, actor=actor, incident_id=incident.id, command=command)
+    return once.go(f"{root_of(request)}/incidents/{incident.id}/reports/{report.id}")
+
+
+@router.get("/reports/{report_id}")
+def filed_page(report_id: UUID, request: Request, incident: IncidentDep, session: Tx, actor: Viewer) -> Response:
+    """What was filed, how each line counts, and what is asked about it."""
+    lang = language_of(request, actor)
+    view = present_report(session, get_report(session, incident.id, report_id, actor))
+    mission = find_mission(session, actor.mission_code) if actor.mission_code else None
+    names = mission_names(session, [view.source.partition(":")[2]])
+    context: dict[str, Any] = {
+        "incident": incident,
+        "base": f"{root_of(request)}/incidents/{incident.id}",
+        "report": view,
+        "clocks": clocks_of_incident(session, incident, mission.country_iso2 if mission else None),
+        "source_name": getattr(words.source_name(view.source, view.author, names), lang),
+        "line_names": [_line_name(line, lang) for line in view.lines],
+        "line_values": [_line_value(line, lang) for line in view.lines],
+    }
+    return render(request, "report_filed.html", context | _form_words(lang), actor=actor)
+
+
+def _filing(session: Session, actor: Actor, mission: Mission | None) -> Filing:
+    zone = zone_of_country(mission.country_iso2) if mission else None
+    return Filing(actor.mission_code, zone or JAKARTA, db_now(session))
+
+
+def _places(session: Session, incident: Incident, actor: Actor) -> list[str]:
+    """A mission's own places in the incident; for the ministry those of all areas, or of all missions if they are shapes."""
+    involved = find_involvement(session, incident.id, actor.mission_code) if actor.mission_code else None
+    if involved:
+        return places_to_tally(involved.places)
+    named = [area.code for area in list_areas(session, incident.id) if area.code]
+    return places_to_tally(named or [code for mission in list_missions(session, incident.id) for code in mission.places])
+
+
+def _line_name(line: LineView, lang: str) -> str:
+    places = ", ".join(place_name(code, lang) for code in line.places)
+    nationality = getattr(words.NATIONALITY[line.nationality], lang)
+    return f"{getattr(words.CATEGORY[line.category], lang)} ({nationality}), {places}"
+
+
+def _line_value(line: LineView, lang: str) -> str:
+    if line.silence:
+        return str(getattr(words.SILENCE[line.silence], lang))
+    if line.number is None:
+        return line.value
+    about = {"id": "sekitar ", "en": "about "}[lang] if line.is_approximate else ""
+    return about + translator(lang).number(line.number)
+
+
+def _form_words(lang: str) -> dict[str, Any]:
+    return {
+        "categories": TALLIED,
+        "category_words": _as_words(words.CATEGORY),
+        "nationalities": NATIONALITIES,
+        "nationality_words": _as_words(words.NATIONALITY),
+        "targets": list(Target),
+        "target_words": _as_words(words.TARGET),
+        "outcomes": list(Outcome),
+        "outcome_words": _as_words(words.OUTCOME),
+        "claim_words": _as_words(words.CLAIM),
+        "sources": SOURCES,
+        "source_words": {source: name[lang] for source, name in SOURCE_NAMES.items()},
+        "status_fields": STATUS_FIELDS,
+        "next_minutes": NEXT_MINUTES,
+        "check_rows": CHECK_ROWS,
+        "cell_name": cell_name,
+    }
+
+
+SOURCE_NAMES = {"ministry": both("the ministry"), "host_state": both("the host state"), "media": both("the media")}
+
+
+def _as_words(table: Mapping[str, words.Both]) -> dict[str, dict[str, str]]:
+    return {code: {"id": both_.id, "en": both_.en} for code, both_ in table.items()}
