@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, func
+from sqlalchemy import ForeignKey, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -34,3 +34,13 @@ class FigureMinute(Base):
     minute: Mapped[datetime] = mapped_column(primary_key=True)
     figure: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[int]
+
+
+class LiveState(Base):
+    """When an incident's sheet was last computed, and whether something happened since that it does not show."""
+
+    __tablename__ = "live_state"
+
+    incident_id: Mapped[UUID] = mapped_column(ForeignKey("incident.id"), primary_key=True)
+    computed_at: Mapped[datetime | None]
+    is_dirty: Mapped[bool] = mapped_column(server_default=text("false"))

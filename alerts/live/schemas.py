@@ -262,47 +262,68 @@ class Answer(Part):
 
 
 class RegisterClass(Part):
-    """People of one class in one country, from our own register."""
+    """People of one class on our own register, and how old the word on their place is. `undated`: nobody knows."""
 
-    country: PlaceView
     class_: str
     label: Words
     people: int
+    oldest_place_at: datetime | None
+    newest_place_at: datetime | None
+    undated: int
+
+
+class RegisterList(Part):
+    """A list of people of the incident (a flight, a ship, a group). `unmatched` are not on our register."""
+
+    kind: str
+    name: str
+    members: int
+    unmatched: int
 
 
 class Register(Part):
-    """The register's own count inside the areas and lists: a lower bound with no promise of being complete."""
+    """The register's own count inside the areas. Registered is not present: people register freely, and old.
+
+    `country_only` more are somewhere in the countries touched, inside or outside the areas.
+    """
 
     people: int
+    country_only: int
     text: Words
     classes: list[RegisterClass]
-    newest_place_at: datetime | None
-    oldest_place_at: datetime | None
+    lists: list[RegisterList]
     counted_at: datetime
 
 
 class Reach(Part):
-    """What the messages of this incident reached, per person and in the words of the delivery rules."""
+    """What one message reached, in persons: `frozen` = handed_over + unknown + unreachable + in_progress + stopped."""
 
-    frozen: int
-    handed_over: int
-    delivered: int
-    answered: int
-    unknown: int
-    unreachable: int
-    missed: int
+    broadcast_id: UUID | None = None
+    msg_type: str | None = None
+    approved_at: datetime | None = None
+    frozen: int = 0
+    handed_over: int = 0
+    delivered: int = 0
+    answered: int = 0
+    unknown: int = 0
+    unreachable: int = 0
+    in_progress: int = 0
+    stopped: int = 0
+    no_receipt_possible: int = 0
 
 
 class Contacts(Part):
     """Answers of the people themselves, and those whom nobody has reached.
 
     `safe` and `need_help` are claims made by link, SMS or app; `safe_contacted` of them are backed by staff
-    who say whom they reached. `not_answered` counts those a message was frozen for and who have not answered.
+    who say whom they reached; `need_help_says_safe` of `need_help` said "safe" later, which nobody has checked.
+    `not_answered` counts those on the widest frozen list who have not answered at all.
     """
 
     safe: int
     safe_contacted: int
     need_help: int
+    need_help_says_safe: int
     other: int
     not_answered: int
     unaccounted: Total | None
@@ -383,7 +404,8 @@ class AnswerSheet(Part):
 
     `as_of` and `known_at` are the two times it was asked for. `figures` are the remaining standing figures
     of our own series (who is where, evacuated, sheltering …); `planned` never happened yet and is counted
-    nowhere. `older` are figures of other sources that a newer one has overtaken.
+    nowhere. `reach` is that of the message with the widest list, `messages` has them all. `older` are figures
+    of other sources that a newer one has overtaken.
     """
 
     incident: IncidentHead
@@ -401,7 +423,22 @@ class AnswerSheet(Part):
     withdrawn: list[Withdrawn]
     registered: Register | None
     reach: Reach
+    messages: list[Reach]
     contact: Contacts
     named: list[NamedPersons]
     missions: list[MissionRow]
     changes: Changes | None = None
+
+
+class MinutePoint(Part):
+    """The value of one main figure at the end of one minute; a minute without a point has the value before it."""
+
+    minute: datetime
+    figure: str
+    value: int
+
+
+class MinuteSeries(Part):
+    """The main figures over time, oldest first."""
+
+    points: list[MinutePoint]

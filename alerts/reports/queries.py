@@ -167,7 +167,7 @@ def _problem_view(problem: ReportProblem) -> ProblemView:
     return ProblemView(line=problem.line, rule=problem.rule, message=BothView(id=both.id, en=both.en))
 
 
-def _problems_by_line(session: Session, ids: Select[tuple[UUID]], lines: Iterable[FiledLine]) -> dict[UUID, tuple[Problem, ...]]:
+def _problems_by_line(session: Session, ids: Select[UUID], lines: Iterable[FiledLine]) -> dict[UUID, tuple[Problem, ...]]:
     by_place: Mapping[tuple[UUID, int], UUID] = {(line.report.id, line.position): line.id for line in lines}
     found: dict[UUID, list[Problem]] = defaultdict(list)
     query = select(ReportProblem).where(ReportProblem.report_id.in_(ids), ReportProblem.line.is_not(None))

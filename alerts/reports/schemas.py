@@ -85,7 +85,7 @@ class LineIn(Wire):
     """
 
     category: Category
-    places: Places = []
+    places: Places = Field(default_factory=list)
     kind: LineKind = LineKind.STANDING
     of: Category | None = None
     nationality: Nationality = Nationality.OWN
@@ -107,7 +107,7 @@ class CheckIn(Wire):
 
     target: Target
     name: Short = ""
-    places: Places = []
+    places: Places = Field(default_factory=list)
     outcome: Outcome
     at: AwareDatetime | None = None
     by: Short | None = None
@@ -151,8 +151,8 @@ class ReportIn(Wire):
     narrative: Long | None = None
     next_report_at: AwareDatetime | None = None
     mission_status: Annotated[dict[Short, Scalar], Field(max_length=50)] | None = None
-    lines: Lines = []
-    checks: Checks = []
+    lines: Lines = Field(default_factory=list)
+    checks: Checks = Field(default_factory=list)
 
 
 class BothView(BaseModel):

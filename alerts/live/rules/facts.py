@@ -8,6 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID
 
+from alerts.live.schemas import Reach, Register
 from alerts.reports.rules.codes import Category, Outcome, Target
 from alerts.reports.rules.guards import Problem
 from alerts.reports.rules.standing import FiledLine, FiledReport
@@ -60,36 +61,14 @@ class CheckFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class RegisterFacts:
-    """People of one class in one country inside the areas and lists; places as known between the two times."""
-
-    country: str
-    class_: str
-    people: int
-    oldest_place_at: datetime | None = None
-    newest_place_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReachFacts:
-    """Counts per person over the incident's broadcasts."""
-
-    frozen: int = 0
-    handed_over: int = 0
-    delivered: int = 0
-    answered: int = 0
-    unknown: int = 0
-    unreachable: int = 0
-    missed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class AnswerFacts:
     """Where people stand by their own answers. `safe_contacted` of `safe` have staff behind them."""
 
+    answered: int = 0
     safe: int = 0
     safe_contacted: int = 0
     need_help: int = 0
+    need_help_says_safe: int = 0
     other: int = 0
 
 
@@ -102,9 +81,8 @@ class SheetFacts:
     reports: tuple[FiledReport, ...] = ()
     lines: tuple[FiledLine, ...] = ()
     checks: tuple[CheckFacts, ...] = ()
-    register: tuple[RegisterFacts, ...] = ()
-    counted_at: datetime | None = None
-    reach: ReachFacts = ReachFacts()
+    register: Register | None = None
+    reach: tuple[Reach, ...] = ()
     answers: AnswerFacts = AnswerFacts()
     named: Mapping[Category, int] = field(default_factory=lambda: MappingProxyType({}))
     problems: Mapping[UUID, tuple[Problem, ...]] = field(default_factory=lambda: MappingProxyType({}))

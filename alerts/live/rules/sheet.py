@@ -14,7 +14,6 @@ from alerts.live.rules.figures import (
     conflict_of,
     figure_of,
     held_of,
-    number_words,
     place_view,
     place_views,
     said,
@@ -32,10 +31,7 @@ from alerts.live.schemas import (
     MissionRow,
     NamedPersons,
     Reach,
-    Register,
-    RegisterClass,
     Total,
-    Words,
 )
 from alerts.reports.rules import words
 from alerts.reports.rules.codes import Category, LineKind
@@ -52,12 +48,6 @@ NAMED = (
     Category.MISSING,
     Category.SAFE,
 )
-CLASSES = {
-    "resident": Words(id="menetap", en="residents"),
-    "traveller": Words(id="pelintas", en="travellers"),
-    "contingent": Words(id="kontingen", en="contingents"),
-    "seafarer": Words(id="pelaut", en="seafarers"),
-}
 
 
 def build_sheet(facts: SheetFacts, as_of: datetime, known_at: datetime) -> AnswerSheet:
@@ -81,7 +71,8 @@ def build_sheet(facts: SheetFacts, as_of: datetime, known_at: datetime) -> Answe
         held=list(material.held),
         withdrawn=[withdrawn_of(line, by, frame, standing) for line, by in _in_order(standing)],
         registered=material.register,
-        reach=_reach(facts),
+        reach=_widest(facts),
+        messages=list(facts.reach),
         contact=_contacts(facts, material),
         named=_named(facts, material),
         missions=[_mission_row(mission, reports, facts, frame) for mission in facts.missions],
@@ -105,7 +96,7 @@ def _material(facts: SheetFacts, standing: Standing, frame: Frame, reports: Sequ
         conflicts=[conflict_of(clash, frame, standing) for clash in standing.contradictions],
         held=[held_of(line, list(facts.problems.get(line.id, ())), frame) for line in held],
         checks=checks,
-        register=_register(facts),
+        register=facts.register,
         due=min((due for due in (_due(mission, reports) for mission in facts.missions) if due), default=None),
     )
 
@@ -133,44 +124,8 @@ def _head(facts: SheetFacts) -> IncidentHead:
     )
 
 
-def _register(facts: SheetFacts) -> Register | None:
-    """The register's own count; None where it was not counted (a question about the time before it was)."""
-    if facts.counted_at is None:
-        return None
-    rows = sorted(facts.register, key=lambda row: (row.country, row.class_))
-    people = sum(row.people for row in rows)
-    text = number_words(people)
-    newest = [row.newest_place_at for row in rows if row.newest_place_at]
-    oldest = [row.oldest_place_at for row in rows if row.oldest_place_at]
-    return Register(
-        people=people,
-        text=Words(id=f"data lapor diri: {text.id}", en=f"our register: {text.en}"),
-        classes=[
-            RegisterClass(
-                country=place_view(row.country),
-                class_=row.class_,
-                label=CLASSES.get(row.class_, Words(id=row.class_, en=row.class_)),
-                people=row.people,
-            )
-            for row in rows
-        ],
-        newest_place_at=max(newest, default=None),
-        oldest_place_at=min(oldest, default=None),
-        counted_at=facts.counted_at,
-    )
-
-
-def _reach(facts: SheetFacts) -> Reach:
-    reach = facts.reach
-    return Reach(
-        frozen=reach.frozen,
-        handed_over=reach.handed_over,
-        delivered=reach.delivered,
-        answered=reach.answered,
-        unknown=reach.unknown,
-        unreachable=reach.unreachable,
-        missed=reach.missed,
-    )
+def _widest(facts: SheetFacts) -> Reach:
+    return max(facts.reach, key=lambda reach: reach.frozen, default=Reach())
 
 
 def _contacts(facts: SheetFacts, material: Material) -> Contacts:
@@ -179,8 +134,9 @@ def _contacts(facts: SheetFacts, material: Material) -> Contacts:
         safe=answers.safe,
         safe_contacted=answers.safe_contacted,
         need_help=answers.need_help,
+        need_help_says_safe=answers.need_help_says_safe,
         other=answers.other,
-        not_answered=max(0, facts.reach.frozen - facts.reach.answered),
+        not_answered=max(0, _widest(facts).frozen - answers.answered),
         unaccounted=_known(own_total(material, Category.UNACCOUNTED)),
         missing=_known(own_total(material, Category.MISSING)),
         reported_safe=_known(own_total(material, Category.SAFE)),

@@ -63,7 +63,7 @@ def total_of(subject: Subject, standing: Standing, incident_places: Sequence[str
     is_partial = not _covers([line.cell.places for line in telling], incident_places)
     if answer is AnswerKind.NONE_FOUND and not is_partial:
         low = high = 0
-    covered = _maximal({place for line in telling for place in line.cell.places})
+    covered = maximal({place for line in telling for place in line.cell.places})
     return Total(
         category=subject.category,
         nationality=subject.nationality,
@@ -170,6 +170,7 @@ def _dots(number: str) -> str:
     return number.replace(",", ".")
 
 
-def _maximal(codes: Iterable[str]) -> tuple[str, ...]:
+def maximal(codes: Iterable[str]) -> tuple[str, ...]:
+    """The places that lie in no other of them, in the order of their codes."""
     every = set(codes)
     return tuple(sorted(code for code in every if not any(other != code and is_within(code, other) for other in every)))

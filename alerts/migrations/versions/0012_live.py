@@ -34,6 +34,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("incident_id", "minute", "figure", name=op.f("pk_figure_minute")),
     )
 
+    op.create_table(
+        "live_state",
+        sa.Column("incident_id", sa.Uuid(), nullable=False),
+        sa.Column("computed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("is_dirty", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.ForeignKeyConstraint(["incident_id"], ["incident.id"], name=op.f("fk_live_state_incident_id")),
+        sa.PrimaryKeyConstraint("incident_id", name=op.f("pk_live_state")),
+    )
     _append_only("snapshot")
 
 

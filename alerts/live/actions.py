@@ -1,0 +1,138 @@
+"""Computing a sheet anew and keeping it, and telling the screens that there is a new one.
+
+`refresh` writes; it never commits. `refresh_one` and `refresh_all` are for tasks: a short transaction per
+incident, then the wake-up, which may be lost without harm (screens also look for themselves).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import cache
+from uuid import UUID
+
+import redis
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from alerts.incidents.queries import get_incident, list_open_incidents
+from alerts.kit.clock import db_now
+from alerts.kit.db import Sessions, begin
+from alerts.live.models import FigureMinute, LiveState, Snapshot
+from alerts.live.queries import latest_snapshot, load_sheet
+from alerts.live.rules.changes import content_hash, content_of, main_figures
+from alerts.live.schemas import AnswerSheet
+from alerts.settings import Settings
+
+NO_MORE_OFTEN = timedelta(milliseconds=200)
+"""Under a storm of events a sheet is computed at most this often; the sweep computes what was put off."""
+AT_LEAST_EVERY = timedelta(seconds=15)
+"""Without any event a sheet is looked at this often: a figure turns stale and a mission late by mere time."""
+PUBLISH_SECONDS = 0.5
+log = structlog.get_logger()
+
+
+def refresh(session: Session, incident_id: UUID, *, no_more_often: timedelta = NO_MORE_OFTEN) -> int | None:
+    """Compute the sheet of now; store a new version if more than ages changed, and write the minute series.
+
+    Gives the new version's number, or None when nothing changed or the sheet was put off to the next sweep.
+    """
+    state = _lock_state(session, incident_id)
+    now = db_now(session)
+    if state.computed_at is not None and now - state.computed_at < no_more_often:
+        state.is_dirty = True
+        return None
+    sheet = load_sheet(session, get_incident(session, incident_id))
+    state.computed_at, state.is_dirty = db_now(session), False
+    _write_minute(session, incident_id, sheet)
+    return _store(session, incident_id, sheet)
+
+
+def refresh_one(settings: Settings, sessions: Sessions, incident_id: UUID) -> int | None:
+    """Refresh one incident in its own transaction and wake the screens after it has committed."""
+    with begin(sessions) as session:
+        version = refresh(session, incident_id)
+    if version is not None:
+        announce(settings, incident_id, version)
+    return version
+
+
+def refresh_all(settings: Settings, sessions: Sessions) -> int:
+    """Refresh every open incident that was put off or not looked at lately. Gives how many versions were made."""
+    with begin(sessions) as session:
+        due = _due(session)
+    return sum(refresh_one(settings, sessions, incident_id) is not None for incident_id in due)
+
+
+def announce(settings: Settings, incident_id: UUID, version: int) -> None:
+    """Wake the screens of an incident. A hint: losing it delays a screen, nothing more."""
+    try:
+        _client(settings.redis.url.get_secret_value()).publish(channel_of(settings, incident_id), str(version))
+    except (redis.RedisError, OSError) as error:
+        log.warning("live.wake_up_lost", incident_id=str(incident_id), kind=type(error).__name__)
+
+
+def channel_of(settings: Settings, incident_id: UUID | str) -> str:
+    """The channel on which the new versions of an incident are told."""
+    return f"{settings.redis.prefix}live:{incident_id}"
+
+
+def _lock_state(session: Session, incident_id: UUID) -> LiveState:
+    """One computation of a sheet at a time; those who wait find it fresh."""
+    session.execute(insert(LiveState).values(incident_id=incident_id).on_conflict_do_nothing())
+    query = select(LiveState).where(LiveState.incident_id == incident_id).with_for_update()
+    return session.scalars(query.execution_options(populate_existing=True)).one()
+
+
+def _due(session: Session) -> list[UUID]:
+    now = db_now(session)
+    states = {state.incident_id: state for state in session.scalars(select(LiveState))}
+    due = [incident.id for incident in list_open_incidents(session) if _is_due(states.get(incident.id), now - AT_LEAST_EVERY)]
+    closed = [state.incident_id for state in states.values() if state.is_dirty and state.incident_id not in due]
+    return due + closed
+
+
+def _is_due(state: LiveState | None, before: datetime) -> bool:
+    return state is None or state.is_dirty or state.computed_at is None or state.computed_at < before
+
+
+def _store(session: Session, incident_id: UUID, sheet: AnswerSheet) -> int | None:
+    content = content_of(sheet)
+    digest = content_hash(content)
+    last = latest_snapshot(session, incident_id)
+    if last is not None and last.content_hash == digest:
+        return None
+    version = last.version + 1 if last else 1
+    content["version"] = version
+    session.add(Snapshot(incident_id=incident_id, version=version, content_hash=digest, content=content))
+    session.flush()
+    return version
+
+
+def _write_minute(session: Session, incident_id: UUID, sheet: AnswerSheet) -> None:
+    """The main figures at this minute; only those that differ from the last written value."""
+    figures = main_figures(sheet)
+    last = (
+        select(FigureMinute.figure, FigureMinute.value)
+        .where(FigureMinute.incident_id == incident_id)
+        .distinct(FigureMinute.figure)
+        .order_by(FigureMinute.figure, FigureMinute.minute.desc())
+    )
+    known = {row.figure: row.value for row in session.execute(last)}
+    minute = func.date_trunc("minute", sheet.known_at)
+    rows = [
+        {"incident_id": incident_id, "minute": minute, "figure": figure, "value": value}
+        for figure, value in figures.items()
+        if known.get(figure) != value
+    ]
+    for row in rows:
+        statement = insert(FigureMinute).values(**row)
+        keys = ["incident_id", "minute", "figure"]
+        session.execute(statement.on_conflict_do_update(index_elements=keys, set_={"value": statement.excluded.value}))
+
+
+@cache
+def _client(url: str) -> redis.Redis:
+    """One client per process; short timeouts, since a hint is not worth waiting for."""
+    return redis.Redis.from_url(url, socket_timeout=PUBLISH_SECONDS, socket_connect_timeout=PUBLISH_SECONDS)
