@@ -239,6 +239,7 @@ def test_people_reply_only_from_countries_with_two_ways(log: Path) -> None:
             for n, to in enumerate(("+60123456789", "+628110000001", "+905321234567")):
                 await port.send(w.text(f"a{n}", to))
         got = await w.hooks.until(lambda got: len(got) == 7)
+        await w.settled()
         [reply] = [r for r in got if r.path == "/hooks/twilio/inbound"]
         assert (reply.form["From"], reply.form["To"], reply.form["Body"]) == ("+60123456789", "+12025550123", "2 kaki patah")
         assert RequestValidator(TOKEN).validate(w.hooks.url + reply.path, reply.form, reply.signature)
@@ -253,6 +254,7 @@ def test_the_app_answers_at_the_link(log: Path) -> None:
             await push.send(w.note("p1"))
             await push.send(w.note("p2", "device-2", data={"map": "https://example.org/i/x"}))
         [answer] = await w.hooks.until(lambda got: len(got) == 1)
+        await w.settled()
         assert (answer.path, answer.form, answer.signature) == ("/i/p1.mac", {"answer": "need_help"}, None)
 
     play(scene, log, plan={"app_share": 1, "app_answers": {"need_help": 1}})
