@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -83,18 +84,19 @@ def understand_message(session: Session, *, keyring: Keyring, message_id: UUID) 
     reading = rules.understand(text, segments=row.segments, media=row.media, carrier_opted_out=row.carrier_opted_out)
     citizens = find_by_phone_index(session, row.from_index)
     member = find_member_of(session, row.from_index, citizens)
-    flags = set(reading.flags)
-    if len(citizens) > 1:
-        flags.add(Flag.SEVERAL_PEOPLE)
-    if citizens and member is None:
-        flags.add(Flag.NO_OPEN_INCIDENT)
-    row.understood, row.flags = reading.understood, sorted(flags)
+    is_found = bool(citizens) if reading.understood is Understood.OPT_OUT else member is not None
+    row.state = State.MATCHED if is_found else State.UNMATCHED
+    row.understood = reading.understood
+    row.flags = sorted(reading.flags | _flags_of_sender(citizens, member))
+    row.citizen_id = citizens[0].id if len(citizens) == 1 else None
     if reading.understood is Understood.OPT_OUT:
-        _opt_out(session, row, citizens)
-    else:
-        _match(session, keyring, row, citizens=citizens, member=member)
+        # The carrier blocks the number, so everybody who has it is out of reach by it.
+        record_opt_out(session, e164_index=row.from_index, source=OptSource.INBOUND)
+    elif member is not None:
+        row.citizen_id, row.incident_id = member.citizen_id, get_broadcast(session, member.broadcast_id).incident_id
+        _record(session, INBOX, keyring, row=row, answer=ANSWERS[reading.understood], member_id=member.id)
     session.flush()
-    return row.understood
+    return reading.understood
 
 
 def handle_message(session: Session, *, actor: Actor, keyring: Keyring, message_id: UUID, command: HandleIn) -> InboundMessage:
@@ -118,22 +120,9 @@ def handle_message(session: Session, *, actor: Actor, keyring: Keyring, message_
     return row
 
 
-def _match(session: Session, keyring: Keyring, row: InboundMessage, *, citizens: list[Citizen], member: AudienceMember | None) -> None:
-    if member is None:
-        row.citizen_id = citizens[0].id if len(citizens) == 1 else None
-        row.state = State.UNMATCHED
-        return
-    row.citizen_id, row.incident_id = member.citizen_id, get_broadcast(session, member.broadcast_id).incident_id
-    row.state = State.MATCHED
-    assert row.understood is not None
-    _record(session, INBOX, keyring, row=row, answer=ANSWERS[row.understood], member_id=member.id)
-
-
-def _opt_out(session: Session, row: InboundMessage, citizens: list[Citizen]) -> None:
-    """The carrier blocks the number, so everybody who has it is out of reach by it: all of them are opted out."""
-    record_opt_out(session, e164_index=row.from_index, source=OptSource.INBOUND)
-    row.citizen_id = citizens[0].id if len(citizens) == 1 else None
-    row.state = State.MATCHED if citizens else State.UNMATCHED
+def _flags_of_sender(citizens: Sequence[Citizen], member: AudienceMember | None) -> set[Flag]:
+    known = {Flag.SEVERAL_PEOPLE: len(citizens) > 1, Flag.NO_OPEN_INCIDENT: bool(citizens) and member is None}
+    return {flag for flag, is_set in known.items() if is_set}
 
 
 def _record(session: Session, actor: Actor, keyring: Keyring, *, row: InboundMessage, answer: Answer, member_id: int | None = None) -> None:

@@ -59,10 +59,10 @@ def upgrade() -> None:
         sa.Column("state_changed_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("is_replayed", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_incident"),
-        sa.UniqueConstraint("id", "status", name="uq_incident_id_status"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_incident")),
+        sa.UniqueConstraint("id", "status", name=op.f("uq_incident_id_status")),
     )
-    op.create_index("ix_incident_state", "incident", ["state"], unique=False)
+    op.create_index(op.f("ix_incident_state"), "incident", ["state"], unique=False)
     op.create_table(
         "incident_area",
         sa.Column("id", sa.Uuid(), server_default=sa.text("uuidv7()"), nullable=False),
@@ -77,14 +77,14 @@ def upgrade() -> None:
         sa.Column("level_set_at", sa.DateTime(timezone=True)),
         sa.Column("added_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("removed_at", sa.DateTime(timezone=True)),
-        sa.CheckConstraint("(kind IN ('circle', 'polygon')) = (geometry IS NOT NULL)", name="ck_incident_area_geometry"),
-        sa.CheckConstraint("(kind IN ('country', 'province')) = (code IS NOT NULL)", name="ck_incident_area_code"),
-        sa.CheckConstraint("(siaga_level IS NULL) = (level_set_at IS NULL)", name="ck_incident_area_level"),
-        sa.ForeignKeyConstraint(["incident_id"], ["incident.id"], name="fk_incident_area_incident_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_incident_area"),
+        sa.CheckConstraint("(kind IN ('circle', 'polygon')) = (geometry IS NOT NULL)", name=op.f("ck_incident_area_geometry")),
+        sa.CheckConstraint("(kind IN ('country', 'province')) = (code IS NOT NULL)", name=op.f("ck_incident_area_code")),
+        sa.CheckConstraint("(siaga_level IS NULL) = (level_set_at IS NULL)", name=op.f("ck_incident_area_level")),
+        sa.ForeignKeyConstraint(["incident_id"], ["incident.id"], name=op.f("fk_incident_area_incident_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_incident_area")),
     )
     op.create_index(
-        "ix_incident_area_current", "incident_area", ["incident_id"], unique=False, postgresql_where=sa.text("removed_at IS NULL")
+        op.f("ix_incident_area_current"), "incident_area", ["incident_id"], unique=False, postgresql_where=sa.text("removed_at IS NULL")
     )
     op.create_table(
         "incident_list",
@@ -96,9 +96,9 @@ def upgrade() -> None:
         sa.Column("version", sa.Text(), nullable=False),
         sa.Column("added_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("removed_at", sa.DateTime(timezone=True)),
-        sa.ForeignKeyConstraint(["incident_id"], ["incident.id"], name="fk_incident_list_incident_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_incident_list"),
-        sa.UniqueConstraint("incident_id", "kind", "name", "version", name="uq_incident_list_incident_id_kind_name_version"),
+        sa.ForeignKeyConstraint(["incident_id"], ["incident.id"], name=op.f("fk_incident_list_incident_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_incident_list")),
+        sa.UniqueConstraint("incident_id", "kind", "name", "version", name=op.f("uq_incident_list_incident_id_kind_name_version")),
     )
     op.create_table(
         "incident_mission",
@@ -111,21 +111,21 @@ def upgrade() -> None:
         sa.Column("joined_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("left_at", sa.DateTime(timezone=True)),
         sa.Column("report_due_at", sa.DateTime(timezone=True)),
-        sa.ForeignKeyConstraint(["incident_id"], ["incident.id"], name="fk_incident_mission_incident_id"),
-        sa.ForeignKeyConstraint(["mission_code"], ["mission.code"], name="fk_incident_mission_mission_code"),
-        sa.PrimaryKeyConstraint("incident_id", "mission_code", name="pk_incident_mission"),
+        sa.ForeignKeyConstraint(["incident_id"], ["incident.id"], name=op.f("fk_incident_mission_incident_id")),
+        sa.ForeignKeyConstraint(["mission_code"], ["mission.code"], name=op.f("fk_incident_mission_mission_code")),
+        sa.PrimaryKeyConstraint("incident_id", "mission_code", name=op.f("pk_incident_mission")),
     )
-    op.create_index("ix_incident_mission_mission_code", "incident_mission", ["mission_code"], unique=False)
+    op.create_index(op.f("ix_incident_mission_mission_code"), "incident_mission", ["mission_code"], unique=False)
     op.create_table(
         "incident_list_member",
         sa.Column("list_id", sa.Uuid(), nullable=False),
         sa.Column("external_id", sa.Text(), nullable=False),
         sa.Column("citizen_id", sa.Uuid()),
-        sa.ForeignKeyConstraint(["citizen_id"], ["citizen.id"], name="fk_incident_list_member_citizen_id"),
-        sa.ForeignKeyConstraint(["list_id"], ["incident_list.id"], name="fk_incident_list_member_list_id"),
-        sa.PrimaryKeyConstraint("list_id", "external_id", name="pk_incident_list_member"),
+        sa.ForeignKeyConstraint(["citizen_id"], ["citizen.id"], name=op.f("fk_incident_list_member_citizen_id")),
+        sa.ForeignKeyConstraint(["list_id"], ["incident_list.id"], name=op.f("fk_incident_list_member_list_id")),
+        sa.PrimaryKeyConstraint("list_id", "external_id", name=op.f("pk_incident_list_member")),
     )
-    op.create_index("ix_incident_list_member_citizen_id", "incident_list_member", ["citizen_id"], unique=False)
+    op.create_index(op.f("ix_incident_list_member_citizen_id"), "incident_list_member", ["citizen_id"], unique=False)
     op.execute(STATUS_FIXED)
     op.execute(
         "CREATE TRIGGER incident_status_fixed BEFORE UPDATE ON incident FOR EACH ROW"

@@ -33,17 +33,19 @@ def upgrade() -> None:
         sa.Column("checkin_id", sa.Uuid()),
         sa.Column("handled_by", sa.Text()),
         sa.Column("handled_at", sa.DateTime(timezone=True)),
-        sa.CheckConstraint("(state = 'handled') = (handled_at IS NOT NULL)", name="ck_inbound_message_handled_has_time"),
-        sa.CheckConstraint("(state = 'received') = (understood IS NULL)", name="ck_inbound_message_read_is_understood"),
-        sa.ForeignKeyConstraint(["citizen_id"], ["citizen.id"], name="fk_inbound_message_citizen_id"),
-        sa.ForeignKeyConstraint(["incident_id"], ["incident.id"], name="fk_inbound_message_incident_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_inbound_message"),
-        sa.UniqueConstraint("provider_id", name="uq_inbound_message_provider_id"),
+        sa.CheckConstraint("(state = 'handled') = (handled_at IS NOT NULL)", name=op.f("ck_inbound_message_handled_has_time")),
+        sa.CheckConstraint("(state = 'received') = (understood IS NULL)", name=op.f("ck_inbound_message_read_is_understood")),
+        sa.ForeignKeyConstraint(["citizen_id"], ["citizen.id"], name=op.f("fk_inbound_message_citizen_id")),
+        sa.ForeignKeyConstraint(["incident_id"], ["incident.id"], name=op.f("fk_inbound_message_incident_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_inbound_message")),
+        sa.UniqueConstraint("provider_id", name=op.f("uq_inbound_message_provider_id")),
     )
-    op.create_index("ix_inbound_message_citizen_id", "inbound_message", ["citizen_id"], unique=False)
-    op.create_index("ix_inbound_message_from_index", "inbound_message", ["from_index"], unique=False)
-    op.create_index("ix_inbound_message_incident_id", "inbound_message", ["incident_id"], unique=False)
-    op.create_index("ix_inbound_message_waiting", "inbound_message", ["id"], unique=False, postgresql_where=sa.text("state <> 'handled'"))
+    op.create_index(op.f("ix_inbound_message_citizen_id"), "inbound_message", ["citizen_id"], unique=False)
+    op.create_index(op.f("ix_inbound_message_from_index"), "inbound_message", ["from_index"], unique=False)
+    op.create_index(op.f("ix_inbound_message_incident_id"), "inbound_message", ["incident_id"], unique=False)
+    op.create_index(
+        op.f("ix_inbound_message_waiting"), "inbound_message", ["id"], unique=False, postgresql_where=sa.text("state <> 'handled'")
+    )
 
 
 def downgrade() -> None:

@@ -30,21 +30,21 @@ def upgrade() -> None:
         sa.Column("contact_how", sa.Text()),
         sa.CheckConstraint(
             "rung IN ('reported', 'corroborated') OR (contacted_by IS NOT NULL AND contacted_at IS NOT NULL AND contact_how IS NOT NULL)",
-            name="ck_checkin_contact_has_who_when_how",
+            name=op.f("ck_checkin_contact_has_who_when_how"),
         ),
-        sa.ForeignKeyConstraint(["citizen_id"], ["citizen.id"], name="fk_checkin_citizen_id"),
-        sa.ForeignKeyConstraint(["incident_id"], ["incident.id"], name="fk_checkin_incident_id"),
-        sa.ForeignKeyConstraint(["member_id"], ["audience_member.id"], name="fk_checkin_member_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_checkin"),
+        sa.ForeignKeyConstraint(["citizen_id"], ["citizen.id"], name=op.f("fk_checkin_citizen_id")),
+        sa.ForeignKeyConstraint(["incident_id"], ["incident.id"], name=op.f("fk_checkin_incident_id")),
+        sa.ForeignKeyConstraint(["member_id"], ["audience_member.id"], name=op.f("fk_checkin_member_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_checkin")),
     )
-    op.create_index("ix_checkin_citizen_id", "checkin", ["citizen_id"], unique=False)
-    op.create_index("ix_checkin_incident_id_citizen_id", "checkin", ["incident_id", "citizen_id", "received_at"], unique=False)
-    op.create_index("ix_checkin_member_id", "checkin", ["member_id"], unique=False)
+    op.create_index(op.f("ix_checkin_citizen_id"), "checkin", ["citizen_id"], unique=False)
+    op.create_index(op.f("ix_checkin_incident_id_citizen_id"), "checkin", ["incident_id", "citizen_id", "received_at"], unique=False)
+    op.create_index(op.f("ix_checkin_member_id"), "checkin", ["member_id"], unique=False)
     op.execute(
         "CREATE TRIGGER checkin_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON checkin"
         " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
     )
-    op.create_foreign_key("fk_inbound_message_checkin_id", "inbound_message", "checkin", ["checkin_id"], ["id"])
+    op.create_foreign_key(op.f("fk_inbound_message_checkin_id"), "inbound_message", "checkin", ["checkin_id"], ["id"])
 
 
 def downgrade() -> None:

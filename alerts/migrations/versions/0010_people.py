@@ -29,20 +29,20 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("created_by", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.ForeignKeyConstraint(["citizen_id"], ["citizen.id"], name="fk_person_citizen_id"),
-        sa.ForeignKeyConstraint(["incident_id"], ["incident.id"], name="fk_person_incident_id"),
-        sa.ForeignKeyConstraint(["mission_code"], ["mission.code"], name="fk_person_mission_code"),
-        sa.PrimaryKeyConstraint("id", name="pk_person"),
+        sa.ForeignKeyConstraint(["citizen_id"], ["citizen.id"], name=op.f("fk_person_citizen_id")),
+        sa.ForeignKeyConstraint(["incident_id"], ["incident.id"], name=op.f("fk_person_incident_id")),
+        sa.ForeignKeyConstraint(["mission_code"], ["mission.code"], name=op.f("fk_person_mission_code")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_person")),
     )
-    op.create_index("ix_person_citizen_id", "person", ["citizen_id"], unique=False)
+    op.create_index(op.f("ix_person_citizen_id"), "person", ["citizen_id"], unique=False)
     op.create_index(
-        "ix_person_incident_id_citizen_id",
+        op.f("ix_person_incident_id_citizen_id"),
         "person",
         ["incident_id", "citizen_id"],
         unique=True,
         postgresql_where=sa.text("citizen_id IS NOT NULL"),
     )
-    op.create_index("ix_person_incident_id_mission_code", "person", ["incident_id", "mission_code"], unique=False)
+    op.create_index(op.f("ix_person_incident_id_mission_code"), "person", ["incident_id", "mission_code"], unique=False)
     op.create_table(
         "person_statement",
         sa.Column("id", sa.Uuid(), server_default=sa.text("uuidv7()"), nullable=False),
@@ -66,17 +66,17 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text()),
         sa.CheckConstraint(
             "claim <> 'contact_made' OR (contacted_by IS NOT NULL AND contacted_at IS NOT NULL AND contact_how IS NOT NULL)",
-            name="ck_person_statement_contact_has_who_when_how",
+            name=op.f("ck_person_statement_contact_has_who_when_how"),
         ),
-        sa.CheckConstraint("(value IS NULL) = (claim IS NULL)", name="ck_person_statement_value_has_claim"),
-        sa.CheckConstraint("(withdraws IS NULL) = (reason IS NULL)", name="ck_person_statement_withdrawal_has_reason"),
-        sa.CheckConstraint("(withdraws IS NULL) = (value IS NOT NULL)", name="ck_person_statement_says_or_withdraws"),
-        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name="fk_person_statement_person_id"),
-        sa.ForeignKeyConstraint(["withdraws"], ["person_statement.id"], name="fk_person_statement_withdraws"),
-        sa.PrimaryKeyConstraint("id", name="pk_person_statement"),
-        sa.UniqueConstraint("withdraws", name="uq_person_statement_withdraws"),
+        sa.CheckConstraint("(value IS NULL) = (claim IS NULL)", name=op.f("ck_person_statement_value_has_claim")),
+        sa.CheckConstraint("(withdraws IS NULL) = (reason IS NULL)", name=op.f("ck_person_statement_withdrawal_has_reason")),
+        sa.CheckConstraint("(withdraws IS NULL) = (value IS NOT NULL)", name=op.f("ck_person_statement_says_or_withdraws")),
+        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_person_statement_person_id")),
+        sa.ForeignKeyConstraint(["withdraws"], ["person_statement.id"], name=op.f("fk_person_statement_withdraws")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_person_statement")),
+        sa.UniqueConstraint("withdraws", name=op.f("uq_person_statement_withdraws")),
     )
-    op.create_index("ix_person_statement_person_id", "person_statement", ["person_id", "as_of"], unique=False)
+    op.create_index(op.f("ix_person_statement_person_id"), "person_statement", ["person_id", "as_of"], unique=False)
     op.execute(
         "CREATE TRIGGER person_statement_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON person_statement"
         " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
