@@ -15,7 +15,7 @@ from alerts.broadcasts.actions import freeze_submission
 from alerts.deliveries.actions import release, stop, sweep
 from alerts.deliveries.evidence import look_up, mark_answered
 from alerts.deliveries.sending import send_batch
-from alerts.inbox.actions import understand
+from alerts.inbox.actions import understand_message
 from alerts.kit.actor import SYSTEM
 from alerts.kit.db import begin
 from alerts.kit.idempotency import delete_old_keys
@@ -89,7 +89,7 @@ def answered(runtime: Runtime, payload: Payload) -> None:
 @task("inbox.understand")
 def understand_inbound(runtime: Runtime, payload: Payload) -> None:
     with begin(runtime.sessions) as session:
-        understand(session, runtime.settings.keyring, UUID(payload["message_id"]))
+        understand_message(session, keyring=runtime.settings.keyring, message_id=UUID(payload["message_id"]))
 
 
 @task("live.refresh")

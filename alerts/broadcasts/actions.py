@@ -7,6 +7,7 @@ An approval names the hash of what was submitted, and releases exactly that list
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -273,8 +274,8 @@ def _check_decider(session: Session, actor: Actor, broadcast: Broadcast) -> None
     try:
         rules.check_decider(actor.staff_id, hands_of(session, broadcast.id))
     except ForbiddenError as error:
-        code = error.code
-        error.remember = lambda later: _log(later, broadcast, actor, "broadcast.decision_refused", code=code)
+        about: dict[str, Any] = {"incident_id": broadcast.incident_id, "subject": ("broadcast", broadcast.id), "detail": {"code": error.code}}
+        error.remember = partial(record, actor=actor, action="broadcast.decision_refused", **about)
         raise
 
 

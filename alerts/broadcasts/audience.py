@@ -42,7 +42,7 @@ def select_people(session: Session, areas: Sequence[IncidentArea], list_ids: Seq
     return gather(session, in_areas(session, [spec_of(area) for area in areas], on_lists=on_lists))
 
 
-def gather(session: Session, people: Select[Any]) -> int:
+def gather(session: Session, people: Select[Any] | Select[UUID, str]) -> int:
     """Gather a selection of (citizen id, reason) for this transaction; the count."""
     session.execute(text("CREATE TEMP TABLE IF NOT EXISTS selected_person (citizen_id uuid PRIMARY KEY, reason text) ON COMMIT DROP"))
     session.execute(text("TRUNCATE selected_person"))

@@ -72,6 +72,7 @@ class Carriers:
                     self._run(port.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
+        self._loop.close()
 
     async def _send(self, senders: Senders, message: Message, until: float) -> Outcome | None:
         async with self._gate:

@@ -140,16 +140,16 @@ ON CONFLICT DO NOTHING RETURNING attempt_id
 
 # An acceptance is proven by a provider id; a callback may come before our own record of the answer.
 MOVE_DELIVERY = """
-UPDATE delivery d SET state_at = clock_timestamp(), state = :state, error_code = coalesce(:code, d.error_code),
-    provider_id = coalesce(d.provider_id, :provider), accepted_at = coalesce(d.accepted_at, clock_timestamp()),
-    delivered_at = CASE WHEN :state = 'delivered' THEN coalesce(d.delivered_at, clock_timestamp()) ELSE d.delivered_at END
-FROM attempt a WHERE a.id = :attempt AND d.id = a.delivery_id AND d.state = ANY(:before)
+UPDATE delivery d SET state_at = clock_timestamp(), state = CAST(:state AS text), error_code = coalesce(CAST(:code AS text), d.error_code),
+    provider_id = coalesce(d.provider_id, CAST(:provider AS text)), accepted_at = coalesce(d.accepted_at, clock_timestamp()),
+    delivered_at = CASE WHEN CAST(:state AS text) = 'delivered' THEN coalesce(d.delivered_at, clock_timestamp()) ELSE d.delivered_at END
+FROM attempt a WHERE a.id = :attempt AND d.id = a.delivery_id AND d.state = ANY(CAST(:before AS text[]))
 """
 
 MOVE_ATTEMPT = """
-UPDATE attempt SET state = :state, evidence = :evidence, resolved_at = clock_timestamp(), raw_status = :raw,
-    error_code = coalesce(:code, error_code), provider_id = coalesce(provider_id, :provider)
-WHERE id = :attempt AND state = ANY(:before)
+UPDATE attempt SET state = CAST(:state AS text), evidence = :evidence, resolved_at = clock_timestamp(), raw_status = :raw,
+    error_code = coalesce(CAST(:code AS text), error_code), provider_id = coalesce(provider_id, CAST(:provider AS text))
+WHERE id = :attempt AND state = ANY(CAST(:before AS text[]))
 """
 
 EXPIRE = """

@@ -1,0 +1,142 @@
+"""A released message over real connections, and the sandbox carrier in a thread beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from alerts.broadcasts.actions import approve_broadcast, draft_broadcast, submit_broadcast
+from alerts.broadcasts.schemas import Approval, BroadcastDraft
+from alerts.deliveries.actions import release
+from alerts.deliveries.carriers import Carriers
+from alerts.deliveries.sending import send_batch
+from alerts.kit.crypto import Keyring
+from alerts.kit.db import Sessions, begin, rows_of
+from alerts.sandbox.carrier import SandboxConfig
+from alerts.sandbox.plan import Plan
+from alerts.sandbox.server import serving
+from alerts.settings import Settings
+from tests.factories.citizens import make_citizen
+from tests.factories.incidents import make_incident
+from tests.factories.staff import make_actor
+
+ACCOUNT, TOKEN = "AC" + "0" * 32, "sandbox-token"
+
+
+@dataclass
+class Carrier:
+    """The sandbox in a thread."""
+
+    url: str
+    log_path: Path
+
+
+@pytest.fixture
+def carrier(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Carrier]:
+    """A carrier with the default plan (faults by the last digits of a number), without receipts of its own accord."""
+    plan = Plan.model_validate(getattr(request, "param", {}) | {"hang_seconds": 30, "reply_share": 0, "app_share": 0})
+    log_path, loop, started = tmp_path / "carrier.jsonl", asyncio.new_event_loop(), threading.Event()
+    found: dict[str, Any] = {}
+    config = SandboxConfig(account_sid=ACCOUNT, auth_token=TOKEN, log_path=log_path, plan=plan)
+
+    async def serve() -> None:
+        async with serving(config) as (running, url):
+            found["url"], found["stop"] = url, running.stopping
+            started.set()
+            await running.stopping.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert started.wait(10)
+    yield Carrier(found["url"], log_path)
+    loop.call_soon_threadsafe(found["stop"].set)
+    thread.join(10)
+    loop.close()
+
+
+@pytest.fixture
+def sending_settings(make_settings: Callable[..., Settings], database_url: str, carrier: Carrier) -> Settings:
+    return make_settings(
+        database_url,
+        SIAGA_PUBLIC_URL="http://127.0.0.1:9",  # nobody listens: receipts are made by the tests
+        SIAGA_TWILIO_ACCOUNT_SID=ACCOUNT,
+        SIAGA_TWILIO_AUTH_TOKEN=TOKEN,
+        SIAGA_TWILIO_FROM="+15005550006",
+        SIAGA_TWILIO_BASE_URL=carrier.url,
+        SIAGA_TWILIO_TIMEOUT_SECONDS="3",
+        SIAGA_FCM_PROJECT="sandbox",
+        SIAGA_FCM_STATIC_TOKEN="push-token",
+        SIAGA_FCM_BASE_URL=carrier.url,
+        SIAGA_DELIVERY_LEASE_SECONDS="30",
+        SIAGA_DELIVERY_LOOKUP_AFTER_SECONDS="0.01",
+    )
+
+
+@pytest.fixture
+def carriers(sending_settings: Settings) -> Iterator[Carriers]:
+    carriers = Carriers(sending_settings)
+    yield carriers
+    carriers.close()
+
+
+@dataclass
+class Fanout:
+    """One message, approved and released (or about to be), and what a worker does with it."""
+
+    settings: Settings
+    sessions: Sessions
+    keyring: Keyring
+    broadcast_id: UUID
+    incident_id: UUID
+
+    def release(self) -> int:
+        with begin(self.sessions) as session:
+            return release(session, self.broadcast_id, batch_size=500)
+
+    def batches(self) -> list[int]:
+        return [row["id"] for row in self.rows("SELECT id FROM delivery_batch ORDER BY id")]
+
+    def send(self, carriers: Carriers) -> None:
+        for batch_id in self.batches():
+            assert send_batch(self.settings, self.sessions, carriers, batch_id=batch_id, owner="test")
+
+    def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
+        with begin(self.sessions) as session:
+            return rows_of(session.execute(text(query), values))
+
+    def states(self) -> dict[str, int]:
+        return {row["state"]: row["n"] for row in self.rows("SELECT state, count(*) AS n FROM delivery GROUP BY 1")}
+
+    def run(self, statement: str, **values: Any) -> None:
+        with begin(self.sessions) as session:
+            session.execute(text(statement), values)
+
+
+@pytest.fixture
+def fanout(sessions: Sessions, sending_settings: Settings) -> Callable[..., Fanout]:
+    """`fanout("+62812…", …)`: an approved message to people with these numbers (or devices: `device:…`)."""
+
+    def make(*addresses: str, **draft: Any) -> Fanout:
+        keyring = sending_settings.keyring
+        with begin(sessions) as session:
+            incident = make_incident(session)
+            for address in addresses:
+                kind, _, token = address.rpartition(":")
+                make_citizen(session, keyring, **({"device": token, "phones": ()} if kind else {"phones": (address,)}))
+            author, approver = make_actor(session, "duty_officer"), make_actor(session, "approver")
+            command = BroadcastDraft(texts={"id": "Gempa kuat.", "en": "Strong earthquake."}, **draft)
+            broadcast = draft_broadcast(session, actor=author, incident_id=incident.id, command=command)
+            submit_broadcast(session, actor=author, broadcast_id=broadcast.id, freeze_at_once_max=1000)
+            approval = Approval(content_hash=broadcast.content_hash or "")
+            approve_broadcast(session, actor=approver, broadcast_id=broadcast.id, command=approval)
+        return Fanout(sending_settings, sessions, keyring, broadcast.id, incident.id)
+
+    return make

@@ -1,0 +1,280 @@
+"""Claim, intent, handing over and record on two true connections, with the sandbox carrier as the other side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import permutations
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from alerts.broadcasts.actions import cancel_broadcast
+from alerts.deliveries.actions import correct_broadcast, handed_over_members, release, stop, sweep
+from alerts.deliveries.carriers import Carriers
+from alerts.deliveries.evidence import look_up, mark_answered, record_receipt
+from alerts.deliveries.facts import export_facts
+from alerts.deliveries.queries import invariants, reach_of_broadcast
+from alerts.deliveries.rules import Outcome, State
+from alerts.deliveries.sending import claim_batch, commit_intents, finish_batch, record, send_batch
+from alerts.kit.db import begin
+from alerts.sandbox.judge import judge, read_facts, read_journal
+from tests.deliveries.conftest import Carrier, Fanout
+from tests.factories.staff import make_actor
+
+pytestmark = pytest.mark.deliveries
+Make = Callable[..., Fanout]
+
+
+def numbers(count: int) -> list[str]:
+    return [f"+62812{50_000_000 + number}" for number in range(count)]
+
+
+def test_everybody_is_handed_one_message_and_the_carrier_agrees(fanout: Make, carriers: Carriers, carrier: Carrier, tmp_path: Path) -> None:
+    message = fanout(*numbers(150), *[f"device:token{n:030d}" for n in range(50)])
+    assert message.release() == 200
+    message.send(carriers)
+    assert message.states() == {"accepted": 200}
+    with begin(message.sessions) as session:
+        reach = reach_of_broadcast(session, message.broadcast_id)
+        (tmp_path / "facts.json").write_text(json.dumps(export_facts(session)))
+    assert (reach.frozen, reach.handed_over, reach.unreachable, reach.no_receipt_possible) == (200, 200, 0, 50)
+    total = judge(read_journal(carrier.log_path), read_facts(tmp_path / "facts.json")).total
+    assert (total.frozen, total.handed_over, total.missed, total.sent_twice) == (200, 200, 0, 0)
+
+
+def test_releasing_and_sending_again_changes_nothing(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(5))
+    message.release()
+    message.send(carriers)
+    assert message.release() == 0
+    message.send(carriers)
+    assert message.rows("SELECT count(*) AS n FROM attempt") == [{"n": 5}]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "state", "code"),
+    [
+        ("9990000", "accepted", None),
+        ("9990429", "queued", "20429"),
+        ("9990500", "unknown", "http_500"),
+        ("9990104", "unknown", None),
+        ("9990408", "unknown", None),
+        ("9991211", "failed", "21211"),
+        ("9991610", "opted_out", "21610"),
+        ("9991408", "queued", "21408"),
+    ],
+)
+def test_each_answer_of_the_carrier_becomes_the_honest_state(
+    fanout: Make, carriers: Carriers, suffix: str, state: str, code: str | None
+) -> None:
+    message = fanout(f"+628121{suffix}")
+    message.release()
+    message.send(carriers)
+    [row] = message.rows("SELECT state, error_code, accepted_at IS NOT NULL AS accepted FROM delivery")
+    assert row["state"] == state
+    assert row["accepted"] == (state == "accepted")
+    if code:
+        assert row["error_code"] == code
+
+
+def test_not_now_is_asked_again_and_then_taken(fanout: Make, carriers: Carriers) -> None:
+    message = fanout("+6281219990429")
+    message.release()
+    message.send(carriers)
+    message.run("UPDATE delivery SET next_attempt_at = now()")
+    message.run("UPDATE delivery_batch SET due_at = clock_timestamp()")
+    with begin(message.sessions) as session:
+        assert sweep(session)["rung"] == 1
+    message.send(carriers)
+    assert message.states() == {"accepted": 1}
+    assert message.rows("SELECT state FROM attempt ORDER BY number") == [{"state": "failed"}, {"state": "accepted"}]
+
+
+@pytest.mark.parametrize(("suffix", "known"), [("9990500", 1), ("9990503", 0)])
+def test_a_look_up_finds_what_was_taken_and_proves_nothing_by_finding_nothing(
+    fanout: Make, carriers: Carriers, suffix: str, known: int
+) -> None:
+    message = fanout(f"+628121{suffix}")
+    message.release()
+    message.send(carriers)
+    assert message.states() == {"unknown": 1}
+    assert look_up(message.settings, message.sessions, carriers) == known
+    assert message.states() == ({"unknown": 1} if known == 0 else message.states())
+    assert ("unknown" in message.states()) == (known == 0)
+
+
+def test_who_slept_past_the_lease_can_write_nothing_and_begin_nothing(fanout: Make) -> None:
+    message = fanout(*numbers(10))
+    message.release()
+    [batch_id] = message.batches()
+    with begin(message.sessions) as session:
+        sleeper = claim_batch(session, batch_id, owner="sleeper", lease_seconds=30)
+    with begin(message.sessions) as session:
+        intents = commit_intents(session, sleeper, limit=4, lease_seconds=30)
+    message.run("UPDATE delivery_batch SET lease_until = now() - interval '1 second'")
+    with begin(message.sessions) as session:
+        other = claim_batch(session, batch_id, owner="other", lease_seconds=30)
+    assert other.generation == sleeper.generation + 1
+    assert message.states() == {"queued": 6, "unknown": 4}
+    answers = [(intent, Outcome(State.ACCEPTED, provider_id=f"SM{n}", raw_status="queued")) for n, intent in enumerate(intents)]
+    assert record(message.sessions, sleeper, answers, message.settings) == 0
+    with begin(message.sessions) as session:
+        assert commit_intents(session, sleeper, limit=4, lease_seconds=30) == []
+        finish_batch(session, sleeper)
+    assert message.states() == {"queued": 6, "unknown": 4}
+    assert message.rows("SELECT owner FROM delivery_batch") == [{"owner": "other"}]
+
+
+def test_nothing_is_begun_after_the_end_that_the_lease_allows(fanout: Make, carriers: Carriers, carrier: Carrier) -> None:
+    message = fanout(*numbers(3))
+    message.release()
+    from alerts.broadcasts.rules import Channel
+    from alerts.deliveries.messages import Messages
+    from alerts.incidents.rules import Status
+
+    with begin(message.sessions) as session:
+        claim = claim_batch(session, message.batches()[0], owner="late", lease_seconds=30)
+        texts = Messages.load(session, message.settings, message.broadcast_id)
+        intents = commit_intents(session, claim, limit=10, lease_seconds=30)
+    written = [texts.write(i.row, attempt_id=i.attempt_id, channel=Channel.SMS) for i in intents]
+    assert carriers.send_all(Status.ACTUAL, written, until=0.0) == [None, None, None]
+    assert carrier.log_path.read_text() == ""
+
+
+def test_two_workers_cannot_hold_one_batch(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(2))
+    message.release()
+    with begin(message.sessions) as session:
+        assert claim_batch(session, message.batches()[0], owner="one", lease_seconds=30)
+    assert send_batch(message.settings, message.sessions, carriers, batch_id=message.batches()[0], owner="two") is False
+    assert message.states() == {"queued": 2}
+
+
+def test_a_cancel_stops_what_is_queued(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(4))
+    message.release()
+    with begin(message.sessions) as session:
+        officer = make_actor(session, "duty_officer")
+        cancel_broadcast(session, actor=officer, broadcast_id=message.broadcast_id, reason="salah wilayah")
+    message.send(carriers)
+    assert message.states() == {"cancelled": 4}
+    with begin(message.sessions) as session:
+        assert stop(session, message.broadcast_id) == 0
+        assert reach_of_broadcast(session, message.broadcast_id).stopped == 4
+
+
+def test_an_alert_past_its_validity_is_not_sent(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(2), validity_seconds=60)
+    message.release()
+    message.run("UPDATE broadcast SET approved_at = approved_at - interval '61 seconds'")
+    message.send(carriers)
+    assert message.states() == {"expired": 2}
+
+
+@pytest.mark.parametrize(("column", "state"), [("opted_out_at", "opted_out"), ("died_at", "cancelled")])
+def test_what_became_known_since_the_freeze_is_seen_at_the_claim(fanout: Make, carriers: Carriers, column: str, state: str) -> None:
+    message = fanout(*numbers(3))
+    message.release()
+    message.run(f"UPDATE citizen SET {column} = now() WHERE id = (SELECT min(citizen_id::text)::uuid FROM audience_member)")
+    message.send(carriers)
+    assert message.states() == {"accepted": 2, state: 1}
+
+
+def test_receipts_in_any_order_and_number_end_in_the_same_state(fanout: Make, carriers: Carriers) -> None:
+    orders = list(permutations(["queued", "sent", "delivered"]))
+    message = fanout(*numbers(len(orders)))
+    message.release()
+    message.send(carriers)
+    attempts = message.rows("SELECT id, provider_id FROM attempt ORDER BY id")
+    for attempt, order in zip(attempts, orders, strict=True):
+        for word in (*order, *order):
+            with begin(message.sessions) as session:
+                assert record_receipt(
+                    session, attempt_id=attempt["id"], raw_status=word, provider_id=attempt["provider_id"], error_code=None
+                )
+    assert message.states() == {"delivered": len(orders)}
+    assert message.rows("SELECT count(*) AS n FROM receipt") == [{"n": 3 * len(orders)}]
+
+
+def test_a_receipt_proves_a_sending_whose_record_was_lost(fanout: Make) -> None:
+    message = fanout(*numbers(1))
+    message.release()
+    with begin(message.sessions) as session:
+        claim = claim_batch(session, message.batches()[0], owner="dies", lease_seconds=30)
+        [intent] = commit_intents(session, claim, limit=1, lease_seconds=30)
+        session.execute(text("UPDATE attempt SET lease_until = clock_timestamp()"))
+    with begin(message.sessions) as session:
+        assert sweep(session)["expired"] == 1
+    assert message.states() == {"unknown": 1}
+    with begin(message.sessions) as session:
+        record_receipt(session, attempt_id=intent.attempt_id, raw_status="delivered", provider_id="SM1", error_code=None)
+    assert message.states() == {"delivered": 1}
+
+
+def test_a_word_that_we_do_not_know_is_kept_and_moves_nothing(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(1))
+    message.release()
+    message.send(carriers)
+    [attempt] = message.rows("SELECT id FROM attempt")
+    with begin(message.sessions) as session:
+        assert record_receipt(session, attempt_id=attempt["id"], raw_status="teleported", provider_id="SM1", error_code=None)
+        assert not record_receipt(session, attempt_id=UUID(int=0), raw_status="sent", provider_id=None, error_code=None)
+    assert message.states() == {"accepted": 1}
+    assert message.rows("SELECT raw_status FROM receipt") == [{"raw_status": "teleported"}]
+
+
+def test_an_answer_is_a_fact_beside_the_state_and_the_past_stays_as_it_was(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(2))
+    message.release()
+    [before] = message.rows("SELECT clock_timestamp() AS at")
+    message.send(carriers)
+    [sent] = message.rows("SELECT clock_timestamp() AS at")
+    [member] = message.rows("SELECT citizen_id FROM audience_member ORDER BY id LIMIT 1")
+    with begin(message.sessions) as session:
+        assert mark_answered(session, citizen_id=member["citizen_id"], incident_id=message.incident_id, at=None) == 1
+        assert mark_answered(session, citizen_id=member["citizen_id"], incident_id=message.incident_id, at=None) == 0
+    with begin(message.sessions) as session:
+        now, then, earlier = (reach_of_broadcast(session, message.broadcast_id, known_at=at) for at in (None, sent["at"], before["at"]))
+    assert (now.handed_over, now.answered) == (2, 1)
+    assert (then.handed_over, then.answered) == (2, 0)
+    assert (earlier.handed_over, earlier.in_progress) == (0, 2)
+
+
+def test_a_correction_goes_to_exactly_those_who_may_have_the_original(fanout: Make, carriers: Carriers) -> None:
+    from alerts.broadcasts.schemas import Correction
+
+    message = fanout(*numbers(3), "+6281219991211", "+6281219990503", "+963944111222")
+    message.release()
+    message.send(carriers)
+    with begin(message.sessions) as session:
+        officer = make_actor(session, "duty_officer")
+        correction = correct_broadcast(session, actor=officer, broadcast_id=message.broadcast_id, command=Correction(msg_type="Cancel"))
+        wanted = {row[0] for row in session.execute(handed_over_members(message.broadcast_id))}
+    assert len(wanted) == 4
+    rows = message.rows("SELECT citizen_id, channel FROM audience_member WHERE broadcast_id = :id", id=correction.id)
+    originals = message.rows("SELECT citizen_id, channel FROM audience_member WHERE id = ANY(:ids)", ids=list(wanted))
+    assert sorted(map(str, rows)) == sorted(map(str, originals))
+    assert (correction.references, correction.state.value) == ([message.broadcast_id], "submitted")
+
+
+def test_the_invariants_can_fail(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(2))
+    message.release()
+    message.send(carriers)
+    with message.sessions() as session:
+        session.execute(text("DELETE FROM attempt WHERE delivery_id = (SELECT min(id) FROM delivery)"))
+        session.execute(text("DELETE FROM delivery WHERE id = (SELECT min(id) FROM delivery)"))
+        session.execute(text("UPDATE delivery SET state = 'sending', provider_id = NULL"))
+        assert {violation.invariant[:2] for violation in invariants(session)} >= {"I1", "I5", "I9"}
+        session.rollback()
+
+
+def test_a_release_needs_an_approval(fanout: Make) -> None:
+    message = fanout(*numbers(1))
+    message.run("UPDATE broadcast SET state = 'cancelled'")
+    with begin(message.sessions) as session:
+        assert release(session, message.broadcast_id, batch_size=10) == 0
+    assert message.states() == {}

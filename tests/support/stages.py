@@ -1,0 +1,149 @@
+"""A whole Siaga in real processes for one test: own servers, sandbox carrier, API, worker, relay, and an API client."""
+
+from __future__ import annotations
+
+import csv
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+from sqlalchemy import text
+
+from alerts import embedded
+from alerts.deliveries.queries import invariants
+from alerts.kit.db import begin
+from alerts.stage import Account, Stage, load_register
+
+WAIT_SECONDS = 60.0
+# Production's waits at 1/60 or less; a rate that leaves time to break something in the middle.
+QUICK = {
+    "SIAGA_DELIVERY_LEASE_SECONDS": "2",
+    "SIAGA_DELIVERY_SWEEP_SECONDS": "0.5",
+    "SIAGA_DELIVERY_LOOKUP_AFTER_SECONDS": "2",
+    "SIAGA_DELIVERY_RETRY_SECONDS": "0.25",
+    "SIAGA_DELIVERY_BATCH_SIZE": "100",
+    "SIAGA_RELAY_POLL_SECONDS": "0.05",
+    "SIAGA_RELAY_RERING_SECONDS": "1",
+    "SIAGA_LIVE_REFRESH_SECONDS": "0.5",
+}
+TEXTS = {"id": "Gempa kuat. Jauhi gedung retak.", "en": "Strong earthquake. Keep away from cracked buildings."}
+INCIDENT = {
+    "kind": "earthquake",
+    "title": "Gempa uji",
+    "status": "Actual",
+    "urgency": "Immediate",
+    "severity": "Extreme",
+    "certainty": "Observed",
+    "occurred_at": "2026-01-01T00:00:00Z",
+    "areas": [{"kind": "country", "code": "TR"}],
+}
+
+
+@dataclass
+class Ministry:
+    """The staff at their desks, over HTTP."""
+
+    stage: Stage
+    accounts: Mapping[str, Account]
+    _approver: requests.Session = field(default_factory=requests.Session)
+
+    def call(self, method: str, path: str, body: Any = None, *, who: str = "duty_officer", **headers: str) -> requests.Response:
+        """One request with a token and a fresh Idempotency-Key."""
+        token = self.accounts[who].token
+        given = {"Authorization": f"Bearer {token}", "Idempotency-Key": uuid.uuid4().hex} | headers
+        return requests.request(method, self.stage.url + path, json=body, headers=given, timeout=60)
+
+    def done(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
+        """The same, and it must succeed; the document."""
+        answer = self.call(method, path, body, **more)
+        assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
+    def approve(self, broadcast: Mapping[str, Any]) -> requests.Response:
+        """As the second person, signed in: a token may not."""
+        account, url = self.accounts["approver"], self.stage.url
+        if not self._approver.cookies:
+            credentials = {"username": account.username, "password": account.password}
+            assert self._approver.post(f"{url}/api/v1/session", json=credentials, timeout=30).status_code == 201
+        return self._approver.post(
+            f"{url}/api/v1/broadcasts/{broadcast['id']}/approve",
+            json={"content_hash": broadcast["content_hash"]},
+            headers={"Idempotency-Key": uuid.uuid4().hex, "Origin": url},
+            timeout=60,
+        )
+
+    def alert(self, incident_id: str, **draft: Any) -> Any:
+        """Write, submit and release a message; its document."""
+        drafted = self.done("POST", f"/api/v1/incidents/{incident_id}/broadcasts", {"texts": TEXTS, **draft})
+        submitted = self.done("POST", f"/api/v1/broadcasts/{drafted['id']}/submit")
+        answer = self.approve(submitted)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def reach(self, broadcast_id: str) -> Any:
+        return self.done("GET", f"/api/v1/broadcasts/{broadcast_id}/reach")
+
+
+@contextmanager
+def running(*, people: int, plan: Mapping[str, Any] | None = None, overrides: Mapping[str, str] | None = None) -> Iterator[Ministry]:
+    """Everything started, a register loaded, nobody alerted yet. Ends with the promises of the tables checked."""
+    with embedded.services(purpose="flow") as services:
+        stage = Stage(services, mode="test", overrides=QUICK | dict(overrides or {}))
+        stage.migrate()
+        ministry = Ministry(stage, stage.make_accounts({"kbri-ankara": "ankara"}))
+        load_register(stage.settings, stage.sessions, write_register(services.folder / "register.csv", people))
+        stage.start(plan=plan or {})
+        yield ministry
+        with begin(stage.sessions) as session:
+            assert invariants(session) == []
+
+
+def write_register(path: Path, people: int) -> Path:
+    """Made-up people in one province: every second one with the app, the others on numbers of home and host country."""
+    rows = [
+        {
+            "external_id": f"t{number}",
+            "name": f"Orang {number}",
+            "phone": f"+62812{40_000_000 + number}" if number % 4 else f"+90532{2_000_000 + number}",
+            "language": "id" if number % 3 else "en",
+            "class": "resident",
+            "country": "TR",
+            "province": "TR-31",
+            "device_token": f"token{number:040d}" if number % 2 else "",
+        }
+        for number in range(people)
+    ]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def wait_until(what: Callable[[], Any], *, seconds: float = WAIT_SECONDS) -> Any:
+    """The first truthy answer; an assertion error when the time is over."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := what():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s")
+
+
+def is_settled(stage: Stage) -> bool:
+    """Nothing is queued or being sent, and everything unknown was looked up."""
+    with begin(stage.sessions) as session:
+        open_count = session.execute(text(OPEN)).scalar_one()
+    return int(open_count) == 0
+
+
+OPEN = """
+SELECT (SELECT count(*) FROM delivery WHERE state IN ('queued', 'sending'))
+     + (SELECT count(*) FROM attempt WHERE state = 'unknown' AND channel = 'sms' AND looked_up_at IS NULL)
+     + (SELECT count(*) FROM broadcast WHERE state = 'approved' AND released_at IS NULL)
+"""
