@@ -92,7 +92,7 @@ def parse_phone(written: str, *, default_region: str | None = None, field: str =
     A number without `+` is read in `default_region` (ISO 3166-1). Raises InvalidError (422) naming `field`.
     """
     text = unicodedata.normalize("NFKC", visible(written)).strip()
-    if not text or len(text) > PHONE_TEXT_MAX or not PHONE_CHARACTERS.fullmatch(text):
+    if not text or "\x00" in written or len(text) > PHONE_TEXT_MAX or not PHONE_CHARACTERS.fullmatch(text):
         raise InvalidError("phone_malformed", "a phone number is digits, with a + and the country code in front", field=field)
     if not text.startswith("+") and default_region is None:
         raise InvalidError("phone_without_country", "write the number with + and its country code", field=field)

@@ -6,7 +6,6 @@ learn from the database who is new, changed or the same, encrypt only what must 
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg.types.json import Jsonb
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -199,8 +199,8 @@ class TooManyRowsError(Exception):
         self.limit = limit
 
 
-def _problems(row: Row) -> str:
-    return json.dumps([problem.as_json() for problem in row.problems])
+def _problems(row: Row) -> Jsonb:
+    return Jsonb([problem.as_json() for problem in row.problems])
 
 
 def _progress(file: RegisterFile, rows: int, seconds: float) -> Progress:
