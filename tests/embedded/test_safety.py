@@ -279,7 +279,7 @@ def test_temporary_files_caches_and_profiles_are_sent_into_the_checkout(tmp_path
 def test_a_run_writes_nothing_into_the_home_folder(tmp_path: Path, process_environment: dict[str, str]) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    argv = [sys.executable, "-m", "pytest", "-q", "tests/embedded/test_fixtures.py"]
+    argv = [sys.executable, "-m", "pytest", "-q", "tests/embedded/test_fixtures.py", "-k", "begin_with_an_empty"]
     environ = process_environment | {"HOME": str(home)}
     for name in ("TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR"):
         environ.pop(name)
