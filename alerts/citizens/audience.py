@@ -163,7 +163,8 @@ def register_counts(session: Session, areas: Sequence[AreaSpec], *, on: date | N
     All classes count here, contingents and seafarers too: these are the registered, not the texted.
     """
     inside = or_(false(), *(condition for area in areas for condition, _ in _inside(session, area)))
-    vague = and_(~inside, Citizen.province_code.is_(None), Citizen.lat.is_(None), Citizen.country_iso2.in_(_touched_countries(areas)))
+    # IS NOT TRUE: without a province the comparison is neither true nor false.
+    vague = and_(inside.is_not(true()), Citizen.province_code.is_(None), _may_be_inside(areas))
     query = (
         select(
             Citizen.class_,
@@ -231,13 +232,14 @@ def _provinces_with_town_in(area: AreaSpec) -> list[str]:
     return [known[i].code for i in np.flatnonzero(inside)]
 
 
-def _touched_countries(areas: Sequence[AreaSpec]) -> list[str]:
-    """Countries in which somebody of unknown province may be inside an area smaller than the country."""
-    touched = {(area.code or "")[:2] for area in areas if area.kind is AreaKind.PROVINCE}
-    for area in areas:
-        if not is_named(area):
-            touched |= {code[:2] for code in _provinces_with_town_in(area)}
-    return sorted(touched)
+def _may_be_inside(areas: Sequence[AreaSpec]) -> Condition:
+    """Of people without a province: who may yet be in an area smaller than the country. A point decides only for shapes."""
+    of_provinces = {(area.code or "")[:2] for area in areas if area.kind is AreaKind.PROVINCE}
+    of_shapes = {code[:2] for area in areas if not is_named(area) for code in _provinces_with_town_in(area)}
+    return or_(
+        Citizen.country_iso2.in_(sorted(of_provinces)),
+        and_(Citizen.country_iso2.in_(sorted(of_shapes)), Citizen.lat.is_(None)),
+    )
 
 
 def _by_strength(branches: list[tuple[Condition, Reason]]) -> list[tuple[Condition, Reason]]:

@@ -249,9 +249,9 @@ class _Numbers:
         raise ValueError(f"no more numbers of {country!r} end in {suffix or 'anything'}")
 
     def _head(self, national: str, kept: int) -> str:
-        """Before a fixed suffix the digits behind the network's prefix may vary, so that several people can have it."""
-        fixed = min(kept, 2)
-        return national[:fixed] + "".join(self._random.choice("0123456789") for _ in range(kept - fixed))
+        """Before a fixed suffix come the network's digits and as many more as a valid number may have: several can end alike."""
+        fixed = national[: min(kept, 2)]
+        return fixed + "".join(self._random.choices("0123456789", k=self._random.randint(max(0, kept - 2), kept + 1)))
 
     def _is_new(self, e164: str, country: str, *, is_fault: bool) -> bool:
         if e164 in self._given or (not is_fault and e164[-RANDOM_DIGITS:].startswith(FAULT_PREFIX)):
