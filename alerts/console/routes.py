@@ -8,6 +8,7 @@ from alerts.console import (
     routes_approval,
     routes_broadcasts,
     routes_incidents,
+    routes_live,
     routes_reports,
     routes_session,
     routes_staff,
@@ -21,9 +22,11 @@ ROUTERS = (routes_session.router, routes_staff.router, routes_incidents.shapes_r
 # These exist twice: an exercise has its own addresses, so that a link can never be taken for a real one.
 INCIDENT_ROUTERS = (
     routes_incidents.router,
+    routes_broadcasts.new_router,
     routes_broadcasts.router,
     routes_approval.router,
     routes_reports.router,
+    routes_live.router,
 )
 
 

@@ -31,7 +31,8 @@ from alerts.staff.access import require
 from alerts.staff.queries import names_of
 from alerts.staff.rules import Permission
 
-router = APIRouter(include_in_schema=False)
+new_router = APIRouter(prefix="/incidents/{incident_id}/broadcasts", include_in_schema=False)
+router = APIRouter(prefix="/broadcasts/{broadcast_id}", include_in_schema=False)
 Writer = Annotated[Actor, Depends(require(Permission.WRITE_BROADCAST))]
 Canceller = Annotated[Actor, Depends(require(Permission.CANCEL_BROADCAST))]
 Corrector = Annotated[Actor, Depends(require(Permission.CORRECT_BROADCAST))]
@@ -48,14 +49,14 @@ def broadcast_of_route(request: Request, broadcast_id: UUID, session: Tx, actor:
 BroadcastDep = Annotated[Broadcast, Depends(broadcast_of_route, scope="function")]
 
 
-@router.get("/incidents/{incident_id}/broadcasts/new")
+@new_router.get("/new")
 def new_broadcast_page(request: Request, incident: IncidentDep, session: Tx, actor: Writer) -> Response:
     """A first text is proposed; who would get it stands beside it."""
     context = {"incident": incident, "broadcast": None, "texts": first_texts(incident.kind), "areas": list_areas(session, incident.id)}
     return render(request, "broadcast_edit.html", context | {"channels": OPEN_CHANNELS}, actor=actor)
 
 
-@router.post("/incidents/{incident_id}/broadcasts/new")
+@new_router.post("/new")
 def new_broadcast_form(request: Request, form: FormDep, incident: IncidentDep, session: Tx, actor: Writer) -> Response:
     once = start_once(request, session, form, actor)
     command = BroadcastDraft(texts=_texts(form), area_ids=_area_ids(form), channels=_channels(form))
@@ -63,7 +64,7 @@ def new_broadcast_form(request: Request, form: FormDep, incident: IncidentDep, s
     return once.go(f"{root_of(request)}/broadcasts/{broadcast.id}")
 
 
-@router.get("/broadcasts/{broadcast_id}")
+@router.get("")
 def broadcast_page(request: Request, broadcast: BroadcastDep, session: Tx, settings: SettingsDep, actor: Viewer) -> Response:
     """Every text as it would leave, who would get it, and what can be done next."""
     view = present(session, broadcast, settings.public_url, with_since=True)
@@ -79,21 +80,21 @@ def broadcast_page(request: Request, broadcast: BroadcastDep, session: Tx, setti
     return render(request, "broadcast.html", context, actor=actor)
 
 
-@router.get("/broadcasts/{broadcast_id}/reach")
+@router.get("/reach")
 def reach_part(request: Request, broadcast: BroadcastDep, session: Tx, actor: Viewer) -> Response:
     """Who was reached so far: a part of the page, fetched again every few seconds while it is sent."""
     context = {"reach": reach_of_broadcast(session, broadcast.id), "view": broadcast}
     return render(request, "_reach.html", context, actor=actor)
 
 
-@router.get("/broadcasts/{broadcast_id}/edit")
+@router.get("/edit")
 def edit_page(request: Request, broadcast: BroadcastDep, session: Tx, actor: Writer) -> Response:
     incident = get_incident(session, broadcast.incident_id)
     context = {"incident": incident, "broadcast": broadcast, "texts": broadcast.texts, "areas": list_areas(session, incident.id)}
     return render(request, "broadcast_edit.html", context | {"channels": OPEN_CHANNELS}, actor=actor)
 
 
-@router.post("/broadcasts/{broadcast_id}/edit")
+@router.post("/edit")
 def edit_form(request: Request, form: FormDep, broadcast: BroadcastDep, session: Tx, actor: Writer) -> Response:
     """Refused when somebody else changed the message meanwhile."""
     locked = claim_broadcast(session, broadcast.id, actor)
@@ -104,7 +105,7 @@ def edit_form(request: Request, form: FormDep, broadcast: BroadcastDep, session:
     return go(f"{root_of(request)}/broadcasts/{broadcast.id}")
 
 
-@router.post("/broadcasts/{broadcast_id}/submit")
+@router.post("/submit")
 def submit_form(request: Request, broadcast: BroadcastDep, session: Tx, actor: Writer) -> Response:
     """Freezes the list and asks for approval."""
     limit = rules.FREEZE_AT_ONCE_MAX
@@ -112,13 +113,13 @@ def submit_form(request: Request, broadcast: BroadcastDep, session: Tx, actor: W
     return go(f"{root_of(request)}/broadcasts/{broadcast.id}")
 
 
-@router.post("/broadcasts/{broadcast_id}/cancel")
+@router.post("/cancel")
 def cancel_form(request: Request, form: FormDep, broadcast: BroadcastDep, session: Tx, actor: Canceller) -> Response:
     actions.cancel_broadcast(session, actor=actor, broadcast_id=broadcast.id, reason=reason_of(form))
     return go(f"{root_of(request)}/broadcasts/{broadcast.id}")
 
 
-@router.post("/broadcasts/{broadcast_id}/correct")
+@router.post("/correct")
 def correct_form(request: Request, form: FormDep, broadcast: BroadcastDep, session: Tx, actor: Corrector) -> Response:
     """With texts an Update; without them a Cancel in the prepared words, so that nothing need be typed."""
     once = start_once(request, session, form, actor)

@@ -17,7 +17,7 @@ from alerts.console.pages import go, language_of, render
 from alerts.console.queries import actor_names, missions_by_code, names_by_key, people_by_province
 from alerts.console.routes_broadcasts import reason_of
 from alerts.console.routes_incidents import clocks_of_incident, root_of
-from alerts.console.sheet_view import changes_shown, marks_of
+from alerts.console.sheet_view import changes_shown, current_sheet, marks_of, minutes_by_figure
 from alerts.console.sparkline import line_of
 from alerts.incidents.actions import close_incident, reopen_incident
 from alerts.incidents.models import Incident
@@ -27,7 +27,7 @@ from alerts.kit.audit import list_actions
 from alerts.kit.db import Tx
 from alerts.kit.http import Paging
 from alerts.kit.i18n import JAKARTA, both
-from alerts.live.queries import current_sheet, sheet_at, list_minutes
+from alerts.live.queries import Asked, load_sheet
 from alerts.live.schemas import AnswerSheet
 from alerts.places import place_name
 from alerts.staff.access import may, require
@@ -68,21 +68,21 @@ def incident_page(request: Request, incident: IncidentDep, session: Tx, actor: V
     }
     context |= _map(session, incident, [Post(m.name, m.lat, m.lon) for m in missions.values()], language_of(request, actor))
     if may(actor, Permission.VIEW_SUMMARY):
-        context |= _sheet(current_sheet(session, incident.id))
+        context |= _sheet(current_sheet(session, incident))
     return render(request, "incident.html", context, actor=actor)
 
 
 @router.get("/numbers")
 def numbers_part(request: Request, incident: IncidentDep, session: Tx, actor: Reader) -> Response:
     """The live half of the duty officer's screen."""
-    context = _place(request, incident) | _sheet(current_sheet(session, incident.id))
+    context = _place(request, incident) | _sheet(current_sheet(session, incident))
     return render(request, "_numbers.html", context, actor=actor)
 
 
 @router.get("/minister")
 def minister_page(request: Request, incident: IncidentDep, session: Tx, actor: Reader) -> Response:
     """One page, no menu. The cookie remembers which version this browser saw, so that the page can say what changed."""
-    sheet = current_sheet(session, incident.id, since_version=_seen(request, incident))
+    sheet = current_sheet(session, incident, since_version=_seen(request, incident))
     context = _place(request, incident) | _sheet(sheet) | {"clocks": _clocks(session, incident, actor), "lines": _lines(session, incident)}
     response = render(request, "minister.html", context, actor=actor)
     if sheet.version:
@@ -94,7 +94,7 @@ def minister_page(request: Request, incident: IncidentDep, session: Tx, actor: R
 @router.get("/minister/sheet")
 def sheet_part(request: Request, incident: IncidentDep, session: Tx, actor: Reader) -> Response:
     """The five answers alone, fetched when a newer version exists."""
-    sheet = current_sheet(session, incident.id, since_version=_seen(request, incident))
+    sheet = current_sheet(session, incident, since_version=_seen(request, incident))
     context = _place(request, incident) | _sheet(sheet) | {"lines": _lines(session, incident)}
     return render(request, "_sheet.html", context, actor=actor)
 
@@ -109,8 +109,8 @@ def sheet_page(
     known_at: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
     """Every figure, now or as it stood and was known at another time."""
-    times = {"as_of": _time(as_of, "as_of"), "known_at": _time(known_at, "known_at")}
-    sheet = sheet_at(session, incident.id, **times) if any(times.values()) else current_sheet(session, incident.id)
+    asked = Asked(as_of=_time(as_of, "as_of"), known_at=_time(known_at, "known_at"))
+    sheet = load_sheet(session, incident, asked) if as_of or known_at else current_sheet(session, incident)
     context = _place(request, incident) | _sheet(sheet) | {"asked": {"as_of": as_of, "known_at": known_at}}
     return render(request, "sheet.html", context, actor=actor)
 
@@ -161,7 +161,7 @@ def _map(session: Session, incident: Incident, posts: list[Post], lang: str) -> 
 
 def _lines(session: Session, incident: Incident) -> list[Any]:
     """The minute series of the main figures, as small lines."""
-    series = list_minutes(session, incident.id)
+    series = minutes_by_figure(session, incident.id)
     lines = [line_of(key, name, series.get(key, [])) for key, name in FIGURE_NAMES.items()]
     return [line for line in lines if line]
 

@@ -1,11 +1,21 @@
-"""What pages pick out of an answer sheet: marks, changes that fit on a phone, lines over time."""
+"""The answer sheet as pages show it: with fresh ages, what changed since it was last seen, marks, lines over time."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
-from alerts.live.schemas import AnswerSheet, Change, Figure, Words
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from alerts.incidents.models import Incident
+from alerts.live.queries import Asked, find_snapshot, latest_snapshot, load_sheet, minute_series, sheet_of
+from alerts.live.rules.changes import changes_between
+from alerts.live.schemas import AnswerSheet, Change, Changes, Figure, Words
+from alerts.reports.models import Report
 
 CHANGES_SHOWN = 8
 
@@ -18,6 +28,34 @@ class Mark:
     label: Words
     value: Words
     source: Words
+
+
+def current_sheet(session: Session, incident: Incident, *, since_version: int | None = None) -> AnswerSheet:
+    """The sheet of now with the number of the newest stored version, and what differs from an earlier one.
+
+    A replayed incident lives in its own time: its now is the newest moment that a report speaks of.
+    """
+    asked = Asked(as_of=_newest_as_of(session, incident.id)) if incident.is_replayed else Asked()
+    sheet = load_sheet(session, incident, asked)
+    newest = latest_snapshot(session, incident.id)
+    before = find_snapshot(session, incident.id, since_version) if since_version else None
+    changes = None
+    if before is not None:
+        items = changes_between(sheet_of(before), sheet)
+        changes = Changes(since_version=before.version, since=before.created_at, items=items)
+    return sheet.model_copy(update={"version": newest.version if newest else None, "changes": changes})
+
+
+def minutes_by_figure(session: Session, incident_id: UUID) -> dict[str, list[tuple[datetime, int]]]:
+    """The minute series, figure by figure."""
+    series: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
+    for point in minute_series(session, incident_id):
+        series[point.figure].append((point.minute, point.value))
+    return series
+
+
+def _newest_as_of(session: Session, incident_id: UUID) -> datetime | None:
+    return session.scalar(select(func.max(Report.as_of)).where(Report.incident_id == incident_id))
 
 
 def marks_of(sheet: AnswerSheet) -> list[Mark]:

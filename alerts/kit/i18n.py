@@ -90,6 +90,11 @@ def catalogue_path(lang: str) -> Path:
     return LOCALE_FOLDER / lang / "LC_MESSAGES" / f"{DOMAIN}.po"
 
 
+def N_(message: str) -> str:  # noqa: N802 - gettext's own name for it
+    """Marks a sentence for the catalogues where it is written; it is translated where it is shown."""
+    return message
+
+
 def both(message: str, /, **values: object) -> dict[str, str]:
     """The sentence in every language, as the wire carries it: `{"id": …, "en": …}`."""
     return {lang: translator(lang).gettext(message, **values) for lang in LANGUAGES}
@@ -124,7 +129,7 @@ def zone_name(local: datetime, zone: ZoneInfo) -> str:
 
 def _load(lang: str) -> gettext.NullTranslations:
     with catalogue_path(lang).open("rb") as file:
-        catalogue = read_po(file, locale=lang)
+        catalogue = read_po(file)
     compiled = io.BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)

@@ -21,6 +21,9 @@ ERROR_WORDS = {
     if isinstance(kind, type) and issubclass(kind, errors.AppError)
 }
 KEYWORDS = {"_": None, "N_": None, "gettext": None, "both": None, "ngettext": (1, 2)} | ERROR_WORDS
+# A subscript such as words["en"] looks like a sentence to the extractor.
+SHORTEST = 2
+UNSTEADY = tuple(f'"{name}'.encode() for name in ("POT-Creation", "PO-Revision", "Report-Msgid", "Last-Translator", "Language-Team", "Project-Id"))
 # Programs of their own, whose sentences no page shows.
 SILENT = {"sandbox", "embedded", "migrations", "story"}
 
@@ -34,7 +37,7 @@ def find_messages() -> Catalog:
             for _line, message, _comments, _context in extract(
                 method, file, KEYWORDS, (), {"trimmed": "true", "silent": "false"}
             ):
-                if message and (message if isinstance(message, str) else message[0]):
+                if len(_first(message)) > SHORTEST:
                     catalogue.add(message, locations=[(path.relative_to(PRODUCT).as_posix(), 0)])
     return catalogue
 
@@ -50,9 +53,14 @@ def read_catalogue(lang: str) -> Catalog:
 def update_catalogue(lang: str) -> list[str]:
     """Bring one catalogue up to the sources; English fills itself in. Returns the ids without a translation."""
     catalogue = read_catalogue(lang)
+    catalogue.fuzzy, catalogue.header_comment = False, f"# The sentences of Siaga in '{lang}'."
+    if lang == "id":
+        # Indonesian has one form for every number; Babel does not know that and assumes two.
+        catalogue._num_plurals, catalogue._plural_expr = 1, "0"  # noqa: SLF001
     catalogue.update(find_messages(), no_fuzzy_matching=True)
     catalogue.obsolete.clear()
     for message in catalogue:
+        message.flags.discard("fuzzy")  # it would keep a finished sentence out of use
         if lang == "en" and message.id:
             message.string = tuple(message.id) if message.pluralizable else message.id
     out = io.BytesIO()
@@ -89,4 +97,4 @@ def _first(message: str | list[str] | tuple[str, ...]) -> str:
 def _without_dates(content: bytes) -> bytes:
     """Two runs over the same sources give the same bytes."""
     lines = content.splitlines(keepends=True)
-    return b"".join(line for line in lines if not line.startswith((b'"POT-Creation-Date', b'"PO-Revision-Date')))
+    return b"".join(line for line in lines if not line.startswith(UNSTEADY))

@@ -13,7 +13,7 @@ from alerts.kit import audit
 from alerts.kit.actor import SYSTEM, Actor
 from alerts.kit.clock import db_now
 from alerts.kit.errors import ConflictError, InvalidError, NotFoundError
-from alerts.kit.i18n import LANGUAGES
+from alerts.kit.i18n import LANGUAGES, N_
 from alerts.staff.credentials import fingerprint, hash_password, new_api_token, new_password, verify_password
 from alerts.staff.models import ApiToken, Staff, StaffSession
 from alerts.staff.rules import (
@@ -25,12 +25,12 @@ from alerts.staff.rules import (
 )
 
 SENTENCES = {
-    "username_form": "A user name has 3 to 64 of the characters a-z, 0-9, dot, dash and underscore.",
-    "password_too_short": "A password has at least 12 characters.",
-    "password_too_long": "A password has at most 200 characters.",
-    "password_too_simple": "This password is too simple: use a sentence or several words.",
-    "mission_required": "This role belongs to a mission: name it.",
-    "mission_not_allowed": "This role belongs to no mission: leave the mission empty.",
+    "username_form": N_("A user name has 3 to 64 of the characters a-z, 0-9, dot, dash and underscore."),
+    "password_too_short": N_("A password has at least 12 characters."),
+    "password_too_long": N_("A password has at most 200 characters."),
+    "password_too_simple": N_("This password is too simple: use a sentence or several words."),
+    "mission_required": N_("This role belongs to a mission: name it."),
+    "mission_not_allowed": N_("This role belongs to no mission: leave the mission empty."),
 }
 
 

@@ -35,7 +35,7 @@ def names_of(session: Session, staff_ids: Iterable[UUID | None]) -> dict[UUID, s
     """Display names by id, for lists that hold ids only."""
     wanted = {staff_id for staff_id in staff_ids if staff_id}
     rows = session.execute(select(Staff.id, Staff.display_name).where(Staff.id.in_(wanted)))
-    return dict(rows.tuples().all())
+    return {row.id: row.display_name for row in rows}
 
 
 def list_tokens(session: Session, staff_id: UUID) -> Sequence[ApiToken]:
