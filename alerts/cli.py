@@ -57,15 +57,21 @@ def serve(*, workers: Annotated[int, typer.Option(min=1, help="processes")] = 1)
 
 
 @app.command()
-def worker(*, concurrency: Annotated[int, typer.Option(min=1, help="child processes")] = 2) -> None:
-    """The Celery worker (prefork): sends, reads receipts' look-ups, recomputes sheets."""
+def worker(
+    *,
+    concurrency: Annotated[int, typer.Option(min=1, help="child processes")] = 2,
+    queues: Annotated[str, typer.Option(help="of `quick` and `sending`: run both apart, so that neither waits for the other")] = "",
+) -> None:
+    """The Celery worker (prefork): sends, looks up, understands replies, recomputes sheets."""
     from workers.app import connect_child_signals, make_celery
+    from workers.wiring import ALL_QUEUES
 
     settings = Settings.from_environment()
     configure_logging()
     celery = make_celery(settings)
     connect_child_signals(settings)
-    options = ["worker", "--pool=prefork", f"--concurrency={concurrency}", "--loglevel=WARNING"]
+    options = ["--quiet", "worker", "--pool=prefork", f"--concurrency={concurrency}", "--loglevel=WARNING"]
+    options += ["--queues", queues or ",".join(ALL_QUEUES), "--hostname", f"{queues or 'all'}@%h"]
     celery.worker_main([*options, "--without-gossip", "--without-mingle", "--without-heartbeat"])
 
 

@@ -107,6 +107,7 @@ class Delivery(Group):
     rate_per_second: float = Field(0, ge=0, description="0: as fast as the carrier takes it")
     lease_seconds: float = Field(60, gt=0)
     sweep_seconds: float = Field(5, gt=0)
+    receipts_seconds: float = Field(0.5, gt=0)
     lookup_after_seconds: float = Field(120, gt=0)
     resend_after_seconds: float = Field(300, gt=0)
     retry_seconds: float = Field(15, gt=0)

@@ -28,7 +28,7 @@ from alerts.settings import Settings, new_key
 from alerts.staff.actions import NewStaff, create_staff, create_token
 from alerts.staff.rules import Role
 
-PROCESSES = ("sandbox", "serve", "worker", "relay")
+PROCESSES = ("sandbox", "serve", "worker", "quick", "relay")
 READY_SECONDS = 60.0
 
 
@@ -75,7 +75,8 @@ class Stage:
         commands = {
             "sandbox": ["sandbox", "--log", str(self.log_path), "--port", str(self.carrier_port)],
             "serve": ["serve"],
-            "worker": ["worker", "--concurrency", str(concurrency)],
+            "worker": ["worker", "--queues", "sending", "--concurrency", str(concurrency)],
+            "quick": ["worker", "--queues", "quick", "--concurrency", "1"],
             "relay": ["relay"],
         }
         if plan_path.exists():

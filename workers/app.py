@@ -11,6 +11,7 @@ from alerts.deliveries.carriers import Carriers
 from alerts.kit.db import Sessions, make_engine, make_sessions
 from alerts.kit.logging import configure_logging
 from alerts.settings import Settings
+from workers.wiring import QUICK
 
 TASK_SECONDS_MAX = 900
 
@@ -57,7 +58,7 @@ def make_celery(settings: Settings) -> Celery:
         broker_pool_limit=2,
         task_time_limit=TASK_SECONDS_MAX,
         task_soft_time_limit=TASK_SECONDS_MAX - 60,
-        task_default_queue="siaga",
+        task_default_queue=QUICK,
         task_publish_retry=False,
     )
     app.set_current()

@@ -1,7 +1,7 @@
-"""The relay: reads the outbox, rings the tasks, marks the rings; and rings what the clock asks for.
+"""The relay: claims events of the outbox and rings their tasks; and rings what the clock asks for.
 
-A ring between publish and mark may be doubled by a kill; a ring lost with the broker is rung again. No
-transaction is open while the broker is spoken to.
+A ring that is lost (a kill, a broker without memory) is rung again until the task has answered. No transaction is
+open while the broker is spoken to.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.kit.db import Sessions, begin
-from alerts.kit.outbox import Ring, list_new, list_unanswered, mark_rung
+from alerts.kit.outbox import Ring, claim_new, claim_unanswered
 from alerts.settings import Settings
-from workers.wiring import REACTIONS, schedule
+from workers.wiring import ALL_QUEUES, DRAINS, QUEUES, QUICK, REACTIONS, schedule
 
 log = structlog.get_logger()
 BROKER_FAULTS = (BrokerError, RedisError, OSError)
@@ -49,19 +49,19 @@ class Relay:
     def ring_new(self) -> int:
         """Tell of every new event; the count."""
         with begin(self._sessions) as session:
-            events = list_new(session, self._settings.relay.batch_size)
-        return self._ring_all([(event, REACTIONS.get(event.name, ())) for event in events])
+            events = claim_new(session, self._settings.relay.batch_size, REACTIONS)
+        return self._ring_all(events)
 
     def ring_again(self) -> int:
         """Tell again what nobody answered, at most once a second; the count."""
         if time.monotonic() < self._again_at:
             return 0
-        self._again_at = time.monotonic() + min(1.0, self._settings.relay.rering_seconds)
-        limit, after = self._settings.relay.batch_size, self._settings.relay.rering_seconds
+        after = self._settings.relay.rering_seconds
+        self._again_at = time.monotonic() + min(1.0, after)
         is_empty = self._queue_length() == 0
         with begin(self._sessions) as session:
-            events = list_unanswered(session, limit, after_seconds=after, is_queue_empty=is_empty)
-        return self._ring_all([(event, event.waiting_for) for event in events])
+            events = claim_unanswered(session, self._settings.relay.batch_size, after_seconds=after, is_queue_empty=is_empty)
+        return self._ring_all(events)
 
     def ring_clock(self) -> None:
         """Ring the tasks whose period has passed; a hint not taken within its period is dropped by the broker."""
@@ -71,19 +71,22 @@ class Relay:
                 self._send(task, None, {}, expires=max(1.0, period))
                 self._due[task] = now + period
 
-    def _ring_all(self, rings: list[tuple[Ring, Any]]) -> int:
-        for event, tasks in rings:
-            for task in tasks:
-                self._send(task, event.id, event.payload)
-        if rings:
-            with begin(self._sessions) as session:
-                mark_rung(session, [event.id for event, _ in rings], REACTIONS)
-        return len(rings)
+    def _ring_all(self, events: list[Ring]) -> int:
+        """Marked first, rung then: a kill in between leaves events that nobody answers, and they are rung again."""
+        drained = {task for event in events for task in event.waiting_for if task in DRAINS}
+        for task in sorted(drained):
+            self._send(task, None, {})
+        for event in events:
+            for task in event.waiting_for:
+                if task not in DRAINS:
+                    self._send(task, event.id, event.payload)
+        return len(events)
 
     def _send(self, task: str, event_id: int | None, payload: Mapping[str, Any], *, expires: float | None = None) -> None:
-        self._celery.send_task(task, kwargs={"event_id": event_id, "payload": dict(payload)}, expires=expires, retry=False)
+        kwargs = {"event_id": event_id, "payload": dict(payload)}
+        self._celery.send_task(task, kwargs=kwargs, queue=QUEUES.get(task, QUICK), expires=expires, retry=False)
 
     def _queue_length(self) -> int:
         with self._celery.connection_for_read() as connection:
-            channel = connection.default_channel
-            return int(channel.client.llen(self._celery.conf.task_default_queue))
+            client = connection.default_channel.client
+            return sum(int(client.llen(queue)) for queue in ALL_QUEUES)

@@ -8,18 +8,18 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from alerts.live.actions import refresh, refresh_all
 from celery import shared_task
 
 from alerts.broadcasts.actions import freeze_submission
 from alerts.deliveries.actions import release, stop, sweep
-from alerts.deliveries.evidence import look_up, mark_answered
+from alerts.deliveries.evidence import apply_receipts, look_up, mark_answered
 from alerts.deliveries.sending import send_batch
 from alerts.inbox.actions import understand_message
 from alerts.kit.actor import SYSTEM
 from alerts.kit.db import begin
 from alerts.kit.idempotency import delete_old_keys
-from alerts.kit.outbox import answer, delete_old_events
+from alerts.kit.outbox import answer, delete_old_events, drain
+from alerts.live.actions import refresh_all, refresh_one
 from workers.app import Runtime, child_runtime
 
 Payload = dict[str, Any]
@@ -74,16 +74,21 @@ def sweep_all(runtime: Runtime, _: Payload) -> None:
         sweep(session)
 
 
+@task("deliveries.apply_receipts")
+def receipts(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        apply_receipts(session)
+
+
 @task("deliveries.look_up")
 def look_up_unknown(runtime: Runtime, _: Payload) -> None:
     look_up(runtime.settings, runtime.sessions, runtime.carriers)
 
 
 @task("deliveries.mark_answered")
-def answered(runtime: Runtime, payload: Payload) -> None:
-    if payload.get("citizen_id") and payload.get("incident_id"):
-        with begin(runtime.sessions) as session:
-            mark_answered(session, citizen_id=UUID(payload["citizen_id"]), incident_id=UUID(payload["incident_id"]), at=None)
+def answered(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        mark_answered(session, drain(session, "deliveries.mark_answered"))
 
 
 @task("inbox.understand")
@@ -93,9 +98,11 @@ def understand_inbound(runtime: Runtime, payload: Payload) -> None:
 
 
 @task("live.refresh")
-def refresh_sheet(runtime: Runtime, payload: Payload) -> None:
+def refresh_sheet(runtime: Runtime, _: Payload) -> None:
     with begin(runtime.sessions) as session:
-        refresh(session, UUID(payload["incident_id"]))
+        incidents = {UUID(payload["incident_id"]) for payload in drain(session, "live.refresh") if payload.get("incident_id")}
+    for incident_id in sorted(incidents):
+        refresh_one(runtime.settings, runtime.sessions, incident_id)
 
 
 @task("live.refresh_all")

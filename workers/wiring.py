@@ -26,10 +26,19 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
+DRAINS: frozenset[str] = frozenset({"deliveries.mark_answered", "live.refresh"})
+"""Tasks that take all that waits for them at once: one ring stands for many events (a storm of check-ins, say)."""
+
+QUICK = "quick"
+QUEUES: Mapping[str, str] = MappingProxyType({"deliveries.send": "sending"})
+"""Queues other than `quick`: a long batch must not keep the minister's sheet waiting."""
+ALL_QUEUES = (QUICK, *sorted(set(QUEUES.values())))
+
 
 def schedule(settings: Settings) -> Mapping[str, float]:
     """Tasks that the clock rings, with their period in seconds."""
     return {
+        "deliveries.apply_receipts": settings.delivery.receipts_seconds,
         "deliveries.sweep": settings.delivery.sweep_seconds,
         "deliveries.look_up": settings.delivery.sweep_seconds,
         "live.refresh_all": settings.live.refresh_seconds,

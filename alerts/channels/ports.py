@@ -124,6 +124,11 @@ class FoundMessage:
 class SmsPort(Protocol):
     """A way to send texts. `send` returns, or raises exactly Transient, Rejected or Unknown."""
 
+    @property
+    def sender(self) -> str:
+        """Who the texts come from, as a look-up must name it."""
+        ...
+
     async def send(self, message: SmsMessage) -> Accepted: ...
 
     async def find_by_to(self, to_e164: str, *, body: str, from_: str, created_after: datetime) -> tuple[FoundMessage, ...]:

@@ -34,7 +34,6 @@ class Senders:
 
     sms: SmsPort | None
     push: PushPort | None
-    sms_sender: str = ""
 
 
 class Carriers:
@@ -62,7 +61,7 @@ class Carriers:
         senders = self._senders[status]
         if senders.sms is None:
             return ()
-        return self._run(senders.sms.find_by_to(message.to_e164, body=message.body, from_=senders.sms_sender, created_after=created_after))
+        return self._run(senders.sms.find_by_to(message.to_e164, body=message.body, from_=senders.sms.sender, created_after=created_after))
 
     def close(self) -> None:
         """Close the HTTP sessions and stop the loop."""
@@ -163,7 +162,7 @@ def _live(settings: Settings) -> Senders:
                 connections=connections,
             )
         )
-    return Senders(sms, push, twilio.from_)
+    return Senders(sms, push)
 
 
 def _exercise(settings: Settings) -> Senders:
@@ -182,4 +181,4 @@ def _exercise(settings: Settings) -> Senders:
     if exercise.fcm_project and exercise.fcm_base_url:
         token = exercise.fcm_static_token.get_secret_value()
         push = Fcm(FcmConfig(project=exercise.fcm_project, static_token=token, base_url=exercise.fcm_base_url))
-    return Senders(sms, push, exercise.twilio_from)
+    return Senders(sms, push)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -32,32 +33,38 @@ LOOK_UP_AT_ONCE = 100
 class News:
     """What a carrier said of one attempt, by callback or when asked."""
 
+    attempt_id: UUID
     state: State
-    evidence: Evidence
     provider_id: str | None
     raw_status: str
     error_code: str | None
 
 
-def record_receipt(session: Session, *, attempt_id: UUID, raw_status: str, provider_id: str | None, error_code: str | None) -> bool:
-    """Keep a carrier's word on an attempt (once per word) and let it move the states that it may move.
+def keep_receipt(session: Session, *, attempt_id: UUID, raw_status: str, provider_id: str | None, error_code: str | None) -> bool:
+    """Store a carrier's word on an attempt, once per word, and nothing else: the carrier is answered before the work.
 
-    True when we know the attempt. A word that we do not know is kept, counted and moves nothing.
+    False when there is no such attempt.
     """
     values = {"attempt": attempt_id, "raw": raw_status, "provider": provider_id, "code": error_code}
-    known = session.execute(text(LOCK_DELIVERY), values).mappings().first()
-    if known is None:
-        return False
-    if session.execute(text(KEEP_RECEIPT), values).first() is None:
-        return True
-    reported = twilio_state(raw_status)
-    if reported is None:
-        UNKNOWN_WORDS.inc()
-        log.warning("receipt.unknown_word", attempt=str(attempt_id))
-        return True
-    news = News(REPORTED[reported], Evidence.CALLBACK, provider_id, raw_status, error_code)
-    _move(session, attempt_id, news)
-    return True
+    return bool(session.execute(text(KEEP_RECEIPT), values).scalar_one())
+
+
+def apply_receipts(session: Session, *, limit: int = 2000) -> int:
+    """Let stored receipts move what they may move, whatever their order; the count of receipts taken.
+
+    A word that we do not know is counted and moves nothing.
+    """
+    rows = rows_of(session.execute(text(TAKE_RECEIPTS), {"limit": limit}))
+    news = []
+    for row in sorted(rows, key=lambda row: str(row["attempt_id"])):
+        reported = twilio_state(row["raw_status"])
+        if reported is None:
+            UNKNOWN_WORDS.inc()
+            log.warning("receipt.unknown_word", attempt=str(row["attempt_id"]))
+        else:
+            news.append(News(row["attempt_id"], REPORTED[reported], row["provider_id"], row["raw_status"], row["error_code"]))
+    _apply(session, _highest(news), Evidence.CALLBACK)
+    return len(rows)
 
 
 def expire_leases(session: Session) -> int:
@@ -89,9 +96,13 @@ def look_up(settings: Settings, sessions: Sessions, carriers: Carriers) -> int:
     return known
 
 
-def mark_answered(session: Session, *, citizen_id: UUID, incident_id: UUID, at: datetime | None) -> int:
-    """A person answered: the fact is kept on every delivery of theirs in this incident. The count."""
-    values = {"citizen": citizen_id, "incident": incident_id, "at": at}
+def mark_answered(session: Session, checkins: Sequence[Mapping[str, Any]]) -> int:
+    """People answered: the fact is kept on every delivery of theirs in that incident. The count.
+
+    Each check-in names `citizen_id` and `incident_id`; those of people whom we do not know name none and count for none.
+    """
+    pairs = {(row["citizen_id"], row["incident_id"]) for row in checkins if row.get("citizen_id") and row.get("incident_id")}
+    values = {"citizens": [citizen for citizen, _ in pairs], "incidents": [incident for _, incident in pairs]}
     return session.execute(text(MARK_ANSWERED), values).rowcount  # type: ignore[attr-defined,no-any-return]
 
 
@@ -102,9 +113,8 @@ def _settle(session: Session, attempt_id: UUID, found: Any) -> int:
         taken = session.execute(text(IS_TAKEN), {"provider": message.provider_id, "attempt": attempt_id}).first()
         reported = twilio_state(message.raw_status)
         if taken is None and reported is not None:
-            session.execute(text(LOCK_DELIVERY), {"attempt": attempt_id})
-            news = News(REPORTED[reported], Evidence.LOOKUP, message.provider_id, message.raw_status, message.error_code)
-            _move(session, attempt_id, news)
+            news = News(attempt_id, REPORTED[reported], message.provider_id, message.raw_status, message.error_code)
+            _apply(session, [news], Evidence.LOOKUP)
             return 1
     return 0
 
@@ -113,44 +123,76 @@ def _due_for_look_up(session: Session, after_seconds: float) -> list[dict[str, A
     return rows_of(session.execute(text(DUE_FOR_LOOK_UP), {"after": after_seconds, "limit": LOOK_UP_AT_ONCE}))
 
 
-def _move(session: Session, attempt_id: UUID, news: News) -> None:
-    """Move attempt and delivery to a state that the table allows from where they stand; otherwise nothing moves."""
+def _highest(news: Sequence[News]) -> list[News]:
+    """Per attempt the news that climbs highest: one after the other would end in the same state."""
+    best: dict[UUID, News] = {}
+    for item in news:
+        before = best.get(item.attempt_id)
+        if before is None or RANK[item.state] >= RANK[before.state]:
+            best[item.attempt_id] = item
+    return list(best.values())
+
+
+def _apply(session: Session, news: Sequence[News], evidence: Evidence) -> None:
+    """Move deliveries and attempts to states that the table allows from where they stand; otherwise nothing moves."""
+    if not news:
+        return
     values = {
-        "attempt": attempt_id,
-        "state": news.state.value,
-        "before": [before.value for before in states_before(news.state) if before is not State.QUEUED],
-        "evidence": news.evidence.value,
-        "provider": news.provider_id,
-        "raw": news.raw_status,
-        "code": news.error_code if news.state in {State.UNDELIVERED, State.FAILED} else None,
+        "attempts": [item.attempt_id for item in news],
+        "states": [item.state.value for item in news],
+        "providers": [item.provider_id for item in news],
+        "raws": [item.raw_status for item in news],
+        "codes": [item.error_code if item.state in {State.UNDELIVERED, State.FAILED} else None for item in news],
+        "before": BEFORE,
+        "evidence": evidence.value,
     }
-    session.execute(text(MOVE_DELIVERY), values)
-    session.execute(text(MOVE_ATTEMPT), values)
+    session.execute(text(LOCK_DELIVERIES), values)
+    session.execute(text(MOVE_DELIVERIES), values)
+    session.execute(text(MOVE_ATTEMPTS), values)
 
 
-# Deliveries are locked before attempts, everywhere: the sender's record takes them in the same order.
-LOCK_DELIVERY = """
-SELECT d.id FROM delivery d JOIN attempt a ON a.delivery_id = d.id WHERE a.id = :attempt FOR UPDATE OF d
-"""
+RANK = {State.ACCEPTED: 0, State.SENT: 1, State.UNDELIVERED: 2, State.FAILED: 2, State.DELIVERED: 3}
+BEFORE = json.dumps({state.value: [before.value for before in states_before(state) if before is not State.QUEUED] for state in RANK})
 
 KEEP_RECEIPT = """
-INSERT INTO receipt (attempt_id, raw_status, provider_id, error_code) VALUES (:attempt, :raw, :provider, :code)
-ON CONFLICT DO NOTHING RETURNING attempt_id
+WITH known AS (SELECT id FROM attempt WHERE id = :attempt),
+kept AS (
+    INSERT INTO receipt (attempt_id, raw_status, provider_id, error_code) SELECT id, :raw, :provider, :code FROM known
+    ON CONFLICT DO NOTHING)
+SELECT count(*) > 0 FROM known
+"""
+
+TAKE_RECEIPTS = """
+UPDATE receipt SET applied_at = clock_timestamp()
+WHERE (attempt_id, raw_status) IN (
+    SELECT attempt_id, raw_status FROM receipt WHERE applied_at IS NULL ORDER BY received_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+RETURNING attempt_id, raw_status, provider_id, error_code
+"""
+
+_NEWS = """
+unnest(CAST(:attempts AS uuid[]), CAST(:states AS text[]), CAST(:providers AS text[]), CAST(:raws AS text[]), CAST(:codes AS text[]))
+    AS n(attempt_id, state, provider_id, raw_status, code)
+"""
+
+# Deliveries are locked before attempts, everywhere and by id: the sender's record takes them in the same order.
+LOCK_DELIVERIES = """
+SELECT d.id FROM delivery d JOIN attempt a ON a.delivery_id = d.id WHERE a.id = ANY(CAST(:attempts AS uuid[])) ORDER BY d.id FOR UPDATE OF d
 """
 
 # An acceptance is proven by a provider id; a callback may come before our own record of the answer.
-MOVE_DELIVERY = """
-UPDATE delivery d SET state_at = clock_timestamp(), state = CAST(:state AS text), error_code = coalesce(CAST(:code AS text), d.error_code),
-    provider_id = coalesce(d.provider_id, CAST(:provider AS text)), accepted_at = coalesce(d.accepted_at, clock_timestamp()),
-    delivered_at = CASE WHEN CAST(:state AS text) = 'delivered' THEN coalesce(d.delivered_at, clock_timestamp()) ELSE d.delivered_at END
-FROM attempt a WHERE a.id = :attempt AND d.id = a.delivery_id AND d.state = ANY(CAST(:before AS text[]))
-"""
+MOVE_DELIVERIES = f"""
+UPDATE delivery d SET state_at = clock_timestamp(), state = n.state, error_code = coalesce(n.code, d.error_code),
+    provider_id = coalesce(d.provider_id, n.provider_id), accepted_at = coalesce(d.accepted_at, clock_timestamp()),
+    delivered_at = CASE WHEN n.state = 'delivered' THEN coalesce(d.delivered_at, clock_timestamp()) ELSE d.delivered_at END
+FROM {_NEWS}, attempt a
+WHERE a.id = n.attempt_id AND d.id = a.delivery_id AND (CAST(:before AS jsonb) -> n.state) @> to_jsonb(CAST(d.state AS text))
+"""  # noqa: S608 - our own words
 
-MOVE_ATTEMPT = """
-UPDATE attempt SET state = CAST(:state AS text), evidence = :evidence, resolved_at = clock_timestamp(), raw_status = :raw,
-    error_code = coalesce(CAST(:code AS text), error_code), provider_id = coalesce(provider_id, CAST(:provider AS text))
-WHERE id = :attempt AND state = ANY(CAST(:before AS text[]))
-"""
+MOVE_ATTEMPTS = f"""
+UPDATE attempt a SET state = n.state, evidence = :evidence, resolved_at = clock_timestamp(), raw_status = n.raw_status,
+    error_code = coalesce(n.code, a.error_code), provider_id = coalesce(a.provider_id, n.provider_id)
+FROM {_NEWS} WHERE a.id = n.attempt_id AND (CAST(:before AS jsonb) -> n.state) @> to_jsonb(CAST(a.state AS text))
+"""  # noqa: S608 - our own words
 
 EXPIRE = """
 WITH late AS (
@@ -179,8 +221,12 @@ ORDER BY a.looked_up_at NULLS FIRST, a.intent_at LIMIT :limit
 IS_TAKEN = "SELECT 1 FROM attempt WHERE provider_id = :provider AND id <> :attempt LIMIT 1"
 
 MARK_ANSWERED = """
-UPDATE delivery d SET answered_at = coalesce(:at, clock_timestamp())
-FROM audience_member m JOIN broadcast b ON b.id = m.broadcast_id
-WHERE m.citizen_id = :citizen AND b.incident_id = :incident AND d.member_id = m.id AND d.answered_at IS NULL
-  AND d.accepted_at IS NOT NULL
+WITH answered AS (
+    SELECT d.id FROM unnest(CAST(:citizens AS uuid[]), CAST(:incidents AS uuid[])) AS c(citizen_id, incident_id)
+    JOIN audience_member m ON m.citizen_id = c.citizen_id
+    JOIN broadcast b ON b.id = m.broadcast_id AND b.incident_id = c.incident_id
+    JOIN delivery d ON d.member_id = m.id
+    WHERE d.answered_at IS NULL AND d.accepted_at IS NOT NULL ORDER BY d.id FOR UPDATE OF d
+)
+UPDATE delivery SET answered_at = clock_timestamp() FROM answered WHERE delivery.id = answered.id
 """

@@ -91,9 +91,11 @@ class Receipt(Base):
     """What a carrier called back, each distinct word once. Words that we do not know are kept raw."""
 
     __tablename__ = "receipt"
+    __table_args__ = (Index("ix_receipt_new", "received_at", postgresql_where=text("applied_at IS NULL")),)
 
     attempt_id: Mapped[UUID] = mapped_column(ForeignKey("attempt.id"), primary_key=True)
     raw_status: Mapped[str] = mapped_column(primary_key=True)
     error_code: Mapped[str | None]
     provider_id: Mapped[str | None]
     received_at: Mapped[datetime] = created_at()
+    applied_at: Mapped[datetime | None]

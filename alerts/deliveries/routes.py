@@ -12,7 +12,7 @@ from alerts.broadcasts.queries import get_broadcast, present
 from alerts.broadcasts.schemas import BroadcastView, Correction
 from alerts.channels.webhook import HOOK_BODY_BYTES, TwilioForm
 from alerts.deliveries import actions, queries
-from alerts.deliveries.evidence import record_receipt
+from alerts.deliveries.evidence import keep_receipt
 from alerts.deliveries.schemas import ReachGroup, ReachView
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
@@ -61,7 +61,7 @@ def post_status(attempt: str, form: TwilioForm, session: Tx, settings: SettingsD
     raw_status = str(form.get("MessageStatus") or form.get("SmsStatus") or "")
     if not raw_status or "\x00" in raw_status:
         raise InvalidError("status_missing", "MessageStatus is missing", field="MessageStatus")
-    found = record_receipt(
+    found = keep_receipt(
         session,
         attempt_id=UUID(attempt_id),
         raw_status=raw_status[:40],

@@ -11,7 +11,7 @@ class Via(StrEnum):
     """How the actor proved who it is. Approval needs `session`."""
 
     SESSION = "session"
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - a word, not a secret
     LINK = "link"
     SYSTEM = "system"
 

@@ -42,7 +42,7 @@ def record(
 ) -> None:
     """Append one line in this transaction: it is there exactly when the action is."""
     kind, subject_id = subject or (None, None)
-    values = {"actor": actor.key, "role": actor.role, "via": actor.via.value, "action": action}
+    values: dict[str, Any] = {"actor": actor.key, "role": actor.role, "via": actor.via.value, "action": action}
     values |= {"incident_id": incident_id, "subject_kind": kind, "detail": detail or {}}
     session.execute(insert(ActionLog).values(**values, subject_id=None if subject_id is None else str(subject_id)))
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -33,7 +33,7 @@ class Base(DeclarativeBase):
     """Every table. Times are `timestamptz`, strings `text`, ids `uuid`; relationships are not used."""
 
     metadata = MetaData(naming_convention=NAMES)
-    type_annotation_map = {datetime: DateTime(timezone=True), str: Text(), UUID: Uuid()}
+    type_annotation_map: ClassVar = {datetime: DateTime(timezone=True), str: Text(), UUID: Uuid()}
 
 
 def uuid_pk() -> Mapped[UUID]:

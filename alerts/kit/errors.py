@@ -135,8 +135,6 @@ async def _on_app_error(request: Request, error: Exception) -> Response:
     if error.remember is not None:
         await run_in_threadpool(_write_down, request, error.remember)
     if keep is not None:
-
-
         await run_in_threadpool(keep, error.status, document)
     return problem_response(error.status, document, error.headers)
 
@@ -168,6 +166,6 @@ async def _on_database_error(request: Request, error: Exception) -> Response:
 
 def _field_of(location: tuple[int | str, ...]) -> str:
     """`("body", "lines", 0, "value")` → `lines[0].value`; headers, paths and queries keep their kind."""
-    kind, *path = location if location else ("",)
+    kind, *path = location or ("",)
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
     return name if kind == "body" and name else f"{kind}.{name}".rstrip(".")

@@ -141,13 +141,11 @@ def delete_old_keys(session: Session) -> None:
 
 def _stored_response(row: IdempotencyKey) -> Response:
 
-
     if row.status is None:
         raise AppError("key_without_answer", "the first request left no answer")
     return Response(row.body, row.status, json.loads(row.headers or "{}"), row.media_type)
 
 
 def _json(value: Any) -> str:
-
 
     return json.dumps(jsonable_encoder(value), ensure_ascii=False, separators=(",", ":"))

@@ -42,7 +42,7 @@ class OutboxEvent(Base):
 
 @dataclass(frozen=True)
 class Ring:
-    """An event to tell of, and the tasks that have not answered it (none yet known for a new one)."""
+    """An event to tell of, and the tasks that have not answered it."""
 
     id: int
     name: str
@@ -56,35 +56,27 @@ def publish(session: Session, name: str, **ids: UUID | str | int | None) -> None
     session.execute(insert(OutboxEvent).values(name=name, payload=payload))
 
 
-def list_new(session: Session, limit: int) -> list[Ring]:
-    """Events that nobody was told of, oldest first. Two relays may both tell: harmless."""
-    return _rings(session, "rung_at IS NULL", {"limit": limit})
+def claim_new(session: Session, limit: int, tasks: Mapping[str, Sequence[str]]) -> list[Ring]:
+    """Events that nobody was told of, oldest first, now waiting for the tasks of their name. Another relay passes them over."""
+    named = json.dumps({name: list(wanted) for name, wanted in tasks.items()})
+    return _rings(session, CLAIM_NEW, {"limit": limit, "tasks": named})
 
 
-def list_unanswered(session: Session, limit: int, *, after_seconds: float, is_queue_empty: bool) -> list[Ring]:
+def claim_unanswered(session: Session, limit: int, *, after_seconds: float, is_queue_empty: bool) -> list[Ring]:
     """Rung events whose tasks did not answer. An empty queue means lost hints: ring all; else wait longer each time."""
-    wait = ":after" if is_queue_empty else f"least({AGAIN_SECONDS_MAX}, :after * power(2, least(rings, 10)))"
-    late = f"waiting_for <> '{{}}' AND rung_at < clock_timestamp() - make_interval(secs => {wait})"
-    return _rings(session, late, {"limit": limit, "after": after_seconds})
-
-
-def mark_rung(session: Session, event_ids: Sequence[int], tasks: Mapping[str, Sequence[str]]) -> None:
-    """The rings were handed to the broker. A new event now waits for the tasks of its name."""
-    statement = text(
-        """
-        UPDATE outbox_event SET rung_at = clock_timestamp(), rings = rings + 1,
-            waiting_for = CASE WHEN rung_at IS NULL THEN
-                ARRAY(SELECT jsonb_array_elements_text(coalesce(CAST(:tasks AS jsonb) -> name, '[]'))) ELSE waiting_for END
-        WHERE id = ANY(:ids)
-        """
-    )
-    session.execute(statement.bindparams(ids=list(event_ids), tasks=json.dumps({n: list(t) for n, t in tasks.items()})))
+    patience = 1 if is_queue_empty else 2
+    return _rings(session, CLAIM_UNANSWERED, {"limit": limit, "after": after_seconds, "patience": patience, "longest": AGAIN_SECONDS_MAX})
 
 
 def answer(session: Session, event_id: int, task: str) -> None:
     """A task has done what the event asked of it."""
     statement = text("UPDATE outbox_event SET waiting_for = array_remove(waiting_for, :task) WHERE id = :id")
     session.execute(statement, {"task": task, "id": event_id})
+
+
+def drain(session: Session, task: str, *, limit: int = 1000) -> list[dict[str, Any]]:
+    """Take (and answer, in this transaction) all that waits for a task: one ring may stand for many events."""
+    return [row[0] for row in session.execute(text(DRAIN), {"task": task, "limit": limit})]
 
 
 def oldest_waiting_seconds(session: Session) -> float:
@@ -99,6 +91,30 @@ def delete_old_events(session: Session, *, days: int = 30) -> None:
     session.execute(text(statement), {"days": days})
 
 
-def _rings(session: Session, condition: str, values: Mapping[str, Any]) -> list[Ring]:
-    query = f"SELECT id, name, payload, waiting_for FROM outbox_event WHERE {condition} ORDER BY id LIMIT :limit"  # noqa: S608 - our own words
-    return [Ring(**row) for row in session.execute(text(query), values).mappings()]
+def _rings(session: Session, statement: str, values: Mapping[str, Any]) -> list[Ring]:
+    rows = [Ring(**row) for row in session.execute(text(statement), values).mappings()]
+    return sorted(rows, key=lambda ring: ring.id)
+
+
+CLAIM_NEW = """
+UPDATE outbox_event SET rung_at = clock_timestamp(), rings = 1,
+    waiting_for = ARRAY(SELECT jsonb_array_elements_text(coalesce(CAST(:tasks AS jsonb) -> name, '[]')))
+WHERE id IN (SELECT id FROM outbox_event WHERE rung_at IS NULL ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED)
+RETURNING id, name, payload, waiting_for
+"""
+
+CLAIM_UNANSWERED = """
+UPDATE outbox_event SET rung_at = clock_timestamp(), rings = rings + 1
+WHERE id IN (
+    SELECT id FROM outbox_event WHERE waiting_for <> '{}'
+      AND rung_at < clock_timestamp() - make_interval(secs => least(:longest, :after * power(:patience, least(rings, 10))))
+    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED)
+RETURNING id, name, payload, waiting_for
+"""
+
+DRAIN = """
+UPDATE outbox_event SET waiting_for = array_remove(waiting_for, :task)
+WHERE id IN (
+    SELECT id FROM outbox_event WHERE waiting_for <> '{}' AND waiting_for @> ARRAY[:task] ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED)
+RETURNING payload
+"""

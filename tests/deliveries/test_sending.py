@@ -6,15 +6,17 @@ import json
 from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from alerts.broadcasts.actions import cancel_broadcast
 from alerts.deliveries.actions import correct_broadcast, handed_over_members, release, stop, sweep
 from alerts.deliveries.carriers import Carriers
-from alerts.deliveries.evidence import look_up, mark_answered, record_receipt
+from alerts.deliveries.evidence import apply_receipts, keep_receipt, look_up, mark_answered
 from alerts.deliveries.facts import export_facts
 from alerts.deliveries.queries import invariants, reach_of_broadcast
 from alerts.deliveries.rules import Outcome, State
@@ -26,6 +28,13 @@ from tests.factories.staff import make_actor
 
 pytestmark = pytest.mark.deliveries
 Make = Callable[..., Fanout]
+
+
+def receive(session: Session, **receipt: Any) -> bool:
+    """A receipt comes in, and is applied at once."""
+    is_known = keep_receipt(session, **receipt)
+    apply_receipts(session)
+    return is_known
 
 
 def numbers(count: int) -> list[str]:
@@ -192,11 +201,24 @@ def test_receipts_in_any_order_and_number_end_in_the_same_state(fanout: Make, ca
     for attempt, order in zip(attempts, orders, strict=True):
         for word in (*order, *order):
             with begin(message.sessions) as session:
-                assert record_receipt(
-                    session, attempt_id=attempt["id"], raw_status=word, provider_id=attempt["provider_id"], error_code=None
-                )
+                assert receive(session, attempt_id=attempt["id"], raw_status=word, provider_id=attempt["provider_id"], error_code=None)
     assert message.states() == {"delivered": len(orders)}
     assert message.rows("SELECT count(*) AS n FROM receipt") == [{"n": 3 * len(orders)}]
+
+
+def test_receipts_that_are_applied_together_end_as_if_they_came_one_by_one(fanout: Make, carriers: Carriers) -> None:
+    orders = [("sent", "undelivered"), ("delivered", "failed"), ("failed", "sent"), ("undelivered", "delivered", "sent")]
+    message = fanout(*numbers(len(orders)))
+    message.release()
+    message.send(carriers)
+    for attempt, words in zip(message.rows("SELECT id FROM attempt ORDER BY delivery_id"), orders, strict=True):
+        for word in words:
+            with begin(message.sessions) as session:
+                keep_receipt(session, attempt_id=attempt["id"], raw_status=word, provider_id="SM1", error_code="30003")
+    with begin(message.sessions) as session:
+        assert (apply_receipts(session), apply_receipts(session)) == (9, 0)
+    states = [row["state"] for row in message.rows("SELECT state FROM delivery ORDER BY id")]
+    assert states == ["undelivered", "delivered", "failed", "delivered"]
 
 
 def test_a_receipt_proves_a_sending_whose_record_was_lost(fanout: Make) -> None:
@@ -210,7 +232,7 @@ def test_a_receipt_proves_a_sending_whose_record_was_lost(fanout: Make) -> None:
         assert sweep(session)["expired"] == 1
     assert message.states() == {"unknown": 1}
     with begin(message.sessions) as session:
-        record_receipt(session, attempt_id=intent.attempt_id, raw_status="delivered", provider_id="SM1", error_code=None)
+        receive(session, attempt_id=intent.attempt_id, raw_status="delivered", provider_id="SM1", error_code=None)
     assert message.states() == {"delivered": 1}
 
 
@@ -220,8 +242,8 @@ def test_a_word_that_we_do_not_know_is_kept_and_moves_nothing(fanout: Make, carr
     message.send(carriers)
     [attempt] = message.rows("SELECT id FROM attempt")
     with begin(message.sessions) as session:
-        assert record_receipt(session, attempt_id=attempt["id"], raw_status="teleported", provider_id="SM1", error_code=None)
-        assert not record_receipt(session, attempt_id=UUID(int=0), raw_status="sent", provider_id=None, error_code=None)
+        assert receive(session, attempt_id=attempt["id"], raw_status="teleported", provider_id="SM1", error_code=None)
+        assert not receive(session, attempt_id=UUID(int=0), raw_status="sent", provider_id=None, error_code=None)
     assert message.states() == {"accepted": 1}
     assert message.rows("SELECT raw_status FROM receipt") == [{"raw_status": "teleported"}]
 
@@ -234,8 +256,11 @@ def test_an_answer_is_a_fact_beside_the_state_and_the_past_stays_as_it_was(fanou
     [sent] = message.rows("SELECT clock_timestamp() AS at")
     [member] = message.rows("SELECT citizen_id FROM audience_member ORDER BY id LIMIT 1")
     with begin(message.sessions) as session:
-        assert mark_answered(session, citizen_id=member["citizen_id"], incident_id=message.incident_id, at=None) == 1
-        assert mark_answered(session, citizen_id=member["citizen_id"], incident_id=message.incident_id, at=None) == 0
+        answer = {"citizen_id": str(member["citizen_id"]), "incident_id": str(message.incident_id)}
+        stranger = {"citizen_id": None, "incident_id": None}
+        assert mark_answered(session, [answer, stranger, answer]) == 1
+        assert mark_answered(session, [answer]) == 0
+        assert mark_answered(session, []) == 0
     with begin(message.sessions) as session:
         now, then, earlier = (reach_of_broadcast(session, message.broadcast_id, known_at=at) for at in (None, sent["at"], before["at"]))
     assert (now.handed_over, now.answered) == (2, 1)

@@ -13,7 +13,7 @@ depends_on = None
 
 GUARDS = (
     """
-    CREATE TRIGGER receipt_append_only BEFORE UPDATE OR DELETE ON receipt
+    CREATE TRIGGER receipt_append_only BEFORE DELETE OR TRUNCATE OR UPDATE OF attempt_id, raw_status, provider_id, error_code, received_at ON receipt
         FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
     """,
 )
@@ -132,9 +132,11 @@ def upgrade() -> None:
         sa.Column("error_code", sa.Text(), nullable=True),
         sa.Column("provider_id", sa.Text(), nullable=True),
         sa.Column("received_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["attempt_id"], ["attempt.id"], name=op.f("fk_receipt_attempt_id")),
         sa.PrimaryKeyConstraint("attempt_id", "raw_status", name=op.f("pk_receipt")),
     )
+    op.create_index("ix_receipt_new", "receipt", ["received_at"], postgresql_where=sa.text("applied_at IS NULL"))
     for statement in GUARDS:
         op.execute(statement)
 
