@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from alerts.incidents.rules import Claim, is_at_least
+from alerts.incidents.rules import Claim, check_moment, is_at_least
 from alerts.kit.actor import Actor, Via
 from alerts.kit.errors import InvalidError
 
@@ -80,8 +80,7 @@ def check_contact(contact: Contact | None, channel: Channel, now: datetime) -> N
         return
     if channel is not Channel.STAFF:
         raise InvalidError("contact_needs_staff", "Only staff can say that contact was made.", field="contact")
-    if contact.when > now:
-        raise InvalidError("contact_in_future", "The contact lies in the future.", field="contact.when")
+    check_moment(contact.when, now, field="contact.when")
 
 
 def standing(answers: Iterable[Said]) -> Standing | None:

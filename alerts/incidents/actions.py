@@ -48,7 +48,7 @@ def open_incident(session: Session, *, actor: Actor, command: IncidentOpen, repo
     neither area nor list. 403: staff of a mission outside their own district.
     """
     now = db_now(session)
-    rules.check_occurred_at(command.occurred_at, now)
+    rules.check_moment(command.occurred_at, now, field="occurred_at")
     rules.check_something_named(command.areas, command.lists)
     own = {name: getattr(command, name) for name in (*OWN_FIELDS, "status", "is_replayed")}
     incident = Incident(**own, opened_by=actor.key)
@@ -128,7 +128,7 @@ def _record(session: Session, change: _Change, event: str, detail: dict[str, Any
 
 def _set_own_fields(change: _Change, command: IncidentChange) -> None:
     if command.occurred_at is not None:
-        rules.check_occurred_at(command.occurred_at, change.now)
+        rules.check_moment(command.occurred_at, change.now, field="occurred_at")
     changed = []
     for name in OWN_FIELDS:
         value = getattr(command, name)

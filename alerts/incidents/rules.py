@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -19,7 +19,8 @@ from alerts.missions.rules import Role as Part
 from alerts.staff.rules import MISSION_ROLES, Permission, Role, is_allowed
 
 FUTURE_TOLERANCE = timedelta(minutes=5)
-"""A caller's clock may run ahead of ours by this much before `occurred_at` is refused."""
+"""A caller's clock may run ahead of ours by this much before what it says is refused."""
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 class Kind(StrEnum):
@@ -184,10 +185,12 @@ def check_open(state: State) -> None:
         raise ConflictError("incident_closed", "The incident is closed; reopen it first.", state=state.value)
 
 
-def check_occurred_at(occurred_at: datetime, now: datetime) -> None:
-    """422 for a moment that has not come yet; any moment of the past is fine."""
-    if occurred_at > now + FUTURE_TOLERANCE:
-        raise InvalidError("occurred_in_future", "The time at which it happened lies in the future.", field="occurred_at")
+def check_moment(at: datetime, now: datetime, *, field: str) -> None:
+    """422 for a moment that has not come yet, or one that no record of ours can be about."""
+    if at > now + FUTURE_TOLERANCE:
+        raise InvalidError("in_future", "This moment lies in the future.", field=field)
+    if at < EARLIEST:
+        raise InvalidError("too_early", "This moment lies before the year 1900.", field=field)
 
 
 def check_something_named(areas: Sequence[object], lists: Sequence[object]) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.incidents.queries import find_citizen_id, get_open_incident
-from alerts.incidents.rules import is_bound_to_mission
+from alerts.incidents.rules import check_moment, is_bound_to_mission
 from alerts.kit import audit
 from alerts.kit.actor import Actor
 from alerts.kit.clock import db_now
@@ -35,8 +35,8 @@ def open_person(session: Session, *, actor: Actor, keyring: Keyring, command: Pe
     """
     incident = get_open_incident(session, command.incident_id, actor)
     citizen_id = _find_citizen(session, actor, command)
-    if citizen_id is not None and find_by_citizen(session, incident.id, citizen_id) is not None:
-        raise ConflictError("person_exists", "This citizen is already named in this incident.")
+    if citizen_id is not None:
+        _check_not_named(session, incident.id, citizen_id)
     person = Person(
         id=_new_id(session),
         incident_id=incident.id,
@@ -127,15 +127,23 @@ def _say(session: Session, actor: Actor, keyring: Keyring, *, person: Person, co
 
 
 def _check_past(session: Session, command: StatementIn | WithdrawalIn) -> None:
-    rules.check_past(command.as_of, db_now(session), "as_of")
+    check_moment(command.as_of, db_now(session), field="as_of")
     if isinstance(command, StatementIn) and command.contact is not None:
-        rules.check_past(command.contact.when, db_now(session), "contact.when")
+        check_moment(command.contact.when, db_now(session), field="contact.when")
 
 
 def _tell(session: Session, actor: Actor, person: Person, *, action: str, detail: Mapping[str, object]) -> None:
     session.flush()
     audit.record(session, actor=actor, action=action, incident_id=person.incident_id, subject=("person", person.id), detail=dict(detail))
     publish(session, "person.changed", person_id=person.id, incident_id=person.incident_id)
+
+
+def _check_not_named(session: Session, incident_id: UUID, citizen_id: UUID) -> None:
+    """One record per citizen and incident; of two who name the same one at once, the second waits and is told."""
+    key = func.hashtextextended(f"person:{incident_id}:{citizen_id}", 0)
+    session.execute(select(func.pg_advisory_xact_lock(key)))
+    if find_by_citizen(session, incident_id, citizen_id) is not None:
+        raise ConflictError("person_exists", "This citizen is already named in this incident.")
 
 
 def _find_citizen(session: Session, actor: Actor, command: PersonIn) -> UUID | None:

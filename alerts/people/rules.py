@@ -22,7 +22,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID
 
-from alerts.incidents.rules import FUTURE_TOLERANCE, Claim, is_at_least
+from alerts.incidents.rules import Claim, is_at_least
 from alerts.kit.actor import Actor
 from alerts.kit.errors import InvalidError
 from alerts.staff.rules import Role
@@ -139,12 +139,6 @@ def file_statement(axis: Axis, value: str, claim: Claim, *, has_contact: bool) -
     if axis is Axis.CONTACT and value in set(Claim):
         value = stands.value
     return Filed(value, stands)
-
-
-def check_past(at: datetime, now: datetime, name: str) -> None:
-    """422 for a moment that has not come yet; a caller's clock may run a few minutes ahead."""
-    if at > now + FUTURE_TOLERANCE:
-        raise InvalidError("in_future", "This moment lies in the future.", field=name)
 
 
 def current(statements: Iterable[Statement], withdrawn: frozenset[UUID] = frozenset()) -> dict[Axis, AxisState]:

@@ -121,9 +121,10 @@ def test_forged_and_revoked_links_are_not_found(client: TestClient, session: Ses
     assert answers(session) == []
 
 
-@pytest.mark.parametrize("form", [{}, {"answer": "fine"}, {"answer": "safe", "more": "x"}, {"answer": "safe", "note": "a\x00"}, {"answer": "safe", "note": "x" * 20_000}])
-def test_what_is_no_answer_is_refused(client: TestClient, session: Session, link: str, form: dict[str, str]) -> None:
-    assert client.post(link, data=form).status_code == 422
+def test_what_is_no_answer_is_refused(client: TestClient, session: Session, link: str) -> None:
+    safe = {"answer": "safe"}
+    for form in ({}, {"answer": "fine"}, safe | {"more": "x"}, safe | {"note": "a\x00"}, safe | {"note": "x" * 20_000}):
+        assert client.post(link, data=form).status_code == 422, form
     assert answers(session) == []
 
 

@@ -113,7 +113,9 @@ def test_refusals(client: TestClient, session: Session, sign_in: SignIn, inciden
     assert session.execute(text("SELECT count(*) FROM checkin")).scalar_one() == 0
 
 
-def test_recording_is_logged_once_for_one_key(client: TestClient, session: Session, sign_in: SignIn, incident: Incident, person: Person) -> None:
+def test_recording_is_logged_once_for_one_key(
+    client: TestClient, session: Session, sign_in: SignIn, incident: Incident, person: Person
+) -> None:
     duty = sign_in("duty_officer") | key()
     body = {"incident_id": str(incident.id), "citizen_id": str(person.id), "answer": "safe"}
     answers = [client.post(URL, json=body, headers=duty) for _ in range(2)]

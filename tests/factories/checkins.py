@@ -37,7 +37,13 @@ def make_citizen(session: Session, keyring: Keyring, *, e164: str | None = None,
     number = next(_numbers)
     e164 = e164 or f"+6012{number:07}"
     citizen_id, phone_id = (session.execute(select(func.uuidv7())).scalar_one() for _ in range(2))
-    values = {"external_id": f"T-{number}", "language": "id", "class_": CitizenClass.RESIDENT, "country_iso2": "TR", "province_code": "TR-31"}
+    values = {
+        "external_id": f"T-{number}",
+        "language": "id",
+        "class_": CitizenClass.RESIDENT,
+        "country_iso2": "TR",
+        "province_code": "TR-31",
+    }
     name = keyring.encrypt(f"Warga Uji {number}", table="citizen", column="name_enc", row=citizen_id)
     session.add(Citizen(id=citizen_id, name_enc=name, name_index=keyring.blind_index(f"warga uji {number}"), **(values | fields)))
     session.flush()

@@ -39,7 +39,21 @@ def test_everything_else_goes_to_a_person(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["2 kaki patah", "TOLONG 2", "tolong!", "aman tapi tolong jemput", "minta tolong", "2.", "2, anak", "T\u200bOLONG", "\u202e2", "２", "2\x00", "SOS", "help"],
+    [
+        "2 kaki patah",
+        "TOLONG 2",
+        "tolong!",
+        "aman tapi tolong jemput",
+        "minta tolong",
+        "2.",
+        "2, anak",
+        "T\u200bOLONG",
+        "\u202e2",
+        "２",
+        "2\x00",
+        "SOS",
+        "help",
+    ],
 )
 def test_a_call_for_help_in_other_words_is_read_first(text: str) -> None:
     reading = understand(text)
@@ -47,7 +61,9 @@ def test_a_call_for_help_in_other_words_is_read_first(text: str) -> None:
     assert reading.is_for_a_person
 
 
-@pytest.mark.parametrize("text", ["STOP", "stop.", "Stop!", "BERHENTI", "berhenti.", "UNSUBSCRIBE", "unreg", "cancel", "END", "quit", "Stop  SMS"])
+@pytest.mark.parametrize(
+    "text", ["STOP", "stop.", "Stop!", "BERHENTI", "berhenti.", "UNSUBSCRIBE", "unreg", "cancel", "END", "quit", "Stop  SMS"]
+)
 def test_opting_out_in_both_languages(text: str) -> None:
     assert understand(text).understood is Understood.OPT_OUT
 
