@@ -30,8 +30,6 @@ __all__ = [
     "find_by_external_id",
     "find_by_phone",
     "find_by_phone_index",
-    "find_citizen",
-    "get_citizen",
     "get_import",
     "in_areas",
     "list_import_rows",
@@ -55,19 +53,6 @@ def find_by_phone_index(session: Session, e164_index: bytes) -> list[Citizen]:
     holders = select(Phone.citizen_id).where(Phone.e164_index == e164_index, Phone.retired_at.is_(None))
     query = select(Citizen).where(Citizen.id.in_(holders), Citizen.merged_into.is_(None)).order_by(Citizen.id)
     return list(session.scalars(query))
-
-
-def find_citizen(session: Session, citizen_id: UUID) -> Citizen | None:
-    """The person of an id."""
-    return session.get(Citizen, citizen_id)
-
-
-def get_citizen(session: Session, citizen_id: UUID) -> Citizen:
-    """The person of an id. Raises NotFoundError."""
-    citizen = find_citizen(session, citizen_id)
-    if citizen is None:
-        raise NotFoundError("no_such_citizen", "there is no such person in the register")
-    return citizen
 
 
 def find_by_external_id(session: Session, external_id: str) -> Citizen | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
@@ -70,7 +70,9 @@ def get_responsible_missions(
 
 
 @router.get("/{code}", response_model=MissionView, responses={304: {"description": "unchanged"}, 404: {"description": "no such mission"}})
-def get_one_mission(session: Tx, _: Reader, code: str, request: Request, response: Response) -> MissionView | Response:
+def get_one_mission(
+    session: Tx, _: Reader, code: Annotated[str, Path(pattern="^[a-z0-9-]{1,60}$")], request: Request, response: Response
+) -> MissionView | Response:
     """One mission with its countries and district."""
     view = _views(session, [get_mission(session, code)])[0]
     etag = etag_of(view.model_dump_json())

@@ -99,11 +99,13 @@ class Responsibility:
 def responsibilities(network: Network, place: str) -> list[Responsibility]:
     """Who answers for a country (`TR`), territory (`HK`) or province (`TR-31`); acting ones first, empty for none.
 
-    For a whole country the embassy acts, and so does each consulate in its own district.
+    For a whole country the embassy acts, and so does each consulate in its own district. A part of a territory that
+    is a district as a whole (`TW-TPE`) is answered for like the territory.
     """
     country = place[:2]
     whole_country = is_country(place) and place not in network.districts
-    districts = _districts_in(network, country) if whole_country else list(network.districts.get(place, ()))
+    named = network.districts.get(place) or network.districts.get(country, ())
+    districts = _districts_in(network, country) if whole_country else named
     acting = [_part(network, h, place, basis=Basis.DISTRICT) for h in districts]
     embassy_role = Role.INFORMED if any(acting) and not whole_country else Role.ACTS
     embassies = [_part(network, h, place, basis=Basis.ACCREDITATION, role=embassy_role) for h in _embassies(network, country)]
@@ -111,7 +113,7 @@ def responsibilities(network: Network, place: str) -> list[Responsibility]:
     return _one_each(found)
 
 
-def _districts_in(network: Network, country: str) -> list[Holding]:
+def _districts_in(network: Network, country: str) -> Sequence[Holding]:
     """The consulates with a district inside the country, each once."""
     found: dict[str, Holding] = {}
     for place, holdings in sorted(network.districts.items()):

@@ -11,7 +11,6 @@ from alerts.places.geometry import (
     distances_km,
     is_named,
     middle_of,
-    nearest_province,
     touched_places,
 )
 from alerts.places.names import (
@@ -22,7 +21,6 @@ from alerts.places.names import (
     country_name,
     find_place,
     find_province,
-    get_province,
     is_country,
     place_name,
     provinces,
@@ -51,11 +49,9 @@ __all__ = [
     "distances_km",
     "find_place",
     "find_province",
-    "get_province",
     "is_country",
     "is_named",
     "middle_of",
-    "nearest_province",
     "place_name",
     "provinces",
     "provinces_of",

@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from alerts.places.areas import AreaKind, AreaSpec, Circle, Polygon, shape_of
-from alerts.places.names import Province, find_province, provinces
+from alerts.places.names import find_province, provinces
 
 EARTH_RADIUS_KM = 6371.0088
 # A box may be a little too large, never too small: rounding must not lose the border.
@@ -104,14 +104,6 @@ def middle_of(area: AreaSpec) -> tuple[float, float] | None:
         return _middle(area)
     province = find_province(area.code or "")
     return (province.lat, province.lon) if province else None
-
-
-def nearest_province(lat: float, lon: float) -> tuple[Province, float]:
-    """The province whose main town is nearest, and how many kilometres away. Says nothing about borders."""
-    codes, lats, lons = _towns()
-    distances = distances_km(lat, lon, lats, lons)
-    nearest = int(np.argmin(distances))
-    return provinces()[codes[nearest]], float(distances[nearest])
 
 
 def is_named(area: AreaSpec) -> bool:

@@ -133,14 +133,6 @@ def find_province(code: str) -> Province | None:
     return provinces().get(code)
 
 
-def get_province(code: str) -> Province:
-    """The province of a code. Raises InvalidError for one that we do not hold."""
-    province = find_province(code)
-    if province is None:
-        raise InvalidError("unknown_province", f"{code!r} is not a province code that we know", field="province")
-    return province
-
-
 def place_name(code: str, lang: str = "id") -> str:
     """The name of a country or a province code; a code that nobody knows is given back as it is."""
     province = find_province(code)

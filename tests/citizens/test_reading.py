@@ -142,6 +142,7 @@ def test_what_would_make_it_another_person_or_audience_rejects_the_row(cells: di
         ({"lat": "36.2"}, ("lat", "point_unreadable")),
         ({"lat": "nan", "lon": "0"}, ("lat", "point_out_of_range")),
         ({"place_as_of": "last week"}, ("place_as_of", "time_unreadable")),
+        ({"place_as_of": "0001-01-01T00:00:00+14:00"}, ("place_as_of", "time_unreadable")),
         ({"language": "bahasa Indonesia"}, ("language", "unknown_language")),
         ({"opted_out": "maybe"}, ("opted_out", "not_yes_or_no")),
     ],

@@ -18,7 +18,6 @@ from alerts.places import (
     contains_many,
     distance_km,
     middle_of,
-    nearest_province,
     touched_places,
 )
 
@@ -132,12 +131,6 @@ def test_a_shape_touches_the_provinces_whose_town_it_holds() -> None:
     assert touched_places(AreaSpec.circle(0, -30, 50)) == [], "nobody is known in mid-ocean"
     named = touched_places(AreaSpec.province("TR-31"))
     assert [(each.code, each.is_assumed) for each in named] == [("TR-31", False)]
-
-
-def test_the_nearest_province_of_a_point() -> None:
-    province, away = nearest_province(37.6, 36.95)
-    assert province.code == "TR-46"
-    assert away < 10
 
 
 latitudes = st.floats(-90, 90)

@@ -26,6 +26,7 @@ from alerts.places.names import read_data
 
 # First-level divisions by ISO 3166-2; without territories that have a country code of their own (HK, PR, NC …).
 COUNTS = {
+    "IL": 6, "IQ": 18, "IR": 31, "JO": 12, "MM": 15, "PS": 16, "SD": 18, "TW": 22,
     "AE": 7, "AU": 8, "CA": 13, "CN": 31, "DE": 16, "FR": 13, "ID": 38, "IN": 36, "JP": 47, "KR": 17, "LB": 8, "MY": 16,
     "NP": 7, "PG": 22, "PH": 17, "PK": 7, "SA": 13, "SY": 14, "TH": 78, "TR": 81, "US": 51, "VN": 63, "YE": 22, "ZA": 9,
 }  # fmt: skip
@@ -58,6 +59,10 @@ WRITTEN = [
     ("Bavaria", "DE-BY"),
     ("München", None),
     ("東京", "JP-13"),
+    ("Bandar Abbas", "IR-22"),
+    ("台中", "TW-TXG"),
+    ("Gaza", "PS-GZA"),
+    ("Port Sudan", "SD-RS"),
     ("Hà Nội", "VN-HN"),
     ("Ho Chi Minh City", "VN-SG"),
     ("Jawa Barat", "ID-JB"),

@@ -245,10 +245,10 @@ def _moment(cells: _Cells, column: str) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         cells.warn(column, "time_unreadable", "a time is written in ISO 8601; taken as not known")
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _language(cells: _Cells) -> str:
