@@ -1,6 +1,8 @@
 # Everything happens inside this folder: tools in .tools, packages in .venv, data and caches in .run.
 PYTHON ?= python3
 export TMPDIR := $(CURDIR)/.run/tmp
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.tools/bytecode
+unexport PYTHONDONTWRITEBYTECODE
 export UV_PYTHON_DOWNLOADS := never
 export UV_CACHE_DIR := $(CURDIR)/.tools/cache
 export UV_LINK_MODE := hardlink

@@ -23,6 +23,7 @@ LOOK_SECONDS = 0.02
 PORT_TRIES = 5
 INITDB_SECONDS = 60.0
 LOG_TAIL = 600
+KEPT_VARIABLES = ("PATH", "LANG", "PYTHONPYCACHEPREFIX")  # all that a process of ours takes over from the shell
 LOOPBACK = "127.0.0.1"
 
 COMMON_POSTGRES = {
@@ -230,7 +231,8 @@ class Services:
         temporary = self.folder / "tmp"
         temporary.mkdir(mode=0o700, exist_ok=True)
         named = {"TMPDIR": str(temporary), "SIAGA_DATABASE_URL": self.database_url, "SIAGA_REDIS_URL": self.redis_url}
-        return named | ({"SIAGA_REDIS_PREFIX": self.redis_prefix} if self.redis_prefix else {})
+        kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        return kept | named | ({"SIAGA_REDIS_PREFIX": self.redis_prefix} if self.redis_prefix else {})
 
     def stop(self) -> None:
         """Stop everything and delete the run's data. May be called twice."""

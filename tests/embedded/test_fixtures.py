@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from alerts.embedded import scratch
+from alerts.embedded import safety, scratch
 from alerts.kit import outbox
 from alerts.kit.db import Sessions, begin
 from tests.support.loopback import OutsideWorldError
@@ -52,6 +52,10 @@ def test_other_machines_are_out_of_reach() -> None:
         outside.connect(("192.0.2.1", 80))
     with pytest.raises(OutsideWorldError):
         socket.getaddrinfo("example.org", 443)
+
+
+def test_no_live_setting_is_left_for_a_test() -> None:
+    assert {name for name in os.environ if name.startswith("SIAGA_")} <= safety.KEPT_SETTINGS - {"SIAGA_DATABASE_URL", "SIAGA_REDIS_URL"}
 
 
 def test_temporary_files_and_caches_lie_in_the_checkout(tmp_path: Path, pytestconfig: pytest.Config) -> None:

@@ -58,13 +58,6 @@ def test_a_proxy_does_not_get_what_is_meant_for_this_machine() -> None:
     assert "localhost" in safe["NO_PROXY"]
 
 
-def test_the_tests_themselves_run_without_live_settings(process_environment: dict[str, str]) -> None:
-    code = "import os, tests.conftest; print(sorted(n for n in os.environ if n.startswith('SIAGA_')))"
-    argv = [sys.executable, "-W", "ignore", "-c", code]
-    said = subprocess.run(argv, env=process_environment | LIVE, cwd=scratch.CHECKOUT, capture_output=True, text=True, check=True)
-    assert not {name for name in LIVE if name in said.stdout}, said.stdout
-
-
 def test_the_processes_of_demo_bench_and_faults_get_no_live_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`Stage` builds the environment of every process that those commands start."""
     from alerts.stage import Stage
@@ -241,15 +234,27 @@ def test_a_prefix_with_a_pattern_in_it_cannot_widen_the_deletion(servers: Server
     assert their_redis.get("precious") == b"theirs"
 
 
-def test_with_a_configured_server_whatever_breaks_servers_is_skipped_with_that_reason(
-    process_environment: dict[str, str], servers: Servers
+def test_the_tests_obey_all_this_themselves(
+    tmp_path: Path, process_environment: dict[str, str], servers: Servers, their_postgres: str, their_redis: redis.Redis
 ) -> None:
-    environ = process_environment | {"SIAGA_REDIS_URL": servers.redis_url}
-    argv = [sys.executable, "-m", "pytest", "-q", "-rs"]
-    argv += ["tests/embedded/test_services.py", "-k", "fault_tests_need"]
+    """A run of its own with live settings, configured servers and an empty home: what it does is what it promises."""
+    home = tmp_path / "home"
+    home.mkdir()
+    environ = process_environment | LIVE | {"HOME": str(home), "SIAGA_DATABASE_URL": their_postgres, "SIAGA_REDIS_URL": servers.redis_url}
+    for name in ("TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR"):
+        environ.pop(name)
+    before = databases(their_postgres)
+    argv = [sys.executable, "-m", "pytest", "-v", "-rs", "-p", "no:xdist"]
+    argv += ["tests/embedded/test_fixtures.py", "tests/embedded/test_services.py"]
+    argv += ["-k", "begin_with_an_empty or no_live_setting or in_the_checkout or what_fault_tests_need"]
     said = subprocess.run(argv, env=environ, cwd=scratch.CHECKOUT, capture_output=True, text=True, check=False).stdout
-    assert "1 skipped" in said, said
+    assert "3 passed, 1 skipped" in said, said
     assert "a configured server is not ours" in said
+    of_this_session = (database_name(servers.database_url), "siaga_theirs_", "siaga_demo_")
+    assert not [name for name in databases(their_postgres) - before if not name.startswith(of_this_session)]
+    assert query(their_postgres, "SELECT id FROM precious") == (1,)
+    assert their_redis.get("precious") == b"theirs"
+    assert list(home.rglob("*")) == []
 
 
 # -- the demo's database ------------------------------------------------------------------------------------------------
@@ -274,18 +279,6 @@ def test_temporary_files_caches_and_profiles_are_sent_into_the_checkout(tmp_path
     assert all(Path(place).is_relative_to(tmp_path) for place in environ.values())
     assert all(Path(place).is_dir() for place in environ.values())
     assert scratch.RUN_FOLDER.is_relative_to(scratch.CHECKOUT)
-
-
-def test_a_run_writes_nothing_into_the_home_folder(tmp_path: Path, process_environment: dict[str, str]) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    argv = [sys.executable, "-m", "pytest", "-q", "tests/embedded/test_fixtures.py", "-k", "begin_with_an_empty"]
-    environ = process_environment | {"HOME": str(home)}
-    for name in ("TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR"):
-        environ.pop(name)
-    done = subprocess.run(argv, env=environ, cwd=scratch.CHECKOUT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-    assert list(home.rglob("*")) == []
 
 
 @pytest.fixture

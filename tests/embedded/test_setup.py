@@ -18,6 +18,11 @@ SKIPPING = {
 }
 
 
+def without_make() -> dict[str, str]:
+    """The environment as if these tests had not been started by make themselves."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
+
+
 def preflight(prelude: str) -> subprocess.CompletedProcess[str]:
     """Run the check with a Python that says of itself what `prelude` makes it say."""
     code = f"import sys; {prelude}; exec(open('.ci/preflight.py').read())"
@@ -47,7 +52,7 @@ def test_a_good_python_passes_in_silence(version: str) -> None:
 
 
 def test_help_lists_every_target() -> None:
-    said = subprocess.run(["make", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(["make", "help"], cwd=CHECKOUT, env=without_make(), capture_output=True, text=True, check=True).stdout
     listed = [line.split()[1] for line in said.splitlines()]
     assert listed == ["help", "demo", "test", "check", "bench", "faults", "migration", "fmt", "clean"]
 
@@ -67,8 +72,8 @@ def test_a_skip_for_want_of_something_fails_a_build_machine(tmp_path: Path, test
         "from tests.support.skips import StrictSkips\n"
         f"def pytest_configure(config):\n    config.pluginmanager.register(StrictSkips(is_strict={is_strict}))\n"
     )
-    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(tmp_path)]
-    environ = os.environ | {"PYTHONPATH": str(CHECKOUT)}
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    environ = os.environ | {"PYTHONPATH": str(CHECKOUT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(argv, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == expected, done.stdout
 
@@ -80,7 +85,7 @@ def test_the_build_machine_runs_the_readmes_command_and_fails_with_it(tmp_path: 
     for failing in ("test", "check", "neither"):
         lines = [f"{t}:\n\t@echo ran-{t}; {'false' if t == failing else 'true'}\n" for t in ("test", "check")]
         (tmp_path / "Makefile").write_text(".PHONY: test check\n" + "".join(lines))
-        done = subprocess.run(["bash", ".ci/run"], cwd=tmp_path, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(["bash", ".ci/run"], cwd=tmp_path, env=without_make(), capture_output=True, text=True, check=False)
         assert "ran-test" in done.stdout
         assert "ran-check" in done.stdout
         assert (done.returncode == 0) == (failing == "neither")
