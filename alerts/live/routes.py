@@ -8,9 +8,8 @@ from contextlib import aclosing
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import AwareDatetime
 
 from alerts.incidents.models import Incident
 from alerts.incidents.queries import get_incident
@@ -22,14 +21,16 @@ from alerts.live.hub import Hub
 from alerts.live.queries import Asked
 from alerts.live.rules.changes import changes_between, content_hash, content_of
 from alerts.live.schemas import AnswerSheet, Changes, MinuteSeries
+from alerts.reports.schemas import Moment
 from alerts.staff.access import require
 from alerts.staff.rules import Permission
 
 router = APIRouter(prefix="/api/v1/incidents/{incident_id}", tags=["answer sheet"])
 Viewer = Annotated[Actor, Depends(require(Permission.VIEW_SUMMARY))]
-AsOf = Annotated[AwareDatetime | None, Query(description="what was true by then; default now")]
-KnownAt = Annotated[AwareDatetime | None, Query(description="as far as we knew it by then; default now")]
-Since = Annotated[int | None, Query(ge=1, description="list what changed since this version of the sheet")]
+AsOf = Annotated[Moment | None, Query(description="what was true by then; default now")]
+KnownAt = Annotated[Moment | None, Query(description="as far as we knew it by then; default now")]
+VERSION_MAX = 2_147_483_647
+Since = Annotated[int | None, Query(ge=1, le=VERSION_MAX, description="list what changed since this version of the sheet")]
 
 
 def incident_of_viewer(incident_id: UUID, actor: Viewer, session: Tx) -> Incident:
@@ -67,7 +68,7 @@ def get_summary(
 
 
 @router.get("/summary/versions/{version}", operation_id="get_summary_version")
-def get_summary_version(incident: IncidentDep, session: Tx, version: int) -> AnswerSheet:
+def get_summary_version(incident: IncidentDep, session: Tx, version: Annotated[int, Path(ge=1, le=VERSION_MAX)]) -> AnswerSheet:
     """One stored version of the sheet, exactly as it was shown."""
     snapshot = queries.find_snapshot(session, incident.id, version)
     if snapshot is None:
@@ -79,7 +80,7 @@ def get_summary_version(incident: IncidentDep, session: Tx, version: int) -> Ans
 def get_series(
     incident: IncidentDep,
     session: Tx,
-    since: Annotated[AwareDatetime | None, Query(description="from this minute on; default all")] = None,
+    since: Annotated[Moment | None, Query(description="from this minute on; default all")] = None,
 ) -> MinuteSeries:
     """The main figures minute by minute; a missing minute has the value before it."""
     return MinuteSeries(points=queries.minute_series(session, incident.id, since=since))
@@ -103,7 +104,7 @@ def hub_of(app: FastAPI) -> Hub:
     hub = getattr(app.state, "hub", None)
     if hub is None:
         hub = app.state.hub = Hub(app.state.settings, app.state.sessions)
-    return hub  # type: ignore[no-any-return]
+    return hub
 
 
 def _version_of(session: Tx, incident_id: UUID, sheet: AnswerSheet) -> int | None:

@@ -234,8 +234,8 @@ class TargetTally(Part):
 class Answer(Part):
     """One of the five questions. `text` is the short answer; `values` its figures, best first.
 
-    `basis` says in words on what the answer rests. `as_of`, `source` and `age_seconds` are those of the
-    newest figure in it, null while nothing is known. `next_update_due` is the earliest promise or deadline.
+    `basis` says in words on what the answer rests. `as_of`, `source` and `age_seconds` are those of its first
+    total (which is as old as its oldest part), null while nothing is known. `next_update_due` is the earliest promise or deadline.
     """
 
     key: QuestionKey
@@ -402,8 +402,8 @@ class IncidentHead(Part):
 class AnswerSheet(Part):
     """The minister's page as data. `version` is the stored snapshot it equals, null for a question about the past.
 
-    `as_of` and `known_at` are the two times it was asked for. `figures` are the remaining standing figures
-    of our own series (who is where, evacuated, sheltering …); `planned` never happened yet and is counted
+    `as_of` and `known_at` are the two times it was asked for. `figures` are the standing figures that no question
+    asks for (evacuated, sheltering, safe …), each with its series; `planned` never happened yet and is counted
     nowhere. `reach` is that of the message with the widest list, `messages` has them all. `older` are figures
     of other sources that a newer one has overtaken.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -49,7 +49,8 @@ def file_report(session: Session, *, actor: Actor, incident_id: UUID, command: R
     known_at = db_now(session)
     base = _superseded(filed, command)
     problems = _problems(command, filed, incident, known_at)
-    rows = [_line_row(at, line, problems, filed) for at, line in enumerate(command.lines)]
+    known = {line.id for line in filed.lines}
+    rows = [line_row(at, line, problems=problems, known=known) for at, line in enumerate(command.lines)]
     report = Report(
         incident_id=incident_id,
         status=incident.status,
@@ -133,7 +134,7 @@ def _superseded(filed: Filed, command: ReportIn) -> FiledReport | None:
 
 
 def _problems(command: ReportIn, filed: Filed, incident: Incident, known_at: datetime) -> list[Problem]:
-    problems = review([_rule_line(line) for line in command.lines], is_known_place)
+    problems = review([rule_line(line) for line in command.lines], is_known_place)
     clock = clock_problem(command.as_of, known_at, is_replayed=incident.is_replayed)
     problems.extend([clock] if clock else [])
     if command.supersedes is not None:
@@ -148,7 +149,8 @@ def _problems(command: ReportIn, filed: Filed, incident: Incident, known_at: dat
     return problems
 
 
-def _rule_line(line: LineIn) -> Line:
+def rule_line(line: LineIn) -> Line:
+    """The line as the guards read it."""
     return Line(
         category=line.category,
         places=tuple(line.places),
@@ -168,9 +170,9 @@ def _rule_line(line: LineIn) -> Line:
     )
 
 
-def _line_row(at: int, line: LineIn, problems: Sequence[Problem], filed: Filed) -> ReportLine:
+def line_row(at: int, line: LineIn, *, problems: Sequence[Problem], known: Collection[UUID]) -> ReportLine:
+    """The line as it is stored: the value as it came, what it was understood as, and the rung on which it counts."""
     value = read_value(line.value)
-    is_known = line.withdraws in {each.id for each in filed.lines}
     return ReportLine(
         position=at,
         category=line.category,
@@ -189,7 +191,7 @@ def _line_row(at: int, line: LineIn, problems: Sequence[Problem], filed: Filed) 
         how=line.how,
         contact=line.contact.model_dump() if line.contact else None,
         words=line.words,
-        withdraws=line.withdraws if is_known else None,
+        withdraws=line.withdraws if line.withdraws in known else None,
         withdraw_reason=line.withdraw_reason,
         foreign_country=line.foreign_country,
         state=line_state(at, problems),

@@ -56,6 +56,14 @@ def _storable(value: str) -> str:
     return value
 
 
+def _datable(value: datetime) -> datetime:
+    """A year that clocks and databases share; outside it a shift of zone can leave the calendar."""
+    if not 1900 <= value.year <= 2200:
+        raise ValueError("the year must lie between 1900 and 2200")
+    return value
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_datable)]
 Text = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_storable)]
 Long = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_storable)]
 Short = Annotated[str, StringConstraints(max_length=200), AfterValidator(_storable)]
@@ -109,7 +117,7 @@ class CheckIn(Wire):
     name: Short = ""
     places: Places = Field(default_factory=list)
     outcome: Outcome
-    at: AwareDatetime | None = None
+    at: Moment | None = None
     by: Short | None = None
     answer: Text | None = None
     found: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
@@ -145,11 +153,11 @@ class ReportIn(Wire):
 
     source: Annotated[str, StringConstraints(pattern=r"^(mission:[a-z0-9-]{1,60}|ministry|host_state|media)$")]
     author: Short | None = Field(None, description="whose word, for host state and media: a press name, an office")
-    as_of: AwareDatetime
+    as_of: Moment
     supersedes: UUID | None = None
     supersede_reason: Text | None = None
     narrative: Long | None = None
-    next_report_at: AwareDatetime | None = None
+    next_report_at: Moment | None = None
     mission_status: Annotated[dict[Short, Scalar], Field(max_length=50)] | None = None
     lines: Lines = Field(default_factory=list)
     checks: Checks = Field(default_factory=list)

@@ -110,7 +110,7 @@ def figure_of(line: FiledLine, frame: Frame, standing: Standing, *, is_current: 
     publication = publication_of(line)
     age = frame.age(report.counts_from)
     return Figure(
-        key=f"{cell.key}@{report.speaker}",
+        key=key_of(line),
         label=label_of(cell.category, cell.nationality),
         category=cell.category,
         kind=cell.kind,
@@ -146,6 +146,12 @@ def figure_of(line: FiledLine, frame: Frame, standing: Standing, *, is_current: 
         report_id=report.id,
         line_id=line.id,
     )
+
+
+def key_of(line: FiledLine) -> str:
+    """Stable while the cell and its source are; the parts of one set are told apart by their position."""
+    place = f"#{line.position}" if line.cell.kind is LineKind.OF_WHICH else ""
+    return f"{line.cell.key}@{line.report.speaker}{place}"
 
 
 def is_stale(age_seconds: int, axis: Axis) -> bool:

@@ -24,7 +24,7 @@ from alerts.live.schemas import (
     Words,
 )
 from alerts.reports.rules import words
-from alerts.reports.rules.codes import LADDER, Axis, Category, Nationality, Series, Target
+from alerts.reports.rules.codes import AXIS_OF, LADDER, Axis, Category, Nationality, Series, Target
 from alerts.reports.rules.standing import Standing
 
 POPULATION = (Category.REGISTERED, Category.ESTIMATED_PRESENT)
@@ -134,9 +134,9 @@ def is_asked_by(figure: About) -> QuestionKey | None:
     if figure.category in POPULATION or (figure.category is Category.AFFECTED and figure.series is Series.OWN):
         return QuestionKey.PRESENT
     is_everyone = figure.nationality in (Nationality.MIXED, Nationality.UNVERIFIED) and figure.series is not Series.OWN
-    if is_everyone:
-        return QuestionKey.HOST_CASUALTIES
-    return QuestionKey.OURS if figure.category in OURS else None
+    if figure.category not in OURS:
+        return None
+    return QuestionKey.HOST_CASUALTIES if is_everyone else QuestionKey.OURS
 
 
 def _present(material: Material) -> Answer:
@@ -216,9 +216,10 @@ def _checked(material: Material, key: QuestionKey, belongs: Callable[[Target], b
 
 
 def _answer(material: Material, key: QuestionKey, answer: AnswerKind, said: _Said) -> Answer:
-    """A question of figures: confidence is the lowest rung among its values, age that of the newest."""
-    newest = max(said.values, key=lambda figure: figure.as_of, default=None)
+    """A question of figures: confidence is the lowest rung among its values, source and age are the first total's."""
+    lead = next((total for total in said.totals if total.as_of is not None), None)
     counted_at = said.counted_at
+    age = material.frame.age(lead.as_of) if lead and lead.as_of else 0 if counted_at else None
     return Answer(
         key=key,
         title=TITLES[key],
@@ -230,11 +231,11 @@ def _answer(material: Material, key: QuestionKey, answer: AnswerKind, said: _Sai
         planned=list(said.planned),
         basis=BASES[key],
         confidence=min((figure.claim for figure in said.values), key=LADDER.index, default=None),
-        source=newest.source if newest else "register" if counted_at else None,
-        source_name=newest.source_name if newest else REGISTER if counted_at else None,
-        as_of=newest.as_of if newest else counted_at,
-        age_seconds=newest.age_seconds if newest else 0 if counted_at else None,
-        is_stale=bool(newest and newest.is_stale),
+        source=lead.source if lead else "register" if counted_at else None,
+        source_name=lead.source_name if lead else REGISTER if counted_at else None,
+        as_of=lead.as_of if lead else counted_at,
+        age_seconds=age,
+        is_stale=bool(lead and is_stale(age or 0, AXIS_OF[lead.category])),
         next_update_due=material.due,
         is_overdue=_is_overdue(material),
         conflicts=[conflict for conflict in material.conflicts if is_asked_by(conflict.figures[0]) is key],

@@ -115,18 +115,7 @@ def _registered(register: Register) -> Words:
 
 
 def _harm(material: Material, totals: dict[Category, Total]) -> list[Words]:
-    dead, injured = totals[Category.DEAD], totals[Category.INJURED]
-    parts: list[Words] = []
-    hurt = number_of(injured)
-    if hurt is not None:
-        parts.append(Words(id=f"{hurt} WNI dilaporkan luka-luka.", en=f"{hurt} Indonesian citizens are reported injured."))
-    elif injured.answer is AnswerKind.NUMBER and injured.low and injured.high is None and not injured.is_conflicting:
-        parts.append(
-            Words(
-                id=f"Sedikitnya {injured.low} WNI dilaporkan luka-luka.",
-                en=f"At least {injured.low} Indonesian citizens are reported injured.",
-            )
-        )
+    dead, parts = totals[Category.DEAD], _injured(totals[Category.INJURED])
     if is_possible_death(material):
         return [*parts, VERIFYING]
     if dead.answer is AnswerKind.NONE_FOUND and not dead.is_partial:
@@ -136,11 +125,28 @@ def _harm(material: Material, totals: dict[Category, Total]) -> list[Words]:
     return parts or [GATHERING]
 
 
+def _injured(total: Total) -> list[Words]:
+    """A number on which all agree, "at least" for parts of the area, or that the number is not settled."""
+    if total.answer is not AnswerKind.NUMBER:
+        return []
+    number = number_of(total)
+    if number is not None:
+        return [Words(id=f"{number} WNI dilaporkan luka-luka.", en=f"{_people(number)} reported injured.")]
+    if total.high is None and not total.is_conflicting and total.low:
+        return [Words(id=f"Sedikitnya {total.low} WNI dilaporkan luka-luka.", en=f"At least {_people(total.low)} reported injured.")]
+    return [Words(id="Jumlah WNI yang luka-luka masih diverifikasi.", en="The number of injured citizens is still being verified.")]
+
+
+def _people(number: int) -> str:
+    return "1 Indonesian citizen is" if number == 1 else f"{number} Indonesian citizens are"
+
+
 def _unreached(total: Total) -> list[Words]:
     number = number_of(total)
     if number is None:
         return []
-    return [Words(id=f"{number} WNI belum dapat dihubungi.", en=f"{number} Indonesian citizens have not yet been reached.")]
+    have = "1 Indonesian citizen has" if number == 1 else f"{number} Indonesian citizens have"
+    return [Words(id=f"{number} WNI belum dapat dihubungi.", en=f"{have} not yet been reached.")]
 
 
 def _next(due: datetime) -> Words:

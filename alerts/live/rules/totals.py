@@ -59,7 +59,9 @@ def total_of(subject: Subject, standing: Standing, incident_places: Sequence[str
     answer = _answer(lines)
     low, high = _bounds(roots, nodes, incident_places) if roots else (None, None)
     telling = [line for line in lines if line.number is not None] or lines
-    newest = max(telling, key=lambda line: line.rank, default=None)
+    # An answer made of several places is as old as its oldest part.
+    outer = [line for line in telling if not roots or any(line.cell.places == root.places for root in roots)]
+    oldest = min(outer, key=lambda line: line.rank, default=None)
     is_partial = not _covers([line.cell.places for line in telling], incident_places)
     if answer is AnswerKind.NONE_FOUND and not is_partial:
         low = high = 0
@@ -71,12 +73,14 @@ def total_of(subject: Subject, standing: Standing, incident_places: Sequence[str
         answer=answer,
         low=low,
         high=high,
-        text=_text(answer, low, high, is_approximate=any(line.is_approximate for line in telling)),
+        text=_text(
+            answer, low, low if len(roots) == 1 and high is None else high, is_approximate=any(line.is_approximate for line in telling)
+        ),
         places=place_views(covered),
         is_partial=is_partial,
-        as_of=newest.report.as_of if newest else None,
-        source=newest.report.source if newest else None,
-        source_name=frame.source_name(newest.report.source, newest.report.author) if newest else None,
+        as_of=oldest.report.as_of if oldest else None,
+        source=oldest.report.source if oldest else None,
+        source_name=frame.source_name(oldest.report.source, oldest.report.author) if oldest else None,
         is_conflicting=any(line.id in standing.in_conflict for line in lines),
     )
 

@@ -29,7 +29,7 @@ from alerts.reports.rules.codes import (
     Series,
     Silence,
 )
-from alerts.reports.rules.values import Contact, differs
+from alerts.reports.rules.values import Contact, differs, lies_within
 
 WINDOW = timedelta(hours=12)
 """Two sources speak of the same moment when their times are no further apart: one evening."""
@@ -207,6 +207,7 @@ def stand(lines: Sequence[FiledLine], reports: Iterable[FiledReport], resolved: 
         by_speaker[line.cell][line.report.speaker].append(line)
     for cell in sorted(by_speaker, key=lambda each: each.key):
         _stand_in_cell(result, by_speaker[cell], resolved)
+    _overtake_silences(result)
     result.contradictions.extend(_severity_contradictions(result.current, resolved))
     result.held = [line for line in alive if _is_still_held(line, withdrawals, by_speaker)]
     result.falls = _falls(result.current, lines, frozenset(withdrawals))
@@ -248,6 +249,21 @@ def _stand_in_cell(result: Standing, speakers: Mapping[str, list[FiledLine]], re
     stands = [line for line in newest if line is lead or line.report.speaker == lead.report.speaker or (kept is None and line in beside)]
     result.current.extend(stands)
     result.older.extend(line for line in newest if line not in stands)
+
+
+def _overtake_silences(result: Standing) -> None:
+    """What is "none reported" for a country is overtaken by a newer number from a place in it."""
+    numbers = [line for line in result.current if line.number is not None]
+    overtaken = {line.id for line in result.current if line.number is None and any(_overtakes(number, line) for number in numbers)}
+    result.older.extend(line for line in result.current if line.id in overtaken)
+    result.current = [line for line in result.current if line.id not in overtaken]
+
+
+def _overtakes(number: FiledLine, silence: FiledLine) -> bool:
+    a, b = number.cell, silence.cell
+    is_same_thing = (a.category, a.nationality, a.series, a.kind) == (b.category, b.nationality, b.series, b.kind)
+    is_newer = number.report.counts_from > silence.report.counts_from
+    return is_same_thing and is_newer and a.places != b.places and lies_within(a.places, b.places)
 
 
 def _own_word(said: Sequence[FiledLine]) -> list[FiledLine]:
