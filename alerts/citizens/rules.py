@@ -91,7 +91,7 @@ def parse_phone(written: str, *, default_region: str | None = None, field: str =
 
     A number without `+` is read in `default_region` (ISO 3166-1). Raises InvalidError (422) naming `field`.
     """
-    text = unicodedata.normalize("NFKC", visible(written)).strip()
+    text = _plain(written)
     if not text or "\x00" in written or len(text) > PHONE_TEXT_MAX or not PHONE_CHARACTERS.fullmatch(text):
         raise InvalidError("phone_malformed", "a phone number is digits, with a + and the country code in front", field=field)
     if not text.startswith("+") and default_region is None:
@@ -100,10 +100,17 @@ def parse_phone(written: str, *, default_region: str | None = None, field: str =
         number = phonenumbers.parse(text, default_region)
     except phonenumbers.NumberParseException:
         raise InvalidError("phone_malformed", "this is not a phone number", field=field) from None
-    if not phonenumbers.is_valid_number(number):
+    country = phonenumbers.region_code_for_number(number)
+    if country is None or not phonenumbers.is_valid_number_for_region(number, country):
         raise InvalidError("phone_invalid", "no country gives out such a number", field=field)
-    country = phonenumbers.region_code_for_number(number) or "001"
     return PhoneNumber(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), country)
+
+
+def _plain(written: str) -> str:
+    """Without what cannot be seen, and with plain digits for full-width ones; most of a large file needs neither."""
+    if written.isascii() and written.isprintable():
+        return written.strip()
+    return unicodedata.normalize("NFKC", visible(written)).strip()
 
 
 def find_phone(written: str, regions: Iterable[str]) -> PhoneNumber | None:
