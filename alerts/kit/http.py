@@ -27,9 +27,17 @@ class Wire(BaseModel):
     def _no_nul(cls, value: Any) -> Any:
         if isinstance(value, dict):
             for name, item in value.items():
-                if isinstance(item, str) and "\x00" in item:
+                if _has_nul(item):
                     raise ValueError(f"{name} contains a NUL character")
         return value
+
+
+def _has_nul(item: object) -> bool:
+    """In a text, a list of texts, or a mapping to texts; what is nested deeper is another wire type's to refuse."""
+    if isinstance(item, dict):
+        item = [*item.keys(), *item.values()]
+    texts = item if isinstance(item, list) else [item]
+    return any(isinstance(each, str) and "\x00" in each for each in texts)
 
 
 class View(BaseModel):

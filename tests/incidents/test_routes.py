@@ -96,6 +96,9 @@ BAD_INPUT: list[tuple[dict[str, Any], str | None]] = [
     ({"status": "Test"}, "status"),
     ({"severity": "extreme"}, "severity"),
     ({"surprise": 1}, "surprise"),
+    ({"areas": [TURKEY | {"name": "a\x00b"}]}, None),
+    ({"lists": [{"kind": "ship", "name": "KM", "source": "x", "version": "1", "members": ["a\x00b"]}]}, None),
+    ({"areas": [{"kind": "circle", "geometry": {"lat": 1, "lon": 1e308, "radius_km": 1}}]}, "geometry"),
 ]
 
 
