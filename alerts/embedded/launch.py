@@ -255,7 +255,7 @@ def services(
     `is_durable=False` gives up fsync, for tests that never pull a plug. Raises `EmbeddedError` with a remedy.
     """
     environ = os.environ if environ is None else environ
-    if "MAKELEVEL" in environ:
+    if "MAKELEVEL" in os.environ:
         identity.end_with_parent()
     parent = (directory or scratch.RUN_FOLDER).resolve()
     sweep(parent, environ)
