@@ -165,6 +165,36 @@ def import_file(
     print(json.dumps({"import": run, **counts}) if as_json else f"import {run}: " + ", ".join(f"{n} {k}" for k, n in counts.items()))
 
 
+@app.command()
+def demo(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="exit when the story is told")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the figures here")] = None,
+    crisis: Annotated[str, typer.Option(help="a bundled crisis, or a file of that form")] = "turkiye_2023",
+    port: Annotated[int | None, typer.Option(help="of the pages; a free one by default")] = None,
+) -> None:
+    """A whole crisis on this machine: register, incident, approved alerts, receipts and replies, reports, the answer sheet."""
+    from alerts.demo import run_demo
+
+    raise typer.Exit(run_demo(crisis, is_once=once, json_path=json_file, port=port))
+
+
+@app.command()
+def replay(
+    file: str,
+    *,
+    url: Annotated[str, typer.Option(help="of a running Siaga")],
+    token: Annotated[list[str], typer.Option(help="SOURCE=TOKEN: `ministry=…`, `mission:<code>=…`, or `*=…`; `-` reads such lines")],
+    incident: Annotated[str | None, typer.Option(help="an open one; otherwise the file's is opened")] = None,
+) -> None:
+    """Play a crisis file through the report API (its form: docs/crisis-file.md)."""
+    from alerts.demo import run_replay
+
+    lines = [line for item in token for line in (sys.stdin.read().split() if item == "-" else [item])]
+    tokens = dict(line.split("=", 1) for line in lines)
+    raise typer.Exit(run_replay(file, url.rstrip("/"), tokens, incident))
+
+
 @staff_app.command("create")
 def staff_create(username: str, *, name: str = "") -> None:
     """Make the first administrator; the password is read from standard input."""

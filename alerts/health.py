@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from alerts.deliveries.queries import backlog, invariants
+from alerts.deliveries.queries import backlog, invariants, late
 from alerts.kit.db import POSTGRES_MAJOR_MIN, Sessions, Tx, begin
 from alerts.kit.errors import AppError
 from alerts.migrations import alembic_config
@@ -111,7 +111,7 @@ def _examine_database(session: Session, diagnosis: Diagnosis) -> None:
         diagnosis.faults.append(f"events wait since {waiting['outbox_age_seconds']:.0f} s: is a relay running?")
     if not diagnosis.facts["missions"]:
         diagnosis.faults.append("no mission is loaded: run `siaga migrate`")
-    diagnosis.violations += [asdict(violation) for violation in invariants(session)]
+    diagnosis.violations += [asdict(violation) for violation in (*invariants(session), *late(session))]
 
 
 def _examine_redis(settings: Settings, diagnosis: Diagnosis) -> None:

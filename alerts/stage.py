@@ -54,12 +54,17 @@ class Stage:
         self.environment = self._environment(mode) | dict(overrides or {})
         self.settings = Settings.from_environment(self.environment)
         database = self.settings.database.url.get_secret_value()
-        self.sessions: Sessions = make_sessions(make_engine(database, pool_size=4))
+        self._engine = make_engine(database, pool_size=4)
+        self.sessions: Sessions = make_sessions(self._engine)
 
     @property
     def url(self) -> str:
         """Where the pages and the API are."""
         return self.settings.public_url
+
+    def close(self) -> None:
+        """Let go of the database; the processes end with the services."""
+        self._engine.dispose()
 
     def migrate(self) -> None:
         """Make the tables and load the missions."""
@@ -100,9 +105,14 @@ class Stage:
             time.sleep(0.05)
         raise EmbeddedError(f"'{process}' did not start: {self.services.log_of(process).strip()[-600:]}")
 
+    @property
+    def carrier_url(self) -> str:
+        """Where the sandbox carrier is."""
+        return f"http://127.0.0.1:{self.carrier_port}"
+
     def carrier_stats(self) -> dict[str, Any]:
         """What the carrier says that it has taken so far."""
-        return get_json(f"http://127.0.0.1:{self.carrier_port}/sandbox/stats") or {}
+        return get_json(f"{self.carrier_url}/sandbox/stats") or {}
 
     def make_accounts(self, missions: Mapping[str, str]) -> dict[str, Account]:
         """One account per role, and one per mission code (its value is the account's name)."""
@@ -166,10 +176,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def get_json(url: str) -> dict[str, Any] | None:
+def get_json(url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any] | None:
     """A JSON document of this machine, or None while nobody answers."""
+    return _json_of(urllib.request.Request(url, headers=dict(headers or {})))  # noqa: S310 - loopback, our own address
+
+
+def post_json(url: str, document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Post a document to a process of ours."""
+    request = urllib.request.Request(  # noqa: S310 - loopback, our own address
+        url, data=json.dumps(document).encode(), headers={"Content-Type": "application/json"}, method="POST"
+    )
+    return _json_of(request)
+
+
+def _json_of(request: urllib.request.Request) -> dict[str, Any] | None:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - loopback, our own address
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback, our own address
             document: dict[str, Any] = json.load(answer)
             return document
     except (urllib.error.URLError, OSError, ValueError):

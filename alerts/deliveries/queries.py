@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -64,8 +65,17 @@ def reach_by_group(session: Session, broadcast_id: UUID) -> list[dict[str, Any]]
 
 def invariants(session: Session) -> list[Violation]:
     """Every promise of the tables that is broken now (see the reliability notes for the numbers)."""
+    return _violations(session, INVARIANTS)
+
+
+def late(session: Session) -> list[Violation]:
+    """Every promise of pace that is broken now."""
+    return _violations(session, LIVENESS)
+
+
+def _violations(session: Session, promises: Mapping[str, str]) -> list[Violation]:
     found = []
-    for name, query in INVARIANTS.items():
+    for name, query in promises.items():
         rows = session.execute(text(query)).all()
         if rows:
             found.append(Violation(name, len(rows), str(rows[0][0])))
@@ -138,14 +148,21 @@ INVARIANTS = {
     "I7 no send to the opted-out": """
         SELECT t.id FROM attempt t JOIN delivery d ON d.id = t.delivery_id JOIN audience_member m ON m.id = d.member_id
         JOIN citizen c ON c.id = m.citizen_id WHERE c.opted_out_at < t.intent_at - interval '1 second'""",
-    "I8 outbox younger than 5 s": """
-        SELECT percentile_disc(0.99) WITHIN GROUP (ORDER BY rung_at - created_at) FROM outbox_event
-        WHERE created_at > now() - interval '5 minutes' AND rings = 1
-        HAVING percentile_disc(0.99) WITHIN GROUP (ORDER BY rung_at - created_at) > interval '5 seconds'""",
     "I9 a delivery in sending has an attempt in sending": """
         SELECT d.id FROM delivery d WHERE d.state = 'sending'
           AND NOT EXISTS (SELECT FROM attempt a WHERE a.delivery_id = d.id AND a.state = 'sending')""",
 }
+
+LIVENESS = {
+    "I8 outbox younger than 5 s": """
+        SELECT percentile_disc(0.99) WITHIN GROUP (ORDER BY rung_at - created_at) FROM outbox_event
+        WHERE created_at > now() - interval '5 minutes' AND rings = 1
+        HAVING percentile_disc(0.99) WITHIN GROUP (ORDER BY rung_at - created_at) > interval '5 seconds'""",
+    "I10 unknown is resolved within ten minutes, or shown": """
+        SELECT id FROM attempt WHERE state = 'unknown' AND looked_up_at IS NULL AND channel = 'sms'
+          AND intent_at < clock_timestamp() - interval '10 minutes'""",
+}
+"""Promises of pace. They depend on the machine too, so a doctor watches them and no test decides by them."""
 
 BACKLOG = """
 SELECT

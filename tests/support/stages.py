@@ -85,6 +85,9 @@ class Ministry:
         assert answer.ok, answer.text
         return answer.json()
 
+    def close(self) -> None:
+        self._approver.close()
+
     def reach(self, broadcast_id: str) -> Any:
         return self.done("GET", f"/api/v1/broadcasts/{broadcast_id}/reach")
 
@@ -101,6 +104,8 @@ def running(*, people: int, plan: Mapping[str, Any] | None = None, overrides: Ma
         yield ministry
         with begin(stage.sessions) as session:
             assert invariants(session) == []
+        ministry.close()
+        stage.close()
 
 
 def write_register(path: Path, people: int) -> Path:

@@ -1,0 +1,197 @@
+"""`siaga demo` and `siaga replay`: a whole crisis on this machine, told through the API, judged by the carrier's log."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from sqlalchemy import text
+
+from alerts import embedded
+from alerts.deliveries.queries import invariants
+from alerts.embedded.safety import require_empty_register, safe_environment
+from alerts.kit.db import begin
+from alerts.stage import Account, Stage, get_json, load_register, post_json
+from alerts.story.crisis import Crisis, load_crisis
+from alerts.story.register import RegisterPlan, write_register
+from alerts.story.replay import Api, Outcome, line_for, replay
+from alerts.story.telling import Login, Progress, Teller, Telling
+
+BAR = 30
+WORKERS = 2
+
+
+class Printer:
+    """One line per step with what happened and how long it took; a bar that moves where somebody watches."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._is_terminal = sys.stdout.isatty()
+        self._last_bar = 0.0
+
+    def line(self, words: str) -> None:
+        """One line, with the seconds since the beginning before it."""
+        end = "\033[K\n" if self._is_terminal else "\n"
+        start = "\r" if self._is_terminal else ""
+        print(f"{start}{time.monotonic() - self._begun:6.1f} s  {words}", end=end, flush=True)
+
+    def timed(self, words: str, work: Callable[[], Any]) -> Any:
+        """Do something and say how long it took."""
+        begun = time.monotonic()
+        done = work()
+        self.line(f"{words} ({time.monotonic() - begun:.1f} s)")
+        return done
+
+    def progress(self, progress: Progress) -> None:
+        """The bar; without a terminal a line now and then."""
+        now = time.monotonic()
+        if not self._is_terminal and now - self._last_bar < 5:
+            return
+        self._last_bar = now
+        share = progress.handed_over / progress.frozen if progress.frozen else 0.0
+        left = f", about {progress.seconds_left:.0f} s left" if progress.seconds_left and progress.in_progress else ""
+        filled = "█" * round(BAR * share)
+        words = f"         [{filled:<{BAR}}] {progress.handed_over}/{progress.frozen} handed over, {progress.delivered} delivered"
+        words += f", {progress.answered} answered{left}"
+        print(f"\r{words}\033[K" if self._is_terminal else words, end="" if self._is_terminal else "\n", flush=True)
+
+
+def run_demo(crisis_name: str, *, is_once: bool, json_path: Path | None, port: int | None) -> int:
+    """The whole story; stays up afterwards unless `is_once`. The exit code says whether every promise was kept."""
+    begun = time.monotonic()
+    environ = safe_environment(os.environ)
+    crisis, printer = load_crisis(crisis_name), Printer()
+    with embedded.services(purpose="demo", environ=environ) as services:
+        printer.line(f"Postgres 18 and Valkey 9 are up · {crisis.about.en}")
+        require_empty_register(services.database_url)
+        stage = Stage(services, mode="demo", port=port)
+        try:
+            accounts = _set_the_stage(stage, crisis, printer)
+            told = _tell(stage, crisis, accounts, printer)
+            figures = _figures(stage, told, seconds=time.monotonic() - begun)
+            _print_sheet(stage, told, accounts)
+            _print_verdict(figures, printer)
+            if json_path is not None:
+                json_path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+            if not is_once:
+                _stay(stage, told, accounts)
+        finally:
+            stage.close()
+    return 0 if _is_good(figures) else 1
+
+
+def run_replay(file: str, base_url: str, tokens: Mapping[str, str], incident_id: str | None) -> int:
+    """Play a crisis file into a running Siaga; the exit code says whether every step was taken."""
+    printer = Printer()
+    result = replay(load_crisis(file), Api(base_url, tokens), incident_id=incident_id, on_step=lambda o: printer.line(line_for(o)))
+    printer.line(f"incident {result.incident_id}: {base_url}/incidents/{result.incident_id}")
+    return 1 if result.count("failed") else 0
+
+
+def _set_the_stage(stage: Stage, crisis: Crisis, printer: Printer) -> dict[str, Account]:
+    printer.timed("tables made, missions loaded", stage.migrate)
+    sources = {step.by for step in crisis.steps if hasattr(step, "by")}
+    missions = sorted(source.removeprefix("mission:") for source in sources if source.startswith("mission:"))
+    accounts = printer.timed("accounts made", lambda: stage.make_accounts({code: code for code in missions}))
+    path = stage.folder / "register.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        summary = write_register(file, RegisterPlan.from_json(crisis.register_), as_of=datetime.now(UTC))
+    _, counts = printer.timed(f"register invented: {summary}", lambda: load_register(stage.settings, stage.sessions, path))
+    printer.line("imported: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    replies = crisis.carrier.get("replies")
+    plan = {"replies": replies} if replies else {}
+    printer.timed("carrier, API, workers and relay are up", lambda: stage.start(plan=plan, concurrency=WORKERS))
+    return dict(accounts)
+
+
+def _tell(stage: Stage, crisis: Crisis, accounts: Mapping[str, Account], printer: Printer) -> Telling:
+    tokens = {"ministry": accounts["duty_officer"].token, "minister": accounts["minister"].token}
+    tokens |= {f"mission:{account.mission_code}": account.token for account in accounts.values() if account.mission_code}
+    approver = accounts["approver"]
+
+    def on_step(outcome: Outcome) -> None:
+        printer.line(line_for(outcome))
+
+    def set_pace(per_second: float) -> None:
+        """Both doors of the carrier take turns at this pace together."""
+        plan = get_json(f"{stage.carrier_url}/sandbox/plan") or {}
+        half = round(per_second / 2, 3)
+        post_json(f"{stage.carrier_url}/sandbox/plan", plan | {"sms_per_second": half, "push_per_second": half})
+
+    teller = Teller(
+        crisis,
+        Api(stage.url, tokens),
+        approver=Login(approver.username, approver.password),
+        set_pace=set_pace,
+        on_progress=printer.progress,
+        on_step=on_step,
+    )
+    return teller.tell()
+
+
+def _figures(stage: Stage, told: Telling, *, seconds: float) -> dict[str, Any]:
+    """What the outside judge, the tables and the story say."""
+    total = stage.judge()["total"]
+    names = ("handed_over", "delivered", "answered", "unknown", "unreachable", "missed", "sent_twice", "resent")
+    with begin(stage.sessions) as session:
+        broken = invariants(session)
+        versions = session.execute(text("SELECT coalesce(max(version), 0) FROM snapshot")).scalar_one()
+    result = told.result
+    return {
+        "recipients_frozen": total["frozen"],
+        **{name: total[name] for name in names},
+        "first_sheet_seconds": told.first_sheet_seconds,
+        "report_to_screen_p95_ms": told.report_to_screen_p95_ms,
+        "sheet_versions": versions,
+        "conflicts": result.count("conflicting") if result else 0,
+        "held": result.count("held") if result else 0,
+        "failed_steps": result.count("failed") if result else 0,
+        "invariants_violated": len(broken),
+        "seconds": round(seconds, 1),
+    }
+
+
+def _is_good(figures: Mapping[str, Any]) -> bool:
+    return not any(figures[name] for name in ("missed", "sent_twice", "unknown", "invariants_violated", "failed_steps"))
+
+
+def _print_verdict(figures: Mapping[str, Any], printer: Printer) -> None:
+    printer.line("the carrier's own log says: " + ", ".join(f"{name} {value}" for name, value in figures.items()))
+    printer.line("every promise was kept" if _is_good(figures) else "A PROMISE WAS BROKEN: see the figures above")
+
+
+def _print_sheet(stage: Stage, told: Telling, accounts: Mapping[str, Account]) -> None:
+    """The answer sheet as text."""
+    headers = {"Authorization": f"Bearer {accounts['minister'].token}"}
+    sheet = get_json(f"{stage.url}/api/v1/incidents/{told.incident_id}/summary", headers) or {}
+    print(f"\n  {sheet['incident']['title']}  ·  version {sheet['version']}{'  ·  replayed' if sheet['is_replayed'] else ''}")
+    print(f"  “{sheet['sentence']['id']}”\n  “{sheet['sentence']['en']}”\n")
+    for number, question in enumerate(sheet["questions"], start=1):
+        print(f"  {number}. {question['title']['id']}\n     {question['text']['id']}")
+        marks = [f"{len(question[kind])} {words}" for kind, words in (("conflicts", "pertentangan"), ("held", "ditahan")) if question[kind]]
+        source = question["source_name"]["id"] if question["source_name"] else "—"
+        print(f"     sumber {source} · per {question['as_of'] or '—'}{' · ' + ', '.join(marks) if marks else ''}")
+    print()
+
+
+def _stay(stage: Stage, told: Telling, accounts: Mapping[str, Account]) -> None:
+    """Say where everything is, and wait for Ctrl-C."""
+    print(f"  Halaman / pages      {stage.url}/  (sign in below)")
+    print(f"  Kejadian / incident  {stage.url}/incidents/{told.incident_id}")
+    print(f"  Menteri / minister   {stage.url}/minister/{told.incident_id}")
+    print(f"  API                  {stage.url}/docs\n")
+    for account in accounts.values():
+        print(f"  {account.username:<18} {account.role.value:<16} password {account.password}")
+    print("\n  Ctrl-C stops and removes everything.", flush=True)
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
