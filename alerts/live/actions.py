@@ -13,7 +13,7 @@ from uuid import UUID
 import redis
 import structlog
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from alerts.incidents.queries import get_incident, list_open_incidents
@@ -116,7 +116,7 @@ def _write_minute(session: Session, incident_id: UUID, sheet: AnswerSheet) -> No
     last = (
         select(FigureMinute.figure, FigureMinute.value)
         .where(FigureMinute.incident_id == incident_id)
-        .distinct(FigureMinute.figure)
+        .ext(distinct_on(FigureMinute.figure))
         .order_by(FigureMinute.figure, FigureMinute.minute.desc())
     )
     known = {row.figure: row.value for row in session.execute(last)}

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from alerts.checkins.queries import safe_counts
@@ -84,13 +84,9 @@ def latest_snapshot(session: Session, incident_id: UUID, *, known_at: datetime |
 
 def latest_versions(session: Session, incident_ids: Iterable[UUID]) -> dict[UUID, int]:
     """The newest version number of each incident that has any."""
-    query = (
-        select(Snapshot.incident_id, Snapshot.version)
-        .where(Snapshot.incident_id.in_(list(incident_ids)))
-        .distinct(Snapshot.incident_id)
-        .order_by(Snapshot.incident_id, Snapshot.version.desc())
-    )
-    return {row.incident_id: row.version for row in session.execute(query)}
+    newest = func.max(Snapshot.version)
+    query = select(Snapshot.incident_id, newest).where(Snapshot.incident_id.in_(list(incident_ids))).group_by(Snapshot.incident_id)
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def find_snapshot(session: Session, incident_id: UUID, version: int) -> Snapshot | None:

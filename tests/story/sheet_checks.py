@@ -65,5 +65,5 @@ def _check_total(sheet: Json, want: Tot) -> None:
     assert total is not None, f"{want.row}: the question has no total of {want.category}"
     assert (total["answer"], total["low"], total["high"]) == (want.answer, want.low, want.high), want.row
     assert places_of(total) == want.places, want.row
-    if want.answer != "number" and want.answer != "none_found":
+    if want.answer not in {"number", "none_found"}:
         assert not any(digit in total["text"]["id"] for digit in "0123456789"), f"{want.row}: a silence printed as a number"

@@ -87,9 +87,7 @@ PLANNED_6 = ("en_route", "TR-06", 6)
 PLANNED_104 = ("evacuated", "TR-01|TR-21|TR-27|TR-31|TR-46", 104)
 UNREACHED_31 = Fig("KBRI Ankara, 7 Feb: cannot be reached, a mother and two children in Antakya, 3", "unaccounted", "TR-31", 3)
 UNREACHED_21 = Fig("KBRI Ankara, 7 and 8 Feb: cannot be reached, two spa therapists, 2", "unaccounted", "TR-21", 2)
-SYRIA_NONE = Fig(
-    "KBRI Damascus, 7 Feb: no own casualties found by visit, 0", "dead", "SY", 0, source="mission:kbri-damascus"
-)
+SYRIA_NONE = Fig("KBRI Damascus, 7 Feb: no own casualties found by visit, 0", "dead", "SY", 0, source="mission:kbri-damascus")
 OFFICIAL = ("mixed", "host_state", "host_state", "angka resmi")
 DEAD_2379 = Fig("host state, 7 Feb: dead in all, Türkiye, 2379", "dead", "TR", 2379, *OFFICIAL)
 DEAD_1444 = Fig("host state, 7 Feb: dead in all, Syria, 1444", "dead", "SY", 1444, *OFFICIAL)
@@ -108,7 +106,9 @@ CLAIM_10FEB = Fig(
 )  # fmt: skip
 DEAD_2_MINISTRY = Fig("ministry, 10 Feb: dead, 2 (confirmed)", "dead", "TR", 2, source="ministry", claim="corroborated")
 PRESS_A = Fig("press A, 10 Feb: registered in Syria, 116", "registered", "SY", 116, "own", "media", "media", "press A", is_conflicting=True)
-PRESS_B = Fig("press B, 10 Feb: registered in Syria, 1557", "registered", "SY", 1557, "own", "media", "media", "press B", is_conflicting=True)
+PRESS_B = Fig(
+    "press B, 10 Feb: registered in Syria, 1557", "registered", "SY", 1557, "own", "media", "media", "press B", is_conflicting=True
+)
 DEAD_21 = Fig("KBRI Ankara, 18 Feb: both therapists identified dead (DVI), 2", "dead", "TR-21", 2, claim="verified")
 DEAD_4 = Fig("KBRI Ankara, 18 Feb: dead in all, 4", "dead", "TR", 4, claim="corroborated")
 PRESS_128 = Fig("press, 18-21 Feb: evacuated in all, 128", "evacuated", "TR", 128, "mixed", "media", "media", "press")
