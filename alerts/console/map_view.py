@@ -121,9 +121,7 @@ class _Sheet:
         """What of a ring lies in the drawing (it is wider than the view where the page is): the rest costs bytes only."""
         wide = (self.east - self.west) / 2
         high = (self.north - self.south) / 2
-        seen = shapely.clip_by_rect(
-            shapely.Polygon(ring), self.west - wide, self.south - high, self.east + wide, self.north + high
-        )
+        seen = shapely.clip_by_rect(shapely.Polygon(ring), self.west - wide, self.south - high, self.east + wide, self.north + high)
         for part in shapely.get_parts(seen):
             if part.geom_type == "Polygon" and not part.is_empty:
                 yield list(part.exterior.coords)

@@ -68,9 +68,7 @@ def environment() -> Environment:
 
 def language_of(request: Request, actor: Actor | None) -> str:
     """The language that this reader chose, has in the account, or has in the browser."""
-    return choose_language(
-        request.cookies.get(LANGUAGE_COOKIE), actor.language if actor else None, request.headers.get("accept-language")
-    )
+    return choose_language(request.cookies.get(LANGUAGE_COOKIE), actor.language if actor else None, request.headers.get("accept-language"))
 
 
 def is_exercise(request: Request) -> bool:
@@ -78,9 +76,7 @@ def is_exercise(request: Request) -> bool:
     return request.url.path.startswith(f"{EXERCISE_PREFIX}/")
 
 
-def render(
-    request: Request, template: str, context: Mapping[str, Any], *, actor: Actor | None = None, status: int = 200
-) -> HTMLResponse:
+def render(request: Request, template: str, context: Mapping[str, Any], *, actor: Actor | None = None, status: int = 200) -> HTMLResponse:
     """The page in the reader's language. A form that was refused is shown again with what was typed."""
     words = translator(language_of(request, actor))
     body = environment().get_template(template).render(**_common(request, actor, words), **context)

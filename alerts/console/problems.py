@@ -13,21 +13,23 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from alerts.console.pages import Typed, go, render
 from alerts.kit.errors import AppError
+from alerts.kit.idempotency import Replayed
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 API_PREFIXES = ("/api/", "/hooks/", "/i/", "/healthz", "/readyz", "/metrics", "/openapi", "/docs", "/static/")
+NO_FORM_AGAIN = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 SECRET_FIELDS = ("password", "current", "new", "new_again")
 
 
 def install_problem_pages(app: FastAPI) -> None:
     """Stand in front of the API's error handlers for the paths of pages; leave all others to them."""
-    for kind in (AppError, RequestValidationError, HTTPException):
-        app.add_exception_handler(kind, _pages_first(app, app.exception_handlers[kind]))
+    for kind, otherwise in list(app.exception_handlers.items()):
+        if kind is not Replayed:
+            app.add_exception_handler(kind, _pages_first(app, otherwise))
 
 
 class FormAgain(Response):
@@ -62,23 +64,27 @@ class FormAgain(Response):
 
 
 def _pages_first(app: FastAPI, otherwise: Any) -> Handler:
+    """The API's own handler runs first: it writes down what must be, and decides the status."""
+
     async def handle(request: Request, error: Exception) -> Response:
+        answer: Response = await otherwise(request, error)
         if request.url.path.startswith(API_PREFIXES):
-            answer: Response = await otherwise(request, error)
             return answer
-        return await _page_of(app, request, error)
+        page = await _page_of(app, request, error, answer.status_code)
+        if "retry-after" in answer.headers:
+            page.headers["Retry-After"] = answer.headers["retry-after"]
+        return page
 
     return handle
 
 
-async def _page_of(app: FastAPI, request: Request, error: Exception) -> Response:
-    status = _status_of(error)
+async def _page_of(app: FastAPI, request: Request, error: Exception, status: int) -> Response:
     if status == HTTPStatus.UNAUTHORIZED and request.url.path != "/sign-in":
         return _to_sign_in(request)
     if isinstance(error, AppError) and error.code == "password_change_required":
         return go("/password")
     plain = render(request, "problem.html", {"status": status, "found": _problem_of(error)}, status=status)
-    if request.method != "POST" or status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+    if request.method != "POST" or status in NO_FORM_AGAIN:
         return plain
     request.state.problem = _problem_of(error)
     request.state.typed = await _typed(request)
@@ -90,12 +96,6 @@ def _to_sign_in(request: Request) -> Response:
         # A part of a page cannot be a sign-in form: let htmx go there with the whole page.
         return Response(status_code=204, headers={"HX-Redirect": "/sign-in"})
     return go(f"/sign-in?next={quote(request.url.path)}")
-
-
-def _status_of(error: Exception) -> int:
-    if isinstance(error, AppError):
-        return int(error.status)
-    return error.status_code if isinstance(error, HTTPException) else HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def _problem_of(error: Exception) -> dict[str, Any]:
@@ -110,9 +110,7 @@ def _problem_of(error: Exception) -> dict[str, Any]:
 async def _typed(request: Request) -> Typed:
     """What the person typed, but no secret: those are typed again."""
     form = await request.form()
-    return Typed(
-        (name, value) for name, value in form.multi_items() if isinstance(value, str) and name not in SECRET_FIELDS
-    )
+    return Typed((name, value) for name, value in form.multi_items() if isinstance(value, str) and name not in SECRET_FIELDS)
 
 
 def _came_from(request: Request) -> str:
@@ -121,7 +119,8 @@ def _came_from(request: Request) -> str:
 
 
 def _as_get(scope: Scope, path: str) -> Scope:
-    kept = ("type", "asgi", "http_version", "server", "client", "scheme", "root_path", "query_string", "app")
+    # The last one is where FastAPI closes what a form opened; it belongs to the whole request.
+    kept = ("type", "asgi", "http_version", "server", "client", "scheme", "root_path", "query_string", "app", "fastapi_middleware_astack")
     fresh = {name: scope[name] for name in kept if name in scope}
     left_out = (b"content-type", b"content-length", b"transfer-encoding")
     headers = [(name, value) for name, value in scope["headers"] if name not in left_out]

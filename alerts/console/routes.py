@@ -38,5 +38,5 @@ def install(app: FastAPI) -> None:
         app.include_router(router)
         app.include_router(router, prefix=EXERCISE_PREFIX)
     app.mount(STATIC_PATH, VersionedFiles(directory=STATIC_FOLDER), name="static")
-    install_elsewhere(app)
     install_problem_pages(app)
+    install_elsewhere(app)

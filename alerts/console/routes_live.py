@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import datetime
+from time import monotonic
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.queries import find_audience, list_broadcasts
@@ -27,6 +32,7 @@ from alerts.kit.audit import list_actions
 from alerts.kit.db import Tx
 from alerts.kit.http import Paging
 from alerts.kit.i18n import JAKARTA, both
+from alerts.live.hub import Hub
 from alerts.live.queries import Asked, load_sheet
 from alerts.live.schemas import AnswerSheet
 from alerts.places import place_name
@@ -39,6 +45,7 @@ Closer = Annotated[Actor, Depends(require(Permission.CLOSE_INCIDENT))]
 SEEN_COOKIE = "siaga_seen"
 YEAR_SECONDS = 31_536_000
 LOG_LINES = 30
+PULSE_SECONDS = 300
 MESSAGES = 20
 FIGURE_NAMES = {
     "handed_over": both("handed to the carrier"),
@@ -77,6 +84,22 @@ def numbers_part(request: Request, incident: IncidentDep, session: Tx, actor: Re
     """The live half of the duty officer's screen."""
     context = _place(request, incident) | _sheet(current_sheet(session, incident))
     return render(request, "_numbers.html", context, actor=actor)
+
+
+@router.get("/pulse", response_class=EventSourceResponse, dependencies=[Depends(require(Permission.VIEW_SUMMARY))])
+async def pulse(
+    incident: IncidentDep, request: Request, task: Annotated[asyncio.Task[object] | None, Depends(serving_task)]
+) -> AsyncIterator[ServerSentEvent]:
+    """Says that a newer version exists, in a few bytes; the page fetches its part as HTML.
+
+    Ends after some minutes: the browser comes back by itself, and is asked again who it is.
+    """
+    ends_at = monotonic() + PULSE_SECONDS
+    async with aclosing(hub_of(request.app).watch(incident.id, task)) as sheets:
+        async for encoded in sheets:
+            yield ServerSentEvent(event="sheet", id=str(encoded.version), data=encoded.version)
+            if monotonic() > ends_at:
+                return
 
 
 @router.get("/minister")
@@ -127,10 +150,23 @@ def reopen_form(request: Request, form: FormDep, incident: IncidentDep, session:
     return go(f"{root_of(request)}/incidents/{incident.id}")
 
 
+async def serving_task() -> asyncio.Task[object] | None:
+    """The task that serves this request: what is cancelled to drop a screen that does not read."""
+    return asyncio.current_task()
+
+
+def hub_of(app: FastAPI) -> Hub:
+    """The hub of this process, shared with the API's own stream."""
+    if getattr(app.state, "hub", None) is None:
+        app.state.hub = Hub(app.state.settings, app.state.sessions)
+    hub: Hub = app.state.hub
+    return hub
+
+
 def _place(request: Request, incident: Incident) -> dict[str, Any]:
     """What every page of an incident needs to link within it."""
     base = f"{root_of(request)}/incidents/{incident.id}"
-    return {"incident": incident, "base": base, "live_url": f"/api/v1/incidents/{incident.id}/live"}
+    return {"incident": incident, "base": base, "live_url": f"{base}/pulse"}
 
 
 def _sheet(sheet: AnswerSheet) -> dict[str, Any]:

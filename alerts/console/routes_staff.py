@@ -99,8 +99,6 @@ def _command(form: Form) -> NewStaff:
     )
 
 
-def _secret_page(
-    request: Request, session: Session, actor: Actor, staff_id: UUID, secret: str, *, is_token: bool = False
-) -> Response:
+def _secret_page(request: Request, session: Session, actor: Actor, staff_id: UUID, secret: str, *, is_token: bool = False) -> Response:
     context = {"account": get_staff(session, staff_id), "secret": secret, "is_token": is_token}
     return render(request, "staff_secret.html", context, actor=actor)

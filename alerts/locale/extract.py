@@ -15,15 +15,11 @@ from alerts.kit.i18n import DOMAIN, LANGUAGES, catalogue_path
 
 PRODUCT = Path(__file__).resolve().parent.parent
 # The second argument of an error is the sentence that a form shows again.
-ERROR_WORDS = {
-    name: (2,)
-    for name, kind in vars(errors).items()
-    if isinstance(kind, type) and issubclass(kind, errors.AppError)
-}
+ERROR_WORDS = {name: (2,) for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.AppError)}
 KEYWORDS = {"_": None, "N_": None, "gettext": None, "both": None, "ngettext": (1, 2)} | ERROR_WORDS
 # A subscript such as words["en"] looks like a sentence to the extractor.
 SHORTEST = 2
-UNSTEADY = tuple(f'"{name}'.encode() for name in ("POT-Creation", "PO-Revision", "Report-Msgid", "Last-Translator", "Language-Team", "Project-Id"))
+UNSTEADY = (b'"POT-Creation', b'"PO-Revision', b'"Report-Msgid', b'"Last-Translator', b'"Language-Team', b'"Project-Id')
 # Programs of their own, whose sentences no page shows.
 SILENT = {"sandbox", "embedded", "migrations", "story"}
 
@@ -34,9 +30,7 @@ def find_messages() -> Catalog:
     for path in sorted(_sources()):
         method = "python" if path.suffix == ".py" else "jinja2.ext:babel_extract"
         with path.open("rb") as file:
-            for _line, message, _comments, _context in extract(
-                method, file, KEYWORDS, (), {"trimmed": "true", "silent": "false"}
-            ):
+            for _line, message, _comments, _context in extract(method, file, KEYWORDS, (), {"trimmed": "true", "silent": "false"}):
                 if len(_first(message)) > SHORTEST:
                     catalogue.add(message, locations=[(path.relative_to(PRODUCT).as_posix(), 0)])
     return catalogue
@@ -56,7 +50,8 @@ def update_catalogue(lang: str) -> list[str]:
     catalogue.fuzzy, catalogue.header_comment = False, f"# The sentences of Siaga in '{lang}'."
     if lang == "id":
         # Indonesian has one form for every number; Babel does not know that and assumes two.
-        catalogue._num_plurals, catalogue._plural_expr = 1, "0"  # noqa: SLF001
+        catalogue._num_plurals = 1  # type: ignore[assignment]  # noqa: SLF001
+        catalogue._plural_expr = "0"  # type: ignore[assignment]  # noqa: SLF001
     catalogue.update(find_messages(), no_fuzzy_matching=True)
     catalogue.obsolete.clear()
     for message in catalogue:

@@ -38,12 +38,16 @@ def find_actor(request: Request, session: Tx, settings: SettingsDep) -> Actor | 
         staff, via = find_staff_by_token(session, secret.strip()), Via.TOKEN
     else:
         check_same_site(request)
-        staff, via = find_staff_by_session(
-            session,
-            session_secret(request, settings),
-            idle=timedelta(seconds=settings.web.session_idle_seconds),
-            absolute=timedelta(seconds=settings.web.session_absolute_seconds),
-        ), Via.SESSION
+        staff, via = (
+            find_staff_by_session(
+                session,
+                session_secret(request, settings),
+                idle=timedelta(seconds=settings.web.session_idle_seconds),
+                absolute=timedelta(seconds=settings.web.session_absolute_seconds),
+                is_person=not is_by_itself(request),
+            ),
+            Via.SESSION,
+        )
     request.state.must_change_password = via is Via.SESSION and staff is not None and staff.must_change_password
     return actor_of(staff, via) if staff else None
 
@@ -132,6 +136,12 @@ def check_same_site(request: Request, *, is_cookie_needed: bool = True) -> None:
         raise ForbiddenError("cross_site", "A change with a session cookie needs our own Origin header.", field="header.Origin")
 
 
+def is_by_itself(request: Request) -> bool:
+    """Whether a page asks without a person: a stream, or a part that renews itself. Such requests keep no session awake."""
+    headers = request.headers
+    return "x-part" in headers or "hx-request" in headers or headers.get("accept", "").startswith("text/event-stream")
+
+
 def is_secure(settings: Settings) -> bool:
     """Whether people reach us by https; then the cookie is bound to the host and never sent in clear."""
     return urlsplit(settings.public_url).scheme == "https"
@@ -147,9 +157,7 @@ def session_secret(request: Request, settings: Settings) -> str:
 
 def set_session_cookie(response: Response, settings: Settings, secret: str) -> None:
     """HttpOnly, this host only, not sent from other sites; the server decides when it ends."""
-    response.set_cookie(
-        cookie_name(settings), secret, path="/", secure=is_secure(settings), httponly=True, samesite="lax"
-    )
+    response.set_cookie(cookie_name(settings), secret, path="/", secure=is_secure(settings), httponly=True, samesite="lax")
 
 
 def clear_session_cookie(response: Response, settings: Settings) -> None:

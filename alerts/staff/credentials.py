@@ -10,7 +10,7 @@ from functools import cache
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-TOKEN_PREFIX = "siaga_"
+TOKEN_PREFIX = "siaga_"  # noqa: S105 - public: what a secret begins with
 SECRET_BYTES = 32
 
 _hasher = PasswordHash((Argon2Hasher(),))

@@ -47,13 +47,14 @@ def list_tokens(session: Session, staff_id: UUID) -> Sequence[ApiToken]:
 def find_staff_by_token(session: Session, secret: str) -> Staff | None:
     """The active account that a bearer token acts for, or None."""
     found = select(Staff).join(ApiToken, ApiToken.staff_id == Staff.id)
-    return session.scalar(
-        found.where(ApiToken.token_hash == fingerprint(secret), ApiToken.revoked_at.is_(None), Staff.is_active)
-    )
+    return session.scalar(found.where(ApiToken.token_hash == fingerprint(secret), ApiToken.revoked_at.is_(None), Staff.is_active))
 
 
-def find_staff_by_session(session: Session, secret: str, *, idle: timedelta, absolute: timedelta) -> Staff | None:
-    """The active account of a live session, or None; notes that it was seen, at most once a minute."""
+def find_staff_by_session(session: Session, secret: str, *, idle: timedelta, absolute: timedelta, is_person: bool = True) -> Staff | None:
+    """The active account of a live session, or None.
+
+    When a person acts (not a page that renews itself), notes at most once a minute that the session was seen.
+    """
     now = func.now()
     found = session.execute(
         select(Staff, StaffSession.id, (StaffSession.last_seen_at < now - TOUCH_EVERY).label("is_touch_due"))
@@ -63,7 +64,7 @@ def find_staff_by_session(session: Session, secret: str, *, idle: timedelta, abs
     ).one_or_none()
     if found is None:
         return None
-    if found.is_touch_due:
+    if is_person and found.is_touch_due:
         session.execute(update(StaffSession).where(StaffSession.id == found.id).values(last_seen_at=now))
     staff: Staff = found.Staff
     return staff

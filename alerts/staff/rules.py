@@ -47,9 +47,7 @@ class Permission(StrEnum):
 
 
 _READ = frozenset({Permission.VIEW_INCIDENTS, Permission.VIEW_REPORTS, Permission.VIEW_MISSIONS})
-_PERSONS = frozenset(
-    {Permission.VIEW_PERSONS, Permission.EDIT_PERSONS, Permission.RECORD_CHECKIN}
-)
+_PERSONS = frozenset({Permission.VIEW_PERSONS, Permission.EDIT_PERSONS, Permission.RECORD_CHECKIN})
 _MISSION = _READ | _PERSONS | {Permission.FILE_MISSION_REPORT}
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(

@@ -126,15 +126,11 @@ def _wait_seconds(session: Session, account: bytes, address: bytes) -> int:
 
 
 def _is_known(session: Session, both: ColumnElement[bool], now: datetime) -> bool:
-    known = select(SignInAttempt.id).where(
-        both, SignInAttempt.is_success, SignInAttempt.attempted_at > now - KNOWN_ADDRESS_FOR
-    )
+    known = select(SignInAttempt.id).where(both, SignInAttempt.is_success, SignInAttempt.attempted_at > now - KNOWN_ADDRESS_FOR)
     return session.scalar(known.limit(1)) is not None
 
 
 def _failures(session: Session, whose: ColumnElement[bool], now: datetime, limit: int) -> Sequence[datetime]:
     window = max(ACCOUNT_LIMIT.window, ADDRESS_LIMIT.window)
-    found = select(SignInAttempt.attempted_at).where(
-        whose, ~SignInAttempt.is_success, SignInAttempt.attempted_at > now - window
-    )
+    found = select(SignInAttempt.attempted_at).where(whose, ~SignInAttempt.is_success, SignInAttempt.attempted_at > now - window)
     return session.scalars(found.order_by(SignInAttempt.attempted_at.desc()).limit(limit)).all()

@@ -21,7 +21,7 @@ from alerts.console.routes import install
 from alerts.embedded.scratch import RUN_FOLDER
 from alerts.kit.db import Sessions, make_engine, make_sessions
 from alerts.settings import Settings
-from alerts.staff.models import Staff
+from tests.browser.crisis import Crisis, make_crisis
 from tests.factories.citizens import make_citizen
 from tests.factories.missions import make_missions
 from tests.factories.staff import PASSWORD, make_staff
@@ -57,9 +57,10 @@ class Site:
     sessions: Sessions
     settings: Settings
     staff: dict[str, str]
+    crisis: Crisis
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(servers: Servers, worker_name: str, make_settings: Callable[..., Settings]) -> Iterator[Site]:
     with fresh_database(servers, f"{worker_name}_browser") as database_url:
         listener = socket()
@@ -69,12 +70,13 @@ def site(servers: Servers, worker_name: str, make_settings: Callable[..., Settin
         engine = make_engine(database_url, pool_size=10)
         sessions = make_sessions(engine)
         staff = _seed(sessions, settings)
+        crisis = make_crisis(sessions, settings, staff)
         app = create_app(settings, sessions)
         install(app)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
-        yield Site(url, sessions, settings, staff)
+        yield Site(url, sessions, settings, staff, crisis)
         server.should_exit = True
         thread.join(15)
         assert not thread.is_alive(), "the server did not end: somebody holds a stream open"
@@ -150,7 +152,3 @@ def shot() -> Callable[..., None]:
         page.screenshot(path=SCREENSHOTS / f"{name}-{page.viewport_size['width'] if page.viewport_size else 0}.png", full_page=True)
 
     return take
-
-
-def staff_of(session: Session, username: str) -> Staff:
-    return session.query(Staff).filter_by(username=username).one()

@@ -1,21 +1,60 @@
-from __future__ import annotations
-from tests.browser.conftest import DESK, PHONE
+"""Every page on a phone and on a desk: nothing for axe to find, nothing wider than the phone, a picture to look at."""
 
-def test_look(open_as, shot, site):
-    page = open_as("duty_officer")
-    page.goto("/incidents/new")
-    page.fill("#place1", "Turki (TR)"); page.locator("#place1").blur(); page.wait_for_selector("#people .card")
-    page.click("main button.main")
-    page.wait_for_url("**/incidents/*"); 
-    shot(page, "incident"); base = page.url
-    page.set_viewport_size(PHONE); shot(page, "incident"); page.set_viewport_size(DESK)
-    page.click("text=Write an alert >> nth=0"); shot(page, "broadcast-new")
-    page.click("main button.main"); shot(page, "broadcast")
-    page.click("main button.main"); shot(page, "broadcast-submitted")
-    url = page.url
-    page = open_as("approver"); page.goto(url + "/approve"); shot(page, "approve"); page.set_viewport_size(PHONE); shot(page, "approve")
-    page.fill("#count", "133"); page.click("main button.main.big"); shot(page, "broadcast-approved")
-    page = open_as("mission_staff", PHONE); page.goto(base); shot(page, "incident-mission"); page.goto(base + "/report"); shot(page, "report")
-    page.click("main button.main >> nth=0"); shot(page, "report-filed")
-    page = open_as("minister", PHONE); page.goto(base + "/minister"); shot(page, "minister"); page.set_viewport_size(DESK); shot(page, "minister")
-    page.goto(base + "/sheet"); shot(page, "sheet")
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.browser.conftest import DESK, PHONE, Site
+
+AXE_OPTIONS = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+INCIDENT = "/incidents/{c.incident}"
+# One browser profile per role; paths with the ids of the crisis filled in.
+PAGES: dict[str | None, list[tuple[str, str]]] = {
+    None: [("sign-in", "/sign-in"), ("not-found", "/static-that-is-not/there")],
+    "minister": [("incidents", "/incidents"), ("minister", f"{INCIDENT}/minister"), ("sheet", f"{INCIDENT}/sheet")],
+    "duty_officer": [
+        ("incident", INCIDENT),
+        ("incident-new", "/incidents/new"),
+        ("broadcast-new", f"{INCIDENT}/broadcasts/new"),
+        ("broadcast-draft", "/broadcasts/{c.draft}"),
+        ("broadcast-sent", "/broadcasts/{c.approved}"),
+        ("exercise", "/exercise/incidents/{c.exercise}"),
+        ("ministry-report", f"{INCIDENT}/report"),
+    ],
+    "approver": [("approve", "/broadcasts/{c.submitted}/approve")],
+    "mission_staff": [
+        ("mission-incident", INCIDENT),
+        ("report", f"{INCIDENT}/report"),
+        ("report-filed", f"{INCIDENT}/reports/{{c.report}}"),
+    ],
+    "administrator": [("staff", "/staff"), ("staff-new", "/staff/new"), ("password", "/password")],
+}
+
+
+@pytest.mark.parametrize("role", list(PAGES))
+def test_a_page_is_sound_at_both_widths(role: str | None, open_as: Callable[..., Page], shot: Callable[..., None], site: Site) -> None:
+    page = open_as(role, PHONE)
+    found: list[str] = []
+    for name, path in PAGES[role]:
+        page.goto(path.format(c=site.crisis))
+        found += [f"{name}: {fault}" for fault in _axe_faults(page)]
+        for size in (DESK, PHONE):
+            page.set_viewport_size(size)  # type: ignore[arg-type]
+            found += [f"{name}: {fault}" for fault in _too_wide(page)]
+            shot(page, name)
+    assert not found, "\n".join(found)
+
+
+def _axe_faults(page: Page) -> list[str]:
+    violations = Axe().run(page, options=AXE_OPTIONS).response["violations"]
+    return [f"{violation['id']}: {node['html'][:160]}" for violation in violations for node in violation["nodes"]]
+
+
+def _too_wide(page: Page) -> list[str]:
+    width, viewport = page.evaluate("document.documentElement.scrollWidth"), page.viewport_size
+    assert viewport
+    return [f"{width} px wide on a screen of {viewport['width']}"] if width > viewport["width"] else []

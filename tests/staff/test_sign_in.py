@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
+from starlette.requests import Request
 
 from alerts.kit.actor import SYSTEM
 from alerts.settings import Settings
@@ -17,7 +18,6 @@ from alerts.staff.access import LOOPBACK_COOKIE, SECURE_COOKIE, client_address, 
 from alerts.staff.actions import disable_staff
 from alerts.staff.models import SignInAttempt, StaffSession
 from alerts.staff.rules import ACCOUNT_LIMIT, ADDRESS_LIMIT, SESSION_IDLE, SESSION_LIFETIME
-from starlette.requests import Request
 from tests.factories.staff import PASSWORD, make_session, make_staff, session_headers, token_headers
 
 ORIGIN = {"Origin": "http://testserver"}
@@ -99,8 +99,7 @@ def test_a_forged_forwarded_for_does_not_help(client: TestClient, session: Sessi
 def test_one_address_cannot_spray_many_accounts(client: TestClient, session: Session, settings: Settings) -> None:
     address = settings.keyring.blind_index("address:testclient")
     session.add_all(
-        SignInAttempt(account_index=bytes([number]), address_index=address, is_success=False)
-        for number in range(ADDRESS_LIMIT.failures)
+        SignInAttempt(account_index=bytes([number]), address_index=address, is_success=False) for number in range(ADDRESS_LIMIT.failures)
     )
     session.commit()
     assert post(client, make_staff(session).username) == 429
@@ -112,9 +111,7 @@ def test_strangers_cannot_lock_out_somebody_who_signed_in_from_here_before(
     staff = make_staff(session)
     assert post(client, staff.username) == 201
     account = settings.keyring.blind_index(f"account:{staff.username}")
-    session.add_all(
-        SignInAttempt(account_index=account, address_index=bytes([number]), is_success=False) for number in range(50)
-    )
+    session.add_all(SignInAttempt(account_index=account, address_index=bytes([number]), is_success=False) for number in range(50))
     session.commit()
     assert post(client, staff.username) == 201
 
@@ -205,16 +202,17 @@ def test_another_site_cannot_sign_a_browser_in(client: TestClient, session: Sess
     assert post(client, make_staff(session).username, Origin="http://evil.example") == 403
 
 
-def test_a_handed_over_password_opens_nothing_but_its_own_change(
-    client: TestClient, session: Session, settings: Settings
-) -> None:
+def test_a_handed_over_password_opens_nothing_but_its_own_change(client: TestClient, session: Session, settings: Settings) -> None:
     headers = session_headers(session, make_staff(session, "administrator", must_change_password=True), settings)
     assert client.get("/api/v1/me", headers=headers).json()["must_change_password"] is True
     answer = client.get("/staff", headers=headers, follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/password")
 
 
-@pytest.mark.parametrize("body", [{}, {"username": "a"}, {"username": "a\x00b", "password": "x"}, {"username": "a", "password": "x", "z": 1}])
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"username": "a"}, {"username": "a\x00b", "password": "x"}, {"username": "a", "password": "x", "z": 1}],
+)
 def test_bad_input_is_422_naming_the_field(client: TestClient, body: dict[str, object]) -> None:
     answer = client.post("/api/v1/session", json=body)
     assert answer.status_code == 422

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -26,7 +28,7 @@ def downgrade() -> None:
     raise NotImplementedError("migrations go forward; restore a backup to go back")
 
 
-def _time(name: str, *, nullable: bool = False) -> sa.Column[sa.DateTime]:
+def _time(name: str, *, nullable: bool = False) -> sa.Column[datetime]:
     return sa.Column(name, sa.DateTime(timezone=True), server_default=None if nullable else NOW, nullable=nullable)
 
 
@@ -46,9 +48,7 @@ def _create_staff() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_staff"),
         sa.UniqueConstraint("username", name="uq_staff_username"),
         sa.CheckConstraint(f"role IN ({ROLES})", name="ck_staff_role"),
-        sa.CheckConstraint(
-            "(role IN ('head_of_mission', 'mission_staff')) = (mission_code IS NOT NULL)", name="ck_staff_mission_of_role"
-        ),
+        sa.CheckConstraint("(role IN ('head_of_mission', 'mission_staff')) = (mission_code IS NOT NULL)", name="ck_staff_mission_of_role"),
         sa.CheckConstraint("language IN ('id', 'en')", name="ck_staff_language"),
         sa.CheckConstraint("username = lower(username)", name="ck_staff_username_lower"),
     )
@@ -90,9 +90,7 @@ def _create_attempts() -> None:
         sa.Column("account_index", sa.LargeBinary(), nullable=False),
         sa.Column("address_index", sa.LargeBinary(), nullable=False),
         sa.Column("is_success", sa.Boolean(), nullable=False),
-        sa.Column(
-            "attempted_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
-        ),
+        sa.Column("attempted_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_sign_in_attempt"),
     )
     for column in ("account_index", "address_index"):

@@ -1,0 +1,108 @@
+"""The main job by hand: open, write, submit, approve as somebody else, and see the numbers move without a reload."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from uuid import UUID
+
+from playwright.sync_api import Page, expect
+from sqlalchemy import select
+
+from alerts.kit.actor import Via
+from alerts.kit.clock import db_now
+from alerts.live.actions import refresh_one
+from alerts.reports.actions import file_report
+from alerts.reports.schemas import ReportIn
+from alerts.staff.models import Staff
+from alerts.staff.sign_in import actor_of
+from tests.browser.conftest import PHONE, Site
+
+
+def test_from_something_happened_to_the_ministers_page(open_as: Callable[..., Page], site: Site) -> None:
+    officer = open_as("duty_officer")
+    officer.goto("/incidents")
+    officer.click("a[href='/incidents/new']")
+    officer.fill("#place1", "Turki (TR)")
+    officer.locator("#place1").blur()
+    expect(officer.locator("#people")).to_contain_text("133")
+    officer.click("main button.main")
+    officer.wait_for_url(re.compile(r"/incidents/[0-9a-f-]{36}$"))
+    incident = officer.url.removeprefix(site.url)
+    officer.click(f"a[href='{incident}/broadcasts/new'] >> nth=0")
+    officer.fill("#text_id", "Gempa kuat. Jauhi gedung retak.")
+    officer.click("main button.main")
+    expect(officer.locator(".sms").first).to_contain_text("Jauhi gedung retak")
+    officer.click("form[action$='/submit'] button")
+    message = officer.url.removeprefix(site.url)
+    expect(officer.locator("a[href$='/approve']")).to_have_count(0)
+
+    minister = open_as("minister", PHONE)
+    minister.goto(f"{incident}/minister")
+    minister.evaluate("window.isStillHere = true")
+    expect(minister.locator("#link-state")).to_contain_text("●")
+    expect(minister.locator("#q-ours")).not_to_contain_text("luka ringan")
+
+    _approve(open_as("approver"), message)
+    expect(officer.locator("main")).to_be_visible()
+    _file_injured(site, UUID(incident.rsplit("/", 1)[1]), 7)
+    expect(minister.locator("#q-ours")).to_contain_text("7")
+    assert minister.evaluate("window.isStillHere") is True
+
+
+def _approve(approver: Page, message: str) -> None:
+    approver.goto(f"{message}/approve")
+    approver.fill("#count", "12")
+    approver.click("main button.main")
+    expect(approver.locator("[role=alert]")).to_be_visible()
+    approver.fill("#count", "133")
+    approver.click("main button.main")
+    expect(approver.locator("h1 .tag.good")).to_be_visible()
+
+
+def _file_injured(site: Site, incident_id: UUID, people: int) -> None:
+    """What a mission would send from elsewhere, and what the worker does on its event."""
+    with site.sessions.begin() as session:
+        staff = session.scalars(select(Staff).where(Staff.username == site.staff["mission_staff"])).one()
+        lines = [{"category": "injured", "places": ["TR-31"], "value": people}]
+        body = {"source": "mission:kbri-ankara", "as_of": db_now(session), "lines": lines}
+        file_report(session, actor=actor_of(staff, Via.SESSION), incident_id=incident_id, command=ReportIn.model_validate(body))
+    assert refresh_one(site.settings, site.sessions, incident_id) is not None
+
+
+def test_the_pages_work_without_script(open_as: Callable[..., Page], site: Site) -> None:
+    page = open_as("duty_officer", script=False)
+    page.goto("/incidents/new")
+    page.fill("#place1", "Suriah")
+    page.click("main button.main")
+    page.wait_for_url(re.compile(r"/incidents/[0-9a-f-]{36}$"))
+    assert page.locator("#map svg path.land.hit").count() == 1
+    mission = open_as("mission_staff", PHONE, script=False)
+    mission.goto(f"/incidents/{site.crisis.incident}/report")
+    mission.click("form[action$='/nothing'] button")
+    expect(mission.locator("main")).to_contain_text("belum ditanyakan")
+
+
+def test_a_draft_survives_a_lost_page(open_as: Callable[..., Page], site: Site) -> None:
+    page = open_as("mission_staff", PHONE)
+    page.goto(f"/incidents/{site.crisis.incident}/report")
+    page.fill("#narrative", "Listrik padam di Hatay")
+    page.context.set_offline(True)
+    page.click("#report button.main")
+    expect(page.locator("#draft-state")).to_be_visible()
+    page.context.set_offline(False)
+    page.goto(f"/incidents/{site.crisis.incident}/report")
+    expect(page.locator("#narrative")).to_have_value("Listrik padam di Hatay")
+    page.click("#report button.main")
+    expect(page.locator("main")).to_contain_text("Listrik padam di Hatay")
+    page.goto(f"/incidents/{site.crisis.incident}/report")
+    expect(page.locator("#narrative")).to_have_value("")
+
+
+def test_the_language_is_the_readers_choice(open_as: Callable[..., Page]) -> None:
+    page = open_as(None, PHONE)
+    page.goto("/sign-in")
+    expect(page.locator("h1")).to_have_text("Masuk")
+    page.click("button[value=en]")
+    expect(page.locator("h1")).to_have_text("Sign in")
+    assert page.locator("html").get_attribute("lang") == "en"
