@@ -11,9 +11,11 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from alerts.health import router as health_router
+from alerts.kit.asgi import EntityTags, LimitBody, RefuseNul
 from alerts.kit.db import Sessions, make_engine, make_sessions
 from alerts.kit.errors import install_error_handlers
 from alerts.kit.idempotency import Replayed, replay_response
+from alerts.kit.openapi import describe, unique_id
 from alerts.settings import Settings
 
 DESCRIPTION = """Protects a country's citizens abroad in a crisis.
@@ -21,6 +23,7 @@ DESCRIPTION = """Protects a country's citizens abroad in a crisis.
 Acting POSTs need an `Idempotency-Key`; a PATCH needs `If-Match`; errors are RFC 9457 problem documents
 that name the field. Lists are newest first, with `cursor` and `limit`. Times are RFC 3339 with an offset."""
 API_SLICES = ("staff", "missions", "citizens", "incidents", "broadcasts", "deliveries", "inbox", "checkins", "people", "reports", "live")
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 def create_app(settings: Settings, sessions: Sessions | None = None) -> FastAPI:
@@ -30,9 +33,12 @@ def create_app(settings: Settings, sessions: Sessions | None = None) -> FastAPI:
         version=version("siaga"),
         description=DESCRIPTION,
         lifespan=_lifespan,
-        max_body_size=settings.web.upload_bytes,
-        generate_unique_id_function=lambda route: route.name,
+        generate_unique_id_function=unique_id,
     )
+    # The last one added is the outermost.
+    app.add_middleware(EntityTags, prefix="/api/v1/")
+    app.add_middleware(RefuseNul)
+    app.add_middleware(LimitBody, limit=settings.web.upload_bytes)
     app.state.settings = settings
     app.state.sessions = sessions or _sessions_of(settings)
     install_error_handlers(app)
@@ -40,7 +46,13 @@ def create_app(settings: Settings, sessions: Sessions | None = None) -> FastAPI:
     app.include_router(health_router)
     for router in _routers():
         app.include_router(router)
+    describe(app, is_public)
     return app
+
+
+def is_public(method: str, path: str) -> bool:
+    """Whether an operation needs no account: health, signing in, the carrier's signed hooks, the citizen's link."""
+    return path in OPEN_PATHS or path.startswith(("/hooks/", "/i/")) or (method, path) == ("POST", "/api/v1/session")
 
 
 def from_environment() -> FastAPI:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -13,8 +14,9 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
-from sqlalchemy.exc import OperationalError
+from fastapi.responses import Response
+from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -22,6 +24,7 @@ from starlette.exceptions import HTTPException
 from alerts.kit.db import begin
 
 PROBLEM_JSON = "application/problem+json"
+UNREADABLE = (UnicodeDecodeError, RecursionError, ValueError)
 log = structlog.get_logger()
 
 
@@ -116,8 +119,9 @@ def problem_of(error: AppError) -> dict[str, Any]:
 
 
 def problem_response(status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
-    """The document as an answer."""
-    return JSONResponse(jsonable_encoder(document), status, dict(headers or {}), PROBLEM_JSON)
+    """The document as an answer. What is not text (half a surrogate pair in a field's name) is shown as `?`."""
+    content = json.dumps(jsonable_encoder(document), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(content.encode("utf-8", "replace"), status, dict(headers or {}), PROBLEM_JSON)
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -126,6 +130,9 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(OperationalError, _on_database_error)
+    app.add_exception_handler(PoolTimeoutError, _on_database_error)
+    app.add_exception_handler(DataError, _on_data_error)
+    app.add_exception_handler(Exception, _on_bug)
 
 
 async def _on_app_error(request: Request, error: Exception) -> Response:
@@ -154,6 +161,9 @@ async def _on_validation_error(_: Request, error: Exception) -> Response:
 
 async def _on_http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400 and isinstance(error.__cause__, UNREADABLE):
+        # Too deep, not UTF-8, a number of ten thousand digits: FastAPI calls it 400, for us it is like any broken JSON.
+        return problem_response(422, problem(422, "unreadable_body", "the body cannot be read as JSON", field="body"))
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_").replace("-", "_")
     return problem_response(error.status_code, problem(error.status_code, code, str(error.detail)), error.headers)
 
@@ -164,8 +174,22 @@ async def _on_database_error(request: Request, error: Exception) -> Response:
     return problem_response(503, document, {"Retry-After": "2"})
 
 
+async def _on_data_error(request: Request, error: Exception) -> Response:
+    """The last net: Postgres cannot store a value that should have been refused by its field. Nothing was changed."""
+    assert isinstance(error, DataError)
+    log.error("database.value_refused", path=request.scope.get("route_path", ""), kind=type(error.orig).__name__)
+    return problem_response(422, problem(422, "not_storable", "a value is outside what can be stored", field="body"))
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    log.error("request.failed", path=request.scope.get("route_path", ""), kind=type(error).__name__)
+    return problem_response(500, problem(500, "internal_error", "this is a fault of ours; nothing was changed"))
+
+
 def _field_of(location: tuple[int | str, ...]) -> str:
     """`("body", "lines", 0, "value")` → `lines[0].value`; headers, paths and queries keep their kind."""
     kind, *path = location or ("",)
+    if kind == "body" and len(path) == 1 and isinstance(path[0], int):
+        return "body"  # a place in the bytes of what is not JSON
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
     return name if kind == "body" and name else f"{kind}.{name}".rstrip(".")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from alerts.kit.errors import PreconditionFailedError, PreconditionRequiredError
 
@@ -16,28 +18,43 @@ LIMIT_MAX = 200
 LIMIT_DEFAULT = 50
 T = TypeVar("T")
 
+NOT_TEXT = PydanticCustomError("not_text", "a NUL character or half a surrogate pair cannot be stored")
+
+
+def _not_text(value: object) -> Iterator[tuple[int | str, ...]]:
+    """Where, in however many lists and mappings, a text or the name of a field is none."""
+    waiting: list[tuple[tuple[int | str, ...], object]] = [((), value)]
+    while waiting:
+        at, item = waiting.pop()
+        if isinstance(item, str) and not _is_text(item):
+            yield at
+        elif isinstance(item, dict):
+            yield from ((*at, _readable(name)) for name in item if not _is_text(str(name)))
+            waiting += [((*at, _readable(name)), each) for name, each in item.items()]
+        elif isinstance(item, list):
+            waiting += [((*at, index), each) for index, each in enumerate(item)]
+
+
+def _is_text(value: str) -> bool:
+    return "\x00" not in value and (value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value))
+
+
+def _readable(name: object) -> str:
+    return str(name) if _is_text(str(name)) else str(name).replace("\x00", "").encode("utf-8", "replace").decode()
+
 
 class Wire(BaseModel):
-    """Base of all that comes in: unknown fields and NUL are refused, naming the field."""
+    """Base of all that comes in: unknown fields, NUL and what is no text are refused, naming the field."""
 
-    model_config = ConfigDict(extra="forbid", str_max_length=100_000)
+    model_config = ConfigDict(extra="forbid", str_max_length=100_000, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
-    def _no_nul(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            for name, item in value.items():
-                if _has_nul(item):
-                    raise ValueError(f"{name} contains a NUL character")
+    def _only_text(cls, value: Any) -> Any:
+        faults = [InitErrorDetails(type=NOT_TEXT, loc=at, input=None) for at in _not_text(value)] if isinstance(value, dict) else []
+        if faults:
+            raise ValidationError.from_exception_data(cls.__name__, faults)
         return value
-
-
-def _has_nul(item: object) -> bool:
-    """In a text, a list of texts, or a mapping to texts; what is nested deeper is another wire type's to refuse."""
-    if isinstance(item, dict):
-        item = [*item.keys(), *item.values()]
-    texts = item if isinstance(item, list) else [item]
-    return any(isinstance(each, str) and "\x00" in each for each in texts)
 
 
 class View(BaseModel):
