@@ -15,6 +15,7 @@ from alerts.checkins.queries import find_last_of_member
 from alerts.checkins.rules import Answer, Channel, Contact
 from alerts.checkins.schemas import CheckinIn, LinkAnswer
 from alerts.incidents.queries import find_citizen_id, get_open_incident
+from alerts.incidents.rules import Status
 from alerts.kit import audit
 from alerts.kit.actor import Actor, Via
 from alerts.kit.clock import db_now
@@ -40,12 +41,13 @@ class NewCheckin:
 
 @dataclass(frozen=True, slots=True)
 class LinkHolder:
-    """Whom a valid link belongs to: enough to record an answer and to choose the page's language."""
+    """Whom a valid link belongs to: enough to record an answer, and to choose the page's language and colour."""
 
     member_id: int
     incident_id: UUID
     citizen_id: UUID
     language: str
+    is_exercise: bool
 
 
 def record_checkin(session: Session, *, actor: Actor, keyring: Keyring, new: NewCheckin) -> Checkin:
@@ -100,8 +102,9 @@ def find_link_holder(session: Session, keyring: Keyring, token: str) -> LinkHold
     member = find_member(session, parsed.number) if parsed else None
     if parsed is None or member is None or not is_member_token_valid(keyring.link, parsed, member.link_generation):
         return None
-    incident_id = get_broadcast(session, member.broadcast_id).incident_id
-    return LinkHolder(member.id, incident_id, member.citizen_id, member.language)
+    broadcast = get_broadcast(session, member.broadcast_id)
+    is_exercise = broadcast.status is Status.EXERCISE
+    return LinkHolder(member.id, broadcast.incident_id, member.citizen_id, member.language, is_exercise)
 
 
 def answer_by_link(session: Session, *, keyring: Keyring, holder: LinkHolder, form: LinkAnswer) -> Checkin:

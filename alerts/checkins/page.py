@@ -18,13 +18,13 @@ from alerts.kit.i18n import Translator
 LANGUAGE_NAMES = (("id", "Bahasa Indonesia"), ("en", "English"))
 
 
-def answer_page(t: Translator, *, token: str, saved: Checkin | None = None) -> HTMLResponse:
-    """The question, or (after `saved`) what was noted, with the buttons to change it."""
+def answer_page(t: Translator, *, token: str, is_exercise: bool, saved: Checkin | None = None) -> HTMLResponse:
+    """The question, or (after `saved`) what was noted, with the buttons to change it. An exercise says so, in another colour."""
     more = {}
     if saved is not None:
         more = {"saved": _saved_words(t, saved.answer), "saved_more": t.gettext("Noted at %(time)s.", time=t.time(saved.received_at))}
     action = f"/i/{token}?lang={t.lang}"
-    return _page(t, 200, title=t.gettext("Are you safe?"), action=action, **more)
+    return _page(t, 200, title=t.gettext("Are you safe?"), action=action, is_exercise=is_exercise, **more)
 
 
 def bad_link_page(t: Translator) -> HTMLResponse:
@@ -35,7 +35,7 @@ def bad_link_page(t: Translator) -> HTMLResponse:
 
 def _page(t: Translator, status: int, **values: object) -> HTMLResponse:
     style, policy = _style()
-    known = {"problem": None, "saved": None, "saved_more": None, "action": "", "note_characters": NOTE_CHARACTERS}
+    known = {"problem": None, "saved": None, "saved_more": None, "action": "", "is_exercise": False, "note_characters": NOTE_CHARACTERS}
     content = _template().render(known | {"t": t, "_": t.gettext, "style": style, "languages": LANGUAGE_NAMES} | values)
     headers = {
         "Content-Security-Policy": policy,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -108,12 +107,6 @@ def list_need_help(
         .limit(limit)
     )
     return [NeedHelp(*row) for row in session.execute(query)]
-
-
-def find_standings(session: Session, incident_id: UUID, citizen_ids: Sequence[UUID]) -> dict[UUID, Standing]:
-    """Where each of these people stands now; who never answered is absent."""
-    each = _per_person(incident_id, None, Checkin.citizen_id.in_(citizen_ids)).subquery()
-    return {row.citizen_id: Standing(row.standing) for row in session.execute(select(each.c.citizen_id, each.c.standing))}
 
 
 def present_checkin(row: Checkin, keyring: Keyring | None) -> CheckinView:

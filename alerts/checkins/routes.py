@@ -73,7 +73,7 @@ def get_link(token: str, session: Tx, keyring: KeyringDep, reader: Reader) -> HT
     holder = actions.find_link_holder(session, keyring, token)
     if holder is None:
         return bad_link_page(reader(None))
-    return answer_page(reader(holder.language), token=token)
+    return answer_page(reader(holder.language), token=token, is_exercise=holder.is_exercise)
 
 
 @router.post("/i/{token}", response_class=HTMLResponse, operation_id="answer_citizen_link")
@@ -83,4 +83,4 @@ def post_link(token: str, form: Annotated[LinkAnswer, Form()], session: Tx, keyr
     if holder is None:
         return bad_link_page(reader(None))
     saved = actions.answer_by_link(session, keyring=keyring, holder=holder, form=form)
-    return answer_page(reader(holder.language), token=token, saved=saved)
+    return answer_page(reader(holder.language), token=token, is_exercise=holder.is_exercise, saved=saved)

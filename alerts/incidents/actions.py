@@ -103,12 +103,6 @@ def reopen_incident(session: Session, *, actor: Actor, incident_id: UUID, reason
     return _move(session, actor, incident_id, move=Move.REOPEN, reason=reason)
 
 
-def set_report_due(session: Session, incident_id: UUID, mission_code: str, due_at: datetime | None) -> None:
-    """When this mission's next report is due; reports say so. Nothing happens for a mission not involved."""
-    where = (IncidentMission.incident_id == incident_id, IncidentMission.mission_code == mission_code)
-    session.execute(update(IncidentMission).where(*where).values(report_due_at=due_at))
-
-
 def _move(session: Session, actor: Actor, incident_id: UUID, *, move: Move, reason: str) -> Incident:
     incident = claim_incident(session, incident_id, actor)
     incident.state = rules.next_state(incident.state, move)
@@ -196,11 +190,13 @@ def _check_own_district(session: Session, change: _Change, area: IncidentArea) -
 def _set_level(change: _Change, row: IncidentArea, level: SiagaLevel | None, said: LevelBasis | None) -> None:
     if level is row.siaga_level and said in (None, row.level_basis):
         return
+    is_raised = rules.is_higher(level, row.siaga_level)
     # Taking a level away needs nobody's word but the actor's own; it is in the log.
     row.level_basis = rules.level_basis(change.actor, said) if level else None
     row.siaga_level, row.level_set_by = level, change.actor.key if level else None
     row.level_set_at = change.now if level else None
-    change.touched.setdefault("levels", []).append({"area": str(row.id), "level": level, "basis": row.level_basis})
+    line = {"area": str(row.id), "level": level, "basis": row.level_basis, "is_raised": is_raised}
+    change.touched.setdefault("levels", []).append(line)
 
 
 def _replace_lists(session: Session, incident_id: UUID, wanted: Sequence[ListIn], now: datetime) -> int:

@@ -225,8 +225,13 @@ def test_the_minister_and_a_head_of_mission_set_levels_and_nothing_else(client: 
     assert client.patch(url, json=levels("TR-34", "I"), headers=staff | any_version).status_code == 403
     unknown = {"levels": [{"area_id": str(uuid4()), "siaga_level": "I"}]}
     assert client.patch(url, json=unknown, headers=minister | any_version).status_code == 422
+    lower = client.patch(url, json=levels("TR-31", "III"), headers=minister | any_version)
+    assert lower.status_code == 200
     gone = client.patch(url, json=levels("TR-31", None), headers=minister | any_version).json()
     assert [a["siaga_level"] for a in gone["areas"] if a["code"] == "TR-31"] == [None]
+    log = client.get(f"{url}/log", headers=minister).json()["items"]
+    moves = [(line["detail"]["levels"][0]["level"], line["detail"]["levels"][0]["is_raised"]) for line in log if "levels" in line["detail"]]
+    assert moves == [(None, False), ("III", False), ("III", True), ("I", True)]
 
 
 def test_a_closed_incident_takes_nothing_until_it_is_reopened(client: TestClient, session: Session, sign_in: SignIn) -> None:
