@@ -115,7 +115,7 @@ async def _send_one(senders: Senders, message: Message) -> Outcome:
     except Transient as error:
         return Outcome(State.QUEUED, code=error.code, retry_after=error.retry_after)
     except Rejected as error:
-        return Outcome(refused(error.verdict), code=error.code)
+        return Outcome(refused(error.verdict), code=error.code, verdict=error.verdict)
     except Unknown as error:
         return Outcome(State.UNKNOWN, code=error.code)
     except Exception as error:  # bytes may have left: the only honest state is unknown

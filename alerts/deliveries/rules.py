@@ -93,6 +93,7 @@ class Outcome:
     provider_id: str | None = None
     raw_status: str | None = None
     retry_after: float | None = None
+    verdict: Verdict | None = None
 
 
 REFUSED: Mapping[Verdict, State] = MappingProxyType(

@@ -21,7 +21,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.rules import Channel
-from alerts.channels.ports import PushMessage, SmsMessage
+from alerts.channels.ports import PushMessage, SmsMessage, Verdict
+from alerts.citizens.actions import record_opt_out, retire_device
+from alerts.citizens.rules import OptSource
 from alerts.deliveries.carriers import Carriers, Message
 from alerts.deliveries.messages import Messages
 from alerts.deliveries.rules import Outcome, State, backoff_seconds
@@ -34,6 +36,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 DEADLOCK = "40P01"
 TRIES_AFTER_DEADLOCK = 5
+DEAD_SHARE_MAX = 0.05
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,24 @@ def record(sessions: Sessions, claim: Claim, answers: Sequence[tuple[Intent, Out
         values = _columns(answers, settings)
         session.execute(text(LOCK_DELIVERIES), {"deliveries": values["deliveries"]})
         session.execute(text(RECORD_ATTEMPTS), {**values, "generation": claim.generation})
+        _remember(session, answers)
         return session.execute(text(RECORD_DELIVERIES), values).rowcount  # type: ignore[attr-defined,no-any-return]
+
+
+def _remember(session: Session, answers: Sequence[tuple[Intent, Outcome]]) -> None:
+    """What a refusal says of the person or device goes into the register: an opt-out at the carrier, an app that is gone.
+
+    Many dead devices at once are more likely our own fault than everybody's: then nothing is pruned, and it is said.
+    """
+    for intent, outcome in answers:
+        if outcome.verdict is Verdict.OPTED_OUT:
+            record_opt_out(session, citizen_id=intent.row["citizen_id"], source=OptSource.CARRIER)
+    dead = [intent.row["device_id"] for intent, outcome in answers if outcome.verdict is Verdict.DEAD_TOKEN]
+    if len(dead) > max(1, len(answers) * DEAD_SHARE_MAX):
+        log.error("push.dead_tokens_in_bulk", dead=len(dead), of=len(answers))
+        return
+    for device_id in dead:
+        retire_device(session, device_id)
 
 
 def finish_batch(session: Session, claim: Claim) -> None:
@@ -251,7 +271,7 @@ WITH picked AS (
     SELECT id, :batch, :generation, attempts, channel, 'sending', clock_timestamp() + make_interval(secs => :lease) FROM moved
     RETURNING id, delivery_id, number, channel
 )
-SELECT w.id AS attempt_id, w.delivery_id, w.number, w.channel, m.id AS member_id, m.language, m.number_country,
+SELECT w.id AS attempt_id, w.delivery_id, w.number, w.channel, m.id AS member_id, m.citizen_id, m.language, m.number_country,
     m.link_generation, m.phone_id, m.device_id, p.e164_enc, v.token_enc
 FROM written w JOIN moved ON moved.id = w.delivery_id JOIN audience_member m ON m.id = moved.member_id
 LEFT JOIN phone p ON p.id = m.phone_id LEFT JOIN device v ON v.id = m.device_id

@@ -303,3 +303,19 @@ def test_a_release_needs_an_approval(fanout: Make) -> None:
     with begin(message.sessions) as session:
         assert release(session, message.broadcast_id, batch_size=10) == 0
     assert message.states() == {}
+
+
+def test_what_a_refusal_says_of_a_person_or_device_reaches_the_register(fanout: Make, carriers: Carriers) -> None:
+    message = fanout("+6281219991610", "device:token9990404", *numbers(2))
+    message.release()
+    message.send(carriers)
+    assert message.rows("SELECT count(*) AS n FROM citizen WHERE opted_out_at IS NOT NULL") == [{"n": 1}]
+    assert message.rows("SELECT count(*) AS n FROM device WHERE retired_at IS NOT NULL") == [{"n": 1}]
+
+
+def test_many_dead_devices_at_once_are_not_pruned(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*[f"device:token{number}9990404" for number in range(10)])
+    message.release()
+    message.send(carriers)
+    assert message.states() == {"failed": 10}
+    assert message.rows("SELECT count(*) AS n FROM device WHERE retired_at IS NOT NULL") == [{"n": 0}]
