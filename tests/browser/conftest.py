@@ -99,7 +99,7 @@ def _citizen(session: Session, settings: Settings, place: str, number: int) -> N
     make_citizen(session, settings.keyring, country_iso2=place[:2], province_code=place, **phones)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: its event loop would stand in the way of other tests' asyncio.run
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS), env=dict(os.environ))
