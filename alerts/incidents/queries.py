@@ -39,7 +39,7 @@ def get_incident(session: Session, incident_id: UUID, actor: Actor | None = None
 
 def get_open_incident(session: Session, incident_id: UUID, actor: Actor | None = None) -> Incident:
     """The incident, locked against closing until this transaction ends; 409 when it is closed."""
-    query = select(Incident).where(Incident.id == incident_id).with_for_update(read=True)
+    query = select(Incident).where(Incident.id == incident_id).with_for_update(read=True).execution_options(populate_existing=True)
     if actor is not None:
         query = query.where(visible_to(actor))
     incident = _found(session.scalars(query).one_or_none())
@@ -50,7 +50,7 @@ def get_open_incident(session: Session, incident_id: UUID, actor: Actor | None =
 def claim_incident(session: Session, incident_id: UUID, actor: Actor) -> Incident:
     """The incident, locked for change."""
     query = select(Incident).where(Incident.id == incident_id, visible_to(actor)).with_for_update()
-    return _found(session.scalars(query).one_or_none())
+    return _found(session.scalars(query.execution_options(populate_existing=True)).one_or_none())
 
 
 def list_incidents(

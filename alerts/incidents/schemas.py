@@ -121,6 +121,12 @@ class IncidentOpen(Wire):
 class IncidentChange(Wire):
     """Only what is given changes. `areas` and `lists` replace the whole set; areas that stay keep their id and level."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"severity": "Severe", "areas": [{"kind": "province", "code": "TR-31"}, {"kind": "province", "code": "TR-27"}]}]
+        }
+    )
+
     kind: Kind | None = None
     title: Name | None = None
     urgency: Urgency | None = None
@@ -146,6 +152,8 @@ class IncidentChange(Wire):
 
 class Reason(Wire):
     """Why, in a person's words; kept in the log."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Semua WNI terdata; operasi selesai."}]})
 
     reason: Annotated[str, Field(min_length=3, max_length=500)]
 

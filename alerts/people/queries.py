@@ -55,7 +55,7 @@ def get_person(session: Session, person_id: UUID, actor: Actor) -> Person:
 def claim_person(session: Session, person_id: UUID, actor: Actor) -> Person:
     """The person, locked for a new statement."""
     query = select(Person).where(Person.id == person_id, visible_to(actor)).with_for_update()
-    return _found(session.scalars(query).one_or_none())
+    return _found(session.scalars(query.execution_options(populate_existing=True)).one_or_none())
 
 
 def list_persons(session: Session, actor: Actor, page: Paging, *, incident_id: UUID | None = None) -> list[Person]:

@@ -30,6 +30,20 @@ class StatementIn(Wire):
     axis `contact` a value that is itself a rung is the claim.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "axis": "contact",
+                    "value": "reported",
+                    "source": "mission",
+                    "said_by": "consular desk",
+                    "as_of": "2023-02-07T14:00:00+07:00",
+                }
+            ]
+        }
+    )
+
     axis: Axis
     value: Annotated[str, Field(min_length=2, max_length=40)]
     claim: Claim = Claim.REPORTED
@@ -43,6 +57,12 @@ class StatementIn(Wire):
 
 class WithdrawalIn(Wire):
     """An earlier statement is taken back: by whom, and why. The statement itself stays readable."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"said_by": "consular desk", "reason": "the caller meant another person", "as_of": "2023-02-07T18:00:00+07:00"}]
+        }
+    )
 
     said_by: Words
     reason: Annotated[str, Field(min_length=3, max_length=500)]
