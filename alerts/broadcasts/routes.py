@@ -93,7 +93,12 @@ def patch_broadcast(
     return view
 
 
-@router.post("/broadcasts/{broadcast_id}/submit", response_model=BroadcastView, operation_id="submit_broadcast")
+@router.post(
+    "/broadcasts/{broadcast_id}/submit",
+    response_model=BroadcastView,
+    responses={202: {"description": "freezing a long list", "model": BroadcastView}},
+    operation_id="submit_broadcast",
+)
 def post_submit(broadcast_id: UUID, actor: Writer, session: Tx, settings: SettingsDep, idem: Idem) -> Response:
     """Freeze the list of people and ask for approval. Over 20,000 people: 202 and `freezing`; read it again for progress."""
     idem.start(actor.key)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from alerts.broadcasts.rules import Channel, MsgType, ResendUnknown, State, Unreachable, Variant
 from alerts.incidents.rules import Status
@@ -27,6 +27,18 @@ class Texts(Wire):
 class BroadcastDraft(Wire):
     """A new message. Empty `area_ids` and `list_ids` mean all areas and lists of the incident."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "texts": {"id": "Gempa susulan kuat. Tetap di luar gedung.", "en": "Strong aftershock. Stay outside buildings."},
+                    "channels": ["push", "sms"],
+                    "validity_seconds": 7200,
+                }
+            ]
+        }
+    )
+
     texts: Texts
     area_ids: list[UUID] = Field([], max_length=500)
     list_ids: list[UUID] = Field([], max_length=50)
@@ -37,6 +49,12 @@ class BroadcastDraft(Wire):
 
 class BroadcastChange(Wire):
     """New values for what is named. Any of them voids an approval request."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"texts": {"id": "Gempa susulan kuat. Tetap di luar gedung.", "en": "Strong aftershock. Stay outside buildings."}}]
+        }
+    )
 
     texts: Texts | None = None
     area_ids: list[UUID] | None = Field(None, max_length=500)
@@ -49,17 +67,34 @@ class BroadcastChange(Wire):
 class Approval(Wire):
     """What exactly is approved: the hash that the submission was given."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"content_hash": "0000000000000000000000000000000000000000000000000000000000000000"}]}
+    )
+
     content_hash: str = Field(min_length=64, max_length=64, pattern="^[0-9a-f]+$")
 
 
 class Decision(Wire):
     """Why."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Nama kota salah."}]})
+
     reason: Reason
 
 
 class Correction(Wire):
     """A correction to exactly those who got the original. Without texts a Cancel uses the prepared ones."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "msg_type": "Update",
+                    "texts": {"id": "Gempa susulan kuat. Tetap di luar gedung.", "en": "Strong aftershock. Stay outside buildings."},
+                }
+            ]
+        }
+    )
 
     msg_type: Literal[MsgType.UPDATE, MsgType.CANCEL]
     texts: Texts | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from starlette.datastructures import FormData
@@ -15,6 +15,28 @@ from alerts.settings import Settings, SettingsDep, Web
 
 HOOK_BODY_BYTES: int = Web.model_fields["hook_body_bytes"].default
 FORM_TYPE = "application/x-www-form-urlencoded"
+EXAMPLES = {
+    "MessageSid": "SM00000000000000000000000000000001",
+    "MessageStatus": "delivered",
+    "ErrorCode": "",
+    "From": "+60123456789",
+    "To": "+15005550006",
+    "Body": "AMAN",
+    "NumSegments": "1",
+    "NumMedia": "0",
+}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    403: {"description": "the signature does not fit the address and the fields"},
+    413: {"description": f"more than {HOOK_BODY_BYTES} bytes"},
+    422: {"description": "a field that every such message has is missing"},
+}
+
+
+def form_of(*fields: str) -> dict[str, Any]:
+    """How OpenAPI describes a form that is read as it was signed: these fields, and whatever else the carrier sends."""
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in fields}}
+    example = {name: EXAMPLES[name] for name in fields}
+    return {"requestBody": {"required": True, "content": {FORM_TYPE: {"schema": schema, "example": example}}}}
 
 
 async def twilio_form(request: Request, settings: SettingsDep) -> FormData:

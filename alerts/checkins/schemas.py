@@ -64,6 +64,8 @@ class CheckinIn(Wire):
 class LinkAnswer(Wire):
     """What the page behind a citizen's link posts, as a form. `channel` is `app` when our app answers for its user."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"answer": "safe", "channel": "link"}]})
+
     answer: Answer
     note: Annotated[str, Field(max_length=10_000)] = ""
     channel: Literal[Channel.LINK, Channel.APP] = Channel.LINK

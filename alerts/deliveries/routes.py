@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from alerts.broadcasts.queries import get_broadcast, present
 from alerts.broadcasts.schemas import BroadcastView, Correction
-from alerts.channels.webhook import HOOK_BODY_BYTES, TwilioForm
+from alerts.channels.webhook import REFUSALS, TwilioForm, form_of
 from alerts.deliveries import actions, queries
 from alerts.deliveries.evidence import keep_receipt
 from alerts.deliveries.schemas import ReachGroup, ReachView
@@ -52,7 +52,13 @@ def post_correct(broadcast_id: UUID, body: Correction, actor: Corrector, session
     return idem.answer(201, view, {"ETag": view.etag})
 
 
-@router.post("/hooks/twilio/status/{attempt}", status_code=204, max_body_size=HOOK_BODY_BYTES, operation_id="receive_receipt")
+@router.post(
+    "/hooks/twilio/status/{attempt}",
+    status_code=204,
+    operation_id="receive_receipt",
+    responses=REFUSALS,
+    openapi_extra=form_of("MessageSid", "MessageStatus", "ErrorCode"),
+)
 def post_status(attempt: str, form: TwilioForm, session: Tx, settings: SettingsDep) -> Response:
     """A receipt for one attempt: signed by the carrier, and by us in its address. Any order, any number of times."""
     attempt_id = attempt_of_callback(settings.keyring.callback, attempt)

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from starlette.datastructures import FormData
 
-from alerts.channels.webhook import TwilioForm
+from alerts.channels.webhook import REFUSALS, TwilioForm, form_of
 from alerts.inbox import actions, queries
 from alerts.inbox.actions import Inbound
 from alerts.inbox.schemas import HandleIn, MessageView
@@ -26,7 +26,13 @@ Reader = Annotated[Actor, Depends(require(Permission.RECORD_CHECKIN))]
 NOTHING_TO_SAY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
 
-@router.post("/hooks/twilio/inbound", operation_id="receive_twilio_message")
+@router.post(
+    "/hooks/twilio/inbound",
+    operation_id="receive_twilio_message",
+    response_class=Response,
+    responses={200: {"content": {"text/xml": {}}}} | REFUSALS,
+    openapi_extra=form_of("MessageSid", "From", "To", "Body", "NumSegments", "NumMedia"),
+)
 def post_inbound(form: TwilioForm, session: Tx, keyring: KeyringDep) -> Response:
     """Keep a citizen's message and answer at once; it is read afterwards. The same message twice is kept once."""
     actions.receive_message(session, keyring=keyring, inbound=_inbound(form))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from alerts.checkins.rules import Answer
 from alerts.inbox.rules import Flag, State, Understood
@@ -34,6 +34,8 @@ class HandleIn(Wire):
     """What a person made of a message. With `answer` a check-in is recorded; a message that matched nobody then
     needs `incident_id` and `citizen_external_id`. Without `answer` it is only marked as read.
     """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"answer": "need_help"}]})
 
     answer: Answer | None = None
     incident_id: UUID | None = None

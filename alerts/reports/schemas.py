@@ -247,6 +247,12 @@ class ReportView(ReportSummaryView):
 class ConflictResolve(Wire):
     """Which of the contradicting lines stands, and why. Given by one person, kept with the name."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"keep_line_id": "01998d5e-0000-7000-8000-000000000002", "reason": "the embassy counted at the hospital itself"}]
+        }
+    )
+
     keep_line_id: UUID
     reason: Annotated[str, StringConstraints(min_length=3, max_length=500), AfterValidator(_storable)]
 
