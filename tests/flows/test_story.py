@@ -1,0 +1,29 @@
+"""The whole story in real processes, with a crisis that nobody lived through: the code knows no country by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from alerts.demo import run_demo
+from alerts.story.crisis import bundled_names, load_crisis
+
+INVENTED = next(name for name in bundled_names() if name != "turkiye_2023")
+
+
+def test_an_invented_crisis_is_told_to_its_end_and_every_promise_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "figures.json"
+    assert run_demo(INVENTED, is_once=True, json_path=path, port=None) == 0, capsys.readouterr().out
+    figures = json.loads(path.read_text())
+    assert (figures["missed"], figures["sent_twice"], figures["unknown"], figures["invariants_violated"]) == (0, 0, 0, 0)
+    assert figures["recipients_frozen"] == figures["handed_over"] + figures["unreachable"] > 0
+    assert figures["answered"] > 0
+    assert figures["first_sheet_seconds"] < 60
+    assert figures["report_to_screen_p95_ms"] is not None
+    assert figures["sheet_versions"] > 1
+    assert figures["failed_steps"] == 0
+    told = capsys.readouterr().out
+    for step in load_crisis(INVENTED).steps:
+        assert step.title.en in told
