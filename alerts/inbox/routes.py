@@ -30,7 +30,7 @@ NOTHING_TO_SAY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
     "/hooks/twilio/inbound",
     operation_id="receive_twilio_message",
     response_class=Response,
-    responses={200: {"content": {"text/xml": {}}}} | REFUSALS,
+    responses={**REFUSALS, 200: {"content": {"text/xml": {}}}},
     openapi_extra=form_of("MessageSid", "From", "To", "Body", "NumSegments", "NumMedia"),
 )
 def post_inbound(form: TwilioForm, session: Tx, keyring: KeyringDep) -> Response:
