@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,8 +16,8 @@ from alerts.reports.rules.standing import FiledLine, FiledReport
 from alerts.reports.schemas import ReportIn
 from alerts.story.crisis import Crisis, ReportStep, with_time
 
-_minutes = count(1)
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+ARRIVES = datetime(2028, 1, 1, tzinfo=UTC)
 
 
 class Filing:
@@ -30,7 +29,7 @@ class Filing:
         self.checks: list[CheckFacts] = []
         self.problems: dict[UUID, tuple[Problem, ...]] = {}
         self.by_ref: dict[str, tuple[UUID, list[UUID]]] = {}
-        self._known_at = FIRST
+        self._known_at = ARRIVES
 
     def file(self, body: dict[str, Any], *, ref: str | None = None, known_at: datetime | None = None) -> FiledReport:
         """One report body in the wire form; `supersedes` and `withdraws` may name earlier refs."""

@@ -60,9 +60,7 @@ def test_a_stored_version_is_never_altered(session: Session, incident: Incident)
             session.execute(text(statement))
 
 
-def test_changes_since_a_version(
-    session: Session, incident: Incident, file: FileReport, client: TestClient, sign_in: SignIn
-) -> None:
+def test_changes_since_a_version(session: Session, incident: Incident, file: FileReport, client: TestClient, sign_in: SignIn) -> None:
     file(report_body(line("injured", 2), as_of="2026-01-01T00:00:00+00:00"))
     again(session, incident)
     file(report_body(line("injured", 5), line("dead", "asked_none_reported"), as_of="2026-01-01T02:00:00+00:00"))
@@ -120,7 +118,9 @@ def test_who_may_read_a_sheet(incident: Incident, client: TestClient, sign_in: S
     assert client.get(missing, headers=sign_in("minister")).status_code == 404
 
 
-@pytest.mark.parametrize("params", [{"as_of": "yesterday"}, {"known_at": "0001-01-01T00:00:00Z"}, {"since_version": 0}, {"since_version": 2**40}])
+@pytest.mark.parametrize(
+    "params", [{"as_of": "yesterday"}, {"known_at": "0001-01-01T00:00:00Z"}, {"since_version": 0}, {"since_version": 2**40}]
+)
 def test_a_question_that_makes_no_sense_is_refused(incident: Incident, client: TestClient, sign_in: SignIn, params: dict[str, Any]) -> None:
     answer = client.get(f"/api/v1/incidents/{incident.id}/summary", params=params, headers=sign_in("minister"))
     assert answer.status_code == 422

@@ -86,7 +86,6 @@ def _material(facts: SheetFacts, standing: Standing, frame: Frame, reports: Sequ
     whole, orphans = with_parts(figures[LineKind.STANDING], figures[LineKind.OF_WHICH])
     seen = {report.id for report in reports}
     checks = newest_checks(_unsuperseded(facts, reports, seen))
-    held = sorted(standing.held, key=lambda line: line.rank, reverse=True)
     return Material(
         facts=facts,
         standing=standing,
@@ -94,7 +93,7 @@ def _material(facts: SheetFacts, standing: Standing, frame: Frame, reports: Sequ
         figures=[*whole, *orphans],
         planned=figures[LineKind.PLANNED],
         conflicts=[conflict_of(clash, frame, standing) for clash in standing.contradictions],
-        held=[held_of(line, list(facts.problems.get(line.id, ())), frame) for line in held],
+        held=[held_of(line, list(facts.problems.get(line.id, ())), frame) for line in reversed(standing.held)],
         checks=checks,
         register=facts.register,
         due=min((due for due in (_due(mission, reports) for mission in facts.missions) if due), default=None),

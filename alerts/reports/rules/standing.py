@@ -126,7 +126,13 @@ class FiledLine:
     @property
     def rank(self) -> tuple[bool, datetime, str, int, str]:
         """Newest first by what was said, never by when it arrived."""
-        return (self.says_something, self.report.counts_from, self.report.speaker, self.position, self.raw)
+        return (self.says_something, self.report.counts_from, self.report.speaker, self.position, self.said)
+
+    @property
+    def said(self) -> str:
+        """Everything that was said in this line: two lines with the same are interchangeable."""
+        told = (self.raw, self.report.author, self.claim, self.authority_confirmed, self.is_approximate, self.how, self.words)
+        return repr((*told, self.contact, self.withdraw_reason, self.report.supersede_reason))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +204,8 @@ def stand(lines: Sequence[FiledLine], reports: Iterable[FiledReport], resolved: 
     """What stands of the visible lines. `reports` are all visible ones, also those without lines."""
     superseded = {report.supersedes for report in reports if report.supersedes is not None}
     alive = [line for line in lines if line.report.id not in superseded]
-    withdrawals = {line.withdraws: line for line in alive if line.withdraws and line.state is LineState.ACCEPTED}
+    taking_back = (line for line in alive if line.withdraws and line.state is LineState.ACCEPTED)
+    withdrawals = {line.withdraws: line for line in sorted(taking_back, key=_order, reverse=True) if line.withdraws}
     result = Standing()
     result.withdrawn = [(line, withdrawals[line.id]) for line in lines if line.id in withdrawals]
     counting = [line for line in alive if line.id not in withdrawals and line.state is LineState.ACCEPTED and line.is_figure]
@@ -209,7 +216,7 @@ def stand(lines: Sequence[FiledLine], reports: Iterable[FiledReport], resolved: 
         _stand_in_cell(result, by_speaker[cell], resolved)
     _overtake_silences(result)
     result.contradictions.extend(_severity_contradictions(result.current, resolved))
-    result.held = [line for line in alive if _is_still_held(line, withdrawals, by_speaker)]
+    result.held = [line for line in sorted(alive, key=_order) if _is_still_held(line, withdrawals, by_speaker)]
     result.falls = _falls(result.current, lines, frozenset(withdrawals))
     return result
 
@@ -349,6 +356,11 @@ def _falls(current: Iterable[FiledLine], lines: Iterable[FiledLine], withdrawn: 
         if last.number is not None and last.number > line.number:
             falls[line.id] = Fall(last.number, line.report.supersede_reason or line.how)
     return falls
+
+
+def _order(line: FiledLine) -> tuple[datetime, str, int, str, str]:
+    """An order made of what was said, the same whatever arrived first."""
+    return (line.report.counts_from, line.report.speaker, line.position, line.cell.key, line.said)
 
 
 def _came_before(each: FiledLine, line: FiledLine) -> bool:
