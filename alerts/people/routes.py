@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime
 
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
-from alerts.kit.http import Page, PagingDep, etag_of, page_of
+from alerts.kit.http import Page, PagingDep, etag_of, is_unchanged, page_of
 from alerts.kit.idempotency import Idem
 from alerts.people import actions, queries
 from alerts.people.models import Person
@@ -58,11 +58,16 @@ def get_persons(
     return page_of(views, [row.id for row in rows], page.limit)
 
 
-@router.get("/{person_id}", operation_id="get_person")
-def get_person(person_id: UUID, response: Response, actor: Viewer, session: Tx, keyring: KeyringDep, at: At) -> PersonView:
+@router.get("/{person_id}", response_model=PersonView, operation_id="get_person")
+def get_person(
+    person_id: UUID, request: Request, response: Response, actor: Viewer, session: Tx, keyring: KeyringDep, at: At
+) -> PersonView | Response:
     """One person with every statement; 404 when it is another mission's."""
     person = queries.get_person(session, person_id, actor)
-    response.headers["ETag"] = etag_of("person", person.id, person.version, at, actor.role)
+    etag = etag_of("person", person.id, person.version, at, actor.role)
+    if is_unchanged(request, etag):
+        return Response(status_code=304, headers={"ETag": etag})
+    response.headers["ETag"] = etag
     return queries.present_person(session, person, opener=queries.opener_for(actor, keyring), at=at)
 
 

@@ -1,0 +1,109 @@
+"""A small world with one of everything, and the operations of the interface as its own document names them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alerts.inbox.actions import Inbound, receive_message, understand_message
+from alerts.inbox.models import InboundMessage
+from alerts.kit.crypto import Keyring
+from alerts.live.actions import refresh
+from alerts.settings import Settings
+from alerts.staff.rules import Role
+from tests.api.interface import Operation, headers_for, load_document
+from tests.factories.checkins import link_of, make_citizen, make_member
+from tests.factories.incidents import HATAY, make_incident
+from tests.factories.people import make_person, statement
+from tests.factories.reports import line, report_body
+from tests.factories.staff import make_staff, session_headers, token_headers
+
+_numbers = count(1)
+CSV = "external_id,name,phone,country,province\nWNI-1,Contoh Nama,+62 812-3456-789,TR,Hatay\n"
+
+
+@dataclass
+class World:
+    """One of everything in Türkiye, and somebody of every role (mission roles: kbri-ankara)."""
+
+    client: TestClient
+    ids: dict[str, str] = field(default_factory=dict)
+    who: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def call(self, operation: Operation, role: str | None, **more: Any) -> Any:
+        """The operation with its own example as body and the ids of this world. `None` is nobody."""
+        path = operation.path
+        for name in operation.path_names:
+            path = path.replace("{" + name + "}", self.ids[name])
+        query = {"place": "TR-31"} if path.endswith("/responsible") else None
+        headers = headers_for(operation) | ({} if role is None else self.who[role]) | more.pop("headers", {})
+        values = {"params": query} | operation.body_arguments(self.ids) | more
+        return self.client.request(operation.method, path, headers=headers, **values)
+
+
+@pytest.fixture(scope="session")
+def document(settings: Settings) -> dict[str, Any]:
+    """The OpenAPI document."""
+    return load_document(settings)
+
+
+@pytest.fixture
+def world(client: TestClient, session: Session, keyring: Keyring, settings: Settings) -> World:
+    world = World(client)
+    for role in Role:
+        staff = make_staff(session, role)
+        world.who[role.value] = session_headers(session, staff, settings)
+        world.who[f"token of {role.value}"] = token_headers(session, staff)
+    incident = make_incident(session, areas=[HATAY])
+    citizen = make_citizen(session, keyring)
+    member = make_member(session, incident, citizen)
+    person = make_person(session, keyring, incident, statement("contact", "unaccounted"))
+    number = next(_numbers)
+    receive_message(
+        session, keyring=keyring, inbound=Inbound(f"SM{number:032}", citizen.e164, "2 kaki patah", 1, 0, carrier_opted_out=False)
+    )
+    message_id = session.scalars(select(InboundMessage.id).order_by(InboundMessage.id.desc())).first()
+    assert message_id is not None
+    understand_message(session, keyring=keyring, message_id=message_id)
+    session.flush()
+    refresh(session, incident.id)
+    session.commit()
+    world.ids |= {
+        "incident_id": str(incident.id),
+        "person_id": str(person.id),
+        "citizen_external_id": citizen.external_id,
+        "message_id": str(message_id),
+        "token": link_of(keyring, member).removeprefix("/i/"),
+        "attempt": "no-attempt-of-ours",
+        "code": "kbri-ankara",
+        "version": "1",
+        "conflict_id": "ab12",
+    }
+    _add_by_http(world)
+    return world
+
+
+def _add_by_http(world: World) -> None:
+    incident, duty = f"/api/v1/incidents/{world.ids['incident_id']}", world.who["token of duty_officer"]
+    person = world.client.get(f"/api/v1/persons/{world.ids['person_id']}", headers=duty).json()
+    world.ids["statement_id"] = person["statements"][0]["id"]
+    draft = {"texts": {"id": "Gempa kuat. Jauhi gedung retak.", "en": "Strong earthquake. Keep away from cracked buildings."}}
+    world.ids["broadcast_id"] = _post(world, f"{incident}/broadcasts", duty, json=draft)
+    report = report_body(line("injured", 2, places=["TR-31"]))
+    world.ids["report_id"] = _post(world, f"{incident}/reports", world.who["token of mission_staff"], json=report)
+    checkin = {"incident_id": world.ids["incident_id"], "citizen_external_id": world.ids["citizen_external_id"], "answer": "safe"}
+    world.ids["checkin_id"] = _post(world, "/api/v1/checkins", duty, json=checkin)
+    world.ids["run_id"] = _post(world, "/api/v1/imports", duty | {"Content-Type": "text/csv"}, content=CSV)
+
+
+def _post(world: World, path: str, headers: dict[str, str], **more: Any) -> str:
+    answer = world.client.post(path, headers=headers | {"Idempotency-Key": str(uuid4())}, **more)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
