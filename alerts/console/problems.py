@@ -7,12 +7,14 @@ running its page again (the GET of the same path) with the problem and what was 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from alerts.console.pages import Typed, go, render
@@ -59,7 +61,8 @@ class FormAgain(Response):
             if is_page:
                 await send(message)
 
-        await self._app.router(_as_get(self._request.scope, path), _nothing_to_read, send_page_only)
+        with suppress(HTTPException):  # no page lives at this path
+            await self._app.router(_as_get(self._request.scope, path), _nothing_to_read, send_page_only)
         return is_page
 
 

@@ -9,6 +9,7 @@ from alerts.console import (
     routes_broadcasts,
     routes_incidents,
     routes_live,
+    routes_moves,
     routes_reports,
     routes_session,
     routes_staff,
@@ -27,6 +28,7 @@ INCIDENT_ROUTERS = (
     routes_approval.router,
     routes_reports.router,
     routes_live.router,
+    routes_moves.router,
 )
 
 

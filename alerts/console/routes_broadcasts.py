@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy.orm import Session
 
-from alerts.broadcasts import actions, rules
+from alerts.broadcasts import actions
 from alerts.broadcasts.audience import preview_selected, select_people
 from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.queries import areas_of, claim_broadcast, get_broadcast, hands_of, lists_of, present, present_audience
@@ -106,10 +106,9 @@ def edit_form(request: Request, form: FormDep, broadcast: BroadcastDep, session:
 
 
 @router.post("/submit")
-def submit_form(request: Request, broadcast: BroadcastDep, session: Tx, actor: Writer) -> Response:
+def submit_form(request: Request, broadcast: BroadcastDep, session: Tx, actor: Writer, settings: SettingsDep) -> Response:
     """Freezes the list and asks for approval."""
-    limit = rules.FREEZE_AT_ONCE_MAX
-    actions.submit_broadcast(session, actor=actor, broadcast_id=broadcast.id, freeze_at_once_max=limit)
+    actions.submit_broadcast(session, actor=actor, broadcast_id=broadcast.id, configured=settings.channels)
     return go(f"{root_of(request)}/broadcasts/{broadcast.id}")
 
 

@@ -15,18 +15,17 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts.queries import find_audience, list_broadcasts
 from alerts.console.elsewhere import IncidentDep, Viewer
-from alerts.console.forms import FormDep
 from alerts.console.incident_forms import KIND_NAMES, parse_local
 from alerts.console.map_view import CELL_MIN, Post, cells_of, draw
-from alerts.console.pages import go, language_of, render
+from alerts.console.pages import language_of, render
 from alerts.console.queries import actor_names, missions_by_code, names_by_key, people_by_province
-from alerts.console.routes_broadcasts import reason_of
 from alerts.console.routes_incidents import clocks_of_incident, root_of
+from alerts.console.routes_moves import words_for_level
 from alerts.console.sheet_view import changes_shown, current_sheet, marks_of, minutes_by_figure
 from alerts.console.sparkline import line_of
-from alerts.incidents.actions import close_incident, reopen_incident
 from alerts.incidents.models import Incident
-from alerts.incidents.queries import list_area_specs, present_incident
+from alerts.incidents.queries import incident_etag, list_area_specs, present_incident
+from alerts.incidents.rules import FROM_LOWEST
 from alerts.kit.actor import Actor
 from alerts.kit.audit import list_actions
 from alerts.kit.db import Tx
@@ -41,7 +40,6 @@ from alerts.staff.rules import Permission
 
 router = APIRouter(prefix="/incidents/{incident_id}", include_in_schema=False)
 Reader = Annotated[Actor, Depends(require(Permission.VIEW_SUMMARY))]
-Closer = Annotated[Actor, Depends(require(Permission.CLOSE_INCIDENT))]
 SEEN_COOKIE = "siaga_seen"
 YEAR_SECONDS = 31_536_000
 LOG_LINES = 30
@@ -64,6 +62,9 @@ def incident_page(request: Request, incident: IncidentDep, session: Tx, actor: V
     missions = missions_by_code(session, [each.mission_code for each in view.missions])
     context = _place(request, incident) | {
         "view": view,
+        "etag": incident_etag(incident),
+        "levels": FROM_LOWEST,
+        "level_words": words_for_level(actor),
         "kind_name": KIND_NAMES[incident.kind],
         "clocks": _clocks(session, incident, actor),
         "opener": names_by_key(session, [incident.opened_by]).get(incident.opened_by),
@@ -136,18 +137,6 @@ def sheet_page(
     sheet = load_sheet(session, incident, asked) if as_of or known_at else current_sheet(session, incident)
     context = _place(request, incident) | _sheet(sheet) | {"asked": {"as_of": as_of, "known_at": known_at}}
     return render(request, "sheet.html", context, actor=actor)
-
-
-@router.post("/close")
-def close_form(request: Request, form: FormDep, incident: IncidentDep, session: Tx, actor: Closer) -> Response:
-    close_incident(session, actor=actor, incident_id=incident.id, reason=reason_of(form))
-    return go(f"{root_of(request)}/incidents/{incident.id}")
-
-
-@router.post("/reopen")
-def reopen_form(request: Request, form: FormDep, incident: IncidentDep, session: Tx, actor: Closer) -> Response:
-    reopen_incident(session, actor=actor, incident_id=incident.id, reason=reason_of(form))
-    return go(f"{root_of(request)}/incidents/{incident.id}")
 
 
 async def serving_task() -> asyncio.Task[object] | None:

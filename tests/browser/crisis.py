@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts.actions import approve_broadcast, draft_broadcast, submit_broadcast
 from alerts.broadcasts.models import Broadcast
-from alerts.broadcasts.rules import FREEZE_AT_ONCE_MAX
 from alerts.broadcasts.schemas import Approval, BroadcastDraft, Texts
 from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor, Via
@@ -64,7 +63,7 @@ def _actor(session: Session, username: str) -> Actor:
 
 def _message(session: Session, writer: Actor, incident_id: UUID, texts: Texts) -> Broadcast:
     broadcast = draft_broadcast(session, actor=writer, incident_id=incident_id, command=BroadcastDraft(texts=texts))
-    return submit_broadcast(session, actor=writer, broadcast_id=broadcast.id, freeze_at_once_max=FREEZE_AT_ONCE_MAX)
+    return submit_broadcast(session, actor=writer, broadcast_id=broadcast.id, configured=frozenset({"push", "sms"}))
 
 
 def _reports(session: Session, incident_id: UUID, actors: dict[str, Actor]) -> UUID:
