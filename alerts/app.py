@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -68,7 +67,7 @@ def _sessions_of(settings: Settings) -> Sessions:
 
 
 def _routers() -> list[APIRouter]:
-    return [importlib.import_module(f"alerts.{name}.routes").router for name in API_SLICES if importlib.util.find_spec(f"alerts.{name}.routes")]
+    return [importlib.import_module(f"alerts.{name}.routes").router for name in API_SLICES]
 
 
 @asynccontextmanager

@@ -24,6 +24,8 @@ from alerts.kit.crypto import Keyring
 PREFIX = "SIAGA_"
 TWILIO_LIVE_URL = "https://api.twilio.com"
 FCM_LIVE_URL = "https://fcm.googleapis.com"
+NOT_SETTINGS = frozenset({"SIAGA_TWILIO_OPENAPI"})
+"""Names of ours in the environment that tell a test something and a process nothing."""
 
 
 class Mode(StrEnum):
@@ -186,6 +188,12 @@ class Settings(Group):
                 raise ValueError(f"in mode {self.mode} a carrier must be on loopback, not {urlsplit(url).hostname}")
         return self
 
+    @property
+    def channels(self) -> frozenset[str]:
+        """Ways to citizens that have a sender; whoever could only be reached by another is counted as not reachable."""
+        configured = {"push": self.fcm.project, "sms": self.twilio.account_sid}
+        return frozenset(name for name, account in configured.items() if account)
+
     @cached_property
     def keyring(self) -> Keyring:
         """The keys, decoded. Raises ValueError naming the setting that is missing or malformed."""
@@ -224,7 +232,7 @@ def _nest(env: Mapping[str, str]) -> dict[str, object]:
     groups = {n for n, f in Settings.model_fields.items() if isinstance(f.annotation, type) and issubclass(f.annotation, Group)}
     nested: dict[str, object] = {}
     for name, value in env.items():
-        if not name.startswith(PREFIX):
+        if not name.startswith(PREFIX) or name in NOT_SETTINGS:
             continue
         key = name.removeprefix(PREFIX).lower()
         group, _, field = key.partition("_")

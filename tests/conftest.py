@@ -125,6 +125,8 @@ def make_settings(servers: Servers, worker_name: str) -> Callable[..., Settings]
         fixed = {
             "SIAGA_MODE": "test",
             "SIAGA_PUBLIC_URL": BASE_URL,
+            "SIAGA_TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+            "SIAGA_FCM_PROJECT": "siaga-tests",
             "SIAGA_DATABASE_URL": database_url,
             "SIAGA_REDIS_URL": servers.redis_url,
             "SIAGA_REDIS_PREFIX": f"{servers.redis_prefix}siaga:{worker_name}:",

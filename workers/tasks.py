@@ -47,7 +47,7 @@ def task(name: str) -> Callable[[Work], Work]:
 def freeze(runtime: Runtime, payload: Payload) -> None:
     with begin(runtime.sessions) as session:
         ids = {"broadcast_id": UUID(payload["broadcast_id"]), "audience_id": payload["audience_id"]}
-        freeze_submission(session, actor=SYSTEM, **ids)
+        freeze_submission(session, actor=SYSTEM, configured=runtime.settings.channels, **ids)
 
 
 @task("deliveries.release")

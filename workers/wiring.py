@@ -23,6 +23,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "checkin.recorded": ("deliveries.mark_answered", "live.refresh"),
         "person.changed": ("live.refresh",),
         "report.filed": ("live.refresh",),
+        "report.resolved": ("live.refresh",),
     }
 )
 

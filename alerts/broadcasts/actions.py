@@ -67,7 +67,14 @@ def edit_broadcast(session: Session, *, actor: Actor, broadcast: Broadcast, comm
     return broadcast
 
 
-def submit_broadcast(session: Session, *, actor: Actor, broadcast_id: UUID, freeze_at_once_max: int) -> Broadcast:
+def submit_broadcast(
+    session: Session,
+    *,
+    actor: Actor,
+    broadcast_id: UUID,
+    configured: frozenset[str],
+    freeze_at_once_max: int = rules.FREEZE_AT_ONCE_MAX,
+) -> Broadcast:
     """Freeze the list and ask for approval. A large list is frozen by a worker: the state is `freezing` until then."""
     broadcast = claim_broadcast(session, broadcast_id, actor)
     get_open_incident(session, broadcast.incident_id, actor)
@@ -82,19 +89,19 @@ def submit_broadcast(session: Session, *, actor: Actor, broadcast_id: UUID, free
         publish(session, "broadcast.freeze_asked", broadcast_id=broadcast.id, audience_id=audience.id)
         return broadcast
     else:
-        freeze_selected(session, audience, broadcast.channels)
+        freeze_selected(session, audience, configured.intersection(broadcast.channels))
     _submitted(session, broadcast, audience, actor)
     return broadcast
 
 
-def freeze_submission(session: Session, *, actor: Actor, broadcast_id: UUID, audience_id: int) -> bool:
+def freeze_submission(session: Session, *, actor: Actor, broadcast_id: UUID, audience_id: int, configured: frozenset[str]) -> bool:
     """The worker's half of a large submission. False when it was withdrawn or done meanwhile."""
     broadcast = claim_broadcast(session, broadcast_id)
     if broadcast.state is not State.FREEZING or broadcast.audience_id != audience_id:
         return False
     audience = session.get_one(Audience, audience_id)
     select_people(session, areas_of(session, broadcast), lists_of(session, broadcast))
-    freeze_selected(session, audience, broadcast.channels)
+    freeze_selected(session, audience, configured.intersection(broadcast.channels))
     session.refresh(audience)
     _submitted(session, broadcast, audience, actor)
     return True
@@ -274,7 +281,11 @@ def _check_decider(session: Session, actor: Actor, broadcast: Broadcast) -> None
     try:
         rules.check_decider(actor.staff_id, hands_of(session, broadcast.id))
     except ForbiddenError as error:
-        about: dict[str, Any] = {"incident_id": broadcast.incident_id, "subject": ("broadcast", broadcast.id), "detail": {"code": error.code}}
+        about: dict[str, Any] = {
+            "incident_id": broadcast.incident_id,
+            "subject": ("broadcast", broadcast.id),
+            "detail": {"code": error.code},
+        }
         error.remember = partial(record, actor=actor, action="broadcast.decision_refused", **about)
         raise
 

@@ -6,7 +6,7 @@ over it: a million people never pass through objects.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -50,7 +50,7 @@ def gather(session: Session, people: Select[Any] | Select[UUID, str]) -> int:
     return int(session.execute(text("SELECT count(*) FROM selected_person")).scalar_one())
 
 
-def freeze_selected(session: Session, audience: Audience, channels: Sequence[str]) -> int:
+def freeze_selected(session: Session, audience: Audience, channels: Collection[str]) -> int:
     """Write the gathered people down as members, in one statement; the count.
 
     Several behind one address get one message: the rest are counted as sharing it.
@@ -60,7 +60,7 @@ def freeze_selected(session: Session, audience: Audience, channels: Sequence[str
     return int(session.execute(text(FREEZE), values).scalar_one())
 
 
-def preview_selected(session: Session, channels: Sequence[str]) -> list[dict[str, Any]]:
+def preview_selected(session: Session, channels: Collection[str]) -> list[dict[str, Any]]:
     """Rows of channel, unreachable, number_country, language, class, is_shared and the count of people."""
     return rows_of(session.execute(text(PREVIEW), _choice_values(channels)))
 
@@ -80,7 +80,7 @@ def copy_members(session: Session, audience: Audience, member_ids: Select[Any]) 
     return int(session.execute(text(COPY_MEMBERS), values).scalar_one())
 
 
-def _choice_values(channels: Sequence[str]) -> dict[str, Any]:
+def _choice_values(channels: Collection[str]) -> dict[str, Any]:
     return {
         "may_push": Channel.PUSH.value in channels,
         "may_sms": Channel.SMS.value in channels,

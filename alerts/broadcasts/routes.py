@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from alerts.broadcasts import actions, queries, rules
+from alerts.broadcasts import actions, queries
 from alerts.broadcasts.audience import preview_selected, select_people
 from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.rules import Channel, State
@@ -33,6 +33,7 @@ def get_audience(
     incident_id: UUID,
     actor: Viewer,
     session: Tx,
+    settings: SettingsDep,
     area_id: Annotated[list[UUID] | None, Query(description="only these areas; all when left out")] = None,
     channel: Annotated[list[OpenChannel] | None, Query()] = None,
 ) -> AudienceView:
@@ -40,7 +41,7 @@ def get_audience(
     get_incident(session, incident_id, actor)
     areas = queries.pick_areas(session, incident_id, area_id or [])
     select_people(session, areas, [] if area_id else list_list_ids(session, incident_id))
-    channels = [item.value for item in channel or (Channel.PUSH, Channel.SMS)]
+    channels = settings.channels.intersection(item.value for item in channel or (Channel.PUSH, Channel.SMS))
     return queries.present_audience(preview_selected(session, channels), {})
 
 
@@ -102,8 +103,7 @@ def patch_broadcast(
 def post_submit(broadcast_id: UUID, actor: Writer, session: Tx, settings: SettingsDep, idem: Idem) -> Response:
     """Freeze the list of people and ask for approval. Over 20,000 people: 202 and `freezing`; read it again for progress."""
     idem.start(actor.key)
-    limit = rules.FREEZE_AT_ONCE_MAX
-    broadcast = actions.submit_broadcast(session, actor=actor, broadcast_id=broadcast_id, freeze_at_once_max=limit)
+    broadcast = actions.submit_broadcast(session, actor=actor, broadcast_id=broadcast_id, configured=settings.channels)
     return _answer(session, idem, broadcast, settings.public_url, 202 if broadcast.state is State.FREEZING else 200)
 
 

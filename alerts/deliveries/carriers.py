@@ -50,8 +50,8 @@ class Carriers:
     def send_all(self, status: Status, messages: Sequence[Message], *, until: float) -> list[Outcome | None]:
         """Hand a window over and wait for every answer.
 
-        After `until` (monotonic seconds: the lease's end, seen from here) nothing more is begun: such messages come
-        back as None, and stay what the committed intent says they are.
+        After `until` (monotonic seconds: well before the lease's end, seen from here) nothing more is begun: such
+        messages come back as None.
         """
         senders = self._senders[status]
         return self._run(_gather([self._send(senders, message, until) for message in messages]))

@@ -77,7 +77,7 @@ def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, ba
             break
         written = [messages.write(intent.row, attempt_id=intent.attempt_id, channel=intent.channel) for intent in intents]
         outcomes = carriers.send_all(claim.status, written, until=began + delivery.lease_seconds / 2)
-        answers = [(intent, outcome) for intent, outcome in zip(intents, outcomes, strict=True) if outcome is not None]
+        answers = [(intent, outcome or NOT_BEGUN) for intent, outcome in zip(intents, outcomes, strict=True)]
         _retry(partial(record, sessions, claim, answers, settings))
     with begin(sessions) as session:
         finish_batch(session, claim)
@@ -121,8 +121,6 @@ def commit_intents(session: Session, claim: Claim, *, limit: int, lease_seconds:
 
 def record(sessions: Sessions, claim: Claim, answers: Sequence[tuple[Intent, Outcome]], settings: Settings) -> int:
     """Write a window's answers in bulk: only where the attempt still waits for one and the generation is ours."""
-    if not answers:
-        return 0
     with begin(sessions) as session:
         held = session.execute(text(STILL_OURS), {"batch": claim.batch_id, "generation": claim.generation}).first()
         if held is None:
@@ -176,11 +174,14 @@ def _columns(pairs: Sequence[tuple[Intent, Outcome]], settings: Settings) -> dic
 
 
 NOT_SENT = frozenset({State.QUEUED, State.OPTED_OUT})
+NOT_BEGUN = Outcome(State.QUEUED, code="not_begun", retry_after=0.1)
+"""Time ran out before this one was begun. While the batch is still ours that is knowledge, not doubt: it goes back to the queue."""
 
 
 def _settled(intent: Intent, outcome: Outcome, settings: Settings) -> Outcome:
     """After enough tries that surely sent nothing, the step has failed: a person must look at it."""
-    if outcome.state is State.QUEUED and intent.number >= settings.delivery.attempts_max:
+    is_over = outcome is not NOT_BEGUN and intent.number >= settings.delivery.attempts_max
+    if outcome.state is State.QUEUED and is_over:
         return Outcome(State.FAILED, code=f"gave_up:{outcome.code}")
     return outcome
 

@@ -79,7 +79,7 @@ class Idempotency:
     def answer(self, status: int, view: BaseModel | Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
         """Store the answer in the action's transaction, and give it."""
         content = view.model_dump_json() if isinstance(view, BaseModel) else _json(view)
-        self._finish(self._session, status, content.encode(), "application/json", headers)
+        self._finish(self._session, status, content.encode(), headers=headers)
         return Response(content, status, dict(headers or {}), "application/json")
 
     def _take(self, session: Session) -> bool:
@@ -94,7 +94,15 @@ class Idempotency:
         session.execute(text("SET LOCAL lock_timeout = '0'"))
         return taken
 
-    def _finish(self, session: Session, status: int, content: bytes, media_type: str, headers: Mapping[str, str] | None) -> None:
+    def _finish(
+        self,
+        session: Session,
+        status: int,
+        content: bytes,
+        *,
+        media_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         values = {"status": status, "body": content, "media_type": media_type, "headers": _json(dict(headers or {}))}
         session.execute(update(IdempotencyKey).filter_by(**self._where).values(**values))
 
@@ -104,7 +112,7 @@ class Idempotency:
             return
         with begin(self._request.app.state.sessions) as session:
             if self._take(session):
-                self._finish(session, status, _json(document).encode(), PROBLEM_JSON, None)
+                self._finish(session, status, _json(document).encode(), media_type=PROBLEM_JSON)
 
 
 async def _raw_body(request: Request) -> bytes:

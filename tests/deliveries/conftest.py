@@ -134,7 +134,7 @@ def fanout(sessions: Sessions, sending_settings: Settings) -> Callable[..., Fano
             author, approver = make_actor(session, "duty_officer"), make_actor(session, "approver")
             command = BroadcastDraft(texts={"id": "Gempa kuat.", "en": "Strong earthquake."}, **draft)
             broadcast = draft_broadcast(session, actor=author, incident_id=incident.id, command=command)
-            submit_broadcast(session, actor=author, broadcast_id=broadcast.id, freeze_at_once_max=1000)
+            submit_broadcast(session, actor=author, broadcast_id=broadcast.id, configured=sending_settings.channels)
             approval = Approval(content_hash=broadcast.content_hash or "")
             approve_broadcast(session, actor=approver, broadcast_id=broadcast.id, command=approval)
         return Fanout(sending_settings, sessions, keyring, broadcast.id, incident.id)

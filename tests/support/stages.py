@@ -22,7 +22,7 @@ from alerts.stage import Account, Stage, load_register
 WAIT_SECONDS = 60.0
 # Production's waits at 1/60 or less; a rate that leaves time to break something in the middle.
 QUICK = {
-    "SIAGA_DELIVERY_LEASE_SECONDS": "2",
+    "SIAGA_DELIVERY_LEASE_SECONDS": "4",
     "SIAGA_DELIVERY_SWEEP_SECONDS": "0.5",
     "SIAGA_DELIVERY_LOOKUP_AFTER_SECONDS": "2",
     "SIAGA_DELIVERY_RETRY_SECONDS": "0.25",
