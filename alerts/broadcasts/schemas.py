@@ -165,6 +165,7 @@ class BroadcastView(View):
     content_hash: str | None
     audience_number: int | None
     audience_count: int | None
+    audience_expected: int | None = Field(None, description="how many were gathered; the count follows when all are frozen")
     audience_more_since: int | None = None
     sharing_address: int | None
     created_by: UUID | None

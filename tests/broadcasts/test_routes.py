@@ -13,12 +13,15 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from alerts.broadcasts.actions import draft_broadcast, freeze_submission, submit_broadcast
 from alerts.broadcasts.models import Broadcast
+from alerts.broadcasts.schemas import BroadcastDraft
 from alerts.kit.audit import list_actions
 from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions, begin
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
+from tests.factories.staff import make_actor
 
 SignIn = Callable[..., dict[str, str]]
 TEXTS = {"id": "Gempa kuat. Jauhi gedung retak.", "en": "Strong earthquake. Keep away from cracked buildings."}
@@ -254,3 +257,25 @@ def test_bad_input_names_the_field(officer: Desk, incident_id: uuid.UUID, body: 
     assert refused.status_code == 422
     assert refused.json()["field"]
     assert refused.headers["content-type"] == "application/problem+json"
+
+
+def test_a_large_list_is_frozen_by_a_worker_and_says_how_far_it_is(
+    session: Session, keyring: Keyring, officer: Desk, approver: Desk, incident_id: uuid.UUID, sign_in: SignIn
+) -> None:
+    people(session, keyring, 3)
+    author = make_actor(session, "duty_officer")
+    command = BroadcastDraft.model_validate({"texts": TEXTS})
+    broadcast = draft_broadcast(session, actor=author, incident_id=incident_id, command=command)
+    both = frozenset({"push", "sms"})
+    submit_broadcast(session, actor=author, broadcast_id=broadcast.id, configured=both, freeze_at_once_max=2)
+    session.commit()
+    waiting = officer.get(f"/api/v1/broadcasts/{broadcast.id}").json()
+    assert (waiting["state"], waiting["audience_count"], waiting["audience_expected"]) == ("freezing", None, 3)
+    assert approver.approve(waiting | {"content_hash": "0" * 64}).status_code == 409
+    [payload] = session.scalars(text("SELECT payload FROM outbox_event WHERE name = 'broadcast.freeze_asked'"))
+    asked = {"broadcast_id": broadcast.id, "audience_id": payload["audience_id"], "configured": both}
+    assert freeze_submission(session, actor=author, **asked) is True
+    assert freeze_submission(session, actor=author, **asked) is False
+    session.commit()
+    frozen = officer.get(f"/api/v1/broadcasts/{broadcast.id}").json()
+    assert (frozen["state"], frozen["audience_count"]) == ("submitted", 3)
