@@ -136,7 +136,7 @@ def _problems_of(path: str, operation: Operation, *, is_public: bool) -> set[int
     if "requestBody" in operation:
         found |= {400, 413, 422}
     if find_header(operation, "Idempotency-Key") is not None:
-        found |= {400, 409, 413, 422}
+        found |= {400, 404, 409, 413, 422}  # 404 for what only the body names
     if find_header(operation, "If-Match") is not None:
         found |= {409, 412, 428}
     return found

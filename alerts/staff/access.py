@@ -131,7 +131,7 @@ def check_same_site(request: Request, *, is_cookie_needed: bool = True) -> None:
         sent_by = request.headers.get("sec-fetch-site")
         is_ours = sent_by == "same-origin" or (sent_by is None and not is_cookie_needed)
     else:
-        is_ours = urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower() != ""
+        is_ours = _host_of(origin) == request.headers.get("host", "").lower() != ""
     if not is_ours:
         raise ForbiddenError("cross_site", "A change with a session cookie needs our own Origin header.", field="header.Origin")
 
@@ -182,6 +182,14 @@ def _is_trusted(address: str, proxies: str) -> bool:
         return any(parsed in ip_network(proxy.strip(), strict=False) for proxy in proxies.split(",") if proxy.strip())
     except ValueError:
         return False
+
+
+def _host_of(origin: str) -> str:
+    """Empty for what is no address at all."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _has_any_cookie(request: Request) -> bool:
