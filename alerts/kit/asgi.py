@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -21,20 +22,21 @@ TOO_LARGE = "too many bytes: this door takes at most {limit}"
 class LimitBody:
     """413 for a larger body: at once when its length is declared, otherwise as soon as a byte too many has come.
 
-    FastAPI's own limit answers in plain text.
+    `uploads` gives paths with a limit of their own. FastAPI's own limit answers in plain text.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self._app, self._limit = app, limit
+    def __init__(self, app: ASGIApp, limit: int, uploads: Mapping[str, int]) -> None:
+        self._app, self._limit, self._uploads = app, limit, uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        limit = self._uploads.get(scope["path"], self._limit)
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isascii() and declared.isdigit() and int(declared[:20]) > self._limit:
-            document = problem(413, "content_too_large", TOO_LARGE.format(limit=self._limit), field="body")
+        if declared.isascii() and declared.isdigit() and int(declared[:20]) > limit:
+            document = problem(413, "content_too_large", TOO_LARGE.format(limit=limit), field="body")
             return await problem_response(413, document)(scope, receive, send)
-        return await self._app(scope, _counted(receive, self._limit), send)
+        return await self._app(scope, _counted(receive, limit), send)
 
 
 class RefuseNul:
