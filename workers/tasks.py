@@ -13,6 +13,7 @@ from celery import shared_task
 from alerts.broadcasts.actions import freeze_submission
 from alerts.deliveries.actions import release, stop, sweep
 from alerts.deliveries.evidence import apply_receipts, look_up, mark_answered
+from alerts.deliveries.resending import resend_unknown
 from alerts.deliveries.sending import send_batch
 from alerts.inbox.actions import understand_message
 from alerts.kit.actor import SYSTEM
@@ -83,6 +84,11 @@ def receipts(runtime: Runtime, _: Payload) -> None:
 @task("deliveries.look_up")
 def look_up_unknown(runtime: Runtime, _: Payload) -> None:
     look_up(runtime.settings, runtime.sessions, runtime.carriers)
+
+
+@task("deliveries.resend")
+def resend(runtime: Runtime, _: Payload) -> None:
+    resend_unknown(runtime.settings, runtime.sessions, runtime.carriers)
 
 
 @task("deliveries.mark_answered")

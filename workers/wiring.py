@@ -31,7 +31,7 @@ DRAINS: frozenset[str] = frozenset({"deliveries.mark_answered", "live.refresh"})
 """Tasks that take all that waits for them at once: one ring stands for many events (a storm of check-ins, say)."""
 
 QUICK = "quick"
-QUEUES: Mapping[str, str] = MappingProxyType({"deliveries.send": "sending"})
+QUEUES: Mapping[str, str] = MappingProxyType({"deliveries.send": "sending", "deliveries.resend": "sending"})
 """Queues other than `quick`: a long batch must not keep the minister's sheet waiting."""
 ALL_QUEUES = (QUICK, *sorted(set(QUEUES.values())))
 
@@ -42,6 +42,7 @@ def schedule(settings: Settings) -> Mapping[str, float]:
         "deliveries.apply_receipts": settings.delivery.receipts_seconds,
         "deliveries.sweep": settings.delivery.sweep_seconds,
         "deliveries.look_up": settings.delivery.sweep_seconds,
+        "deliveries.resend": settings.delivery.sweep_seconds,
         "live.refresh_all": settings.live.refresh_seconds,
         "kit.clean_up": 3600.0,
     }

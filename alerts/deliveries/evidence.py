@@ -63,7 +63,7 @@ def apply_receipts(session: Session, *, limit: int = 2000) -> int:
             log.warning("receipt.unknown_word", attempt=str(row["attempt_id"]))
         else:
             news.append(News(row["attempt_id"], REPORTED[reported], row["provider_id"], row["raw_status"], row["error_code"]))
-    _apply(session, _highest(news), Evidence.CALLBACK)
+    apply_news(session, _highest(news), Evidence.CALLBACK)
     return len(rows)
 
 
@@ -114,7 +114,7 @@ def _settle(session: Session, attempt_id: UUID, found: Any) -> int:
         reported = twilio_state(message.raw_status)
         if taken is None and reported is not None:
             news = News(attempt_id, REPORTED[reported], message.provider_id, message.raw_status, message.error_code)
-            _apply(session, [news], Evidence.LOOKUP)
+            apply_news(session, [news], Evidence.LOOKUP)
             return 1
     return 0
 
@@ -133,7 +133,7 @@ def _highest(news: Sequence[News]) -> list[News]:
     return list(best.values())
 
 
-def _apply(session: Session, news: Sequence[News], evidence: Evidence) -> None:
+def apply_news(session: Session, news: Sequence[News], evidence: Evidence) -> None:
     """Move deliveries and attempts to states that the table allows from where they stand; otherwise nothing moves."""
     if not news:
         return

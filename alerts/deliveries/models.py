@@ -66,6 +66,7 @@ class Attempt(Base):
     __tablename__ = "attempt"
     __table_args__ = (
         Index("ix_attempt_delivery_id", "delivery_id"),
+        Index("uq_attempt_resend_of", "resend_of", unique=True, postgresql_where=text("state <> 'failed'")),
         Index("ix_attempt_open", "intent_at", postgresql_where=text("state IN ('sending', 'unknown')")),
     )
 

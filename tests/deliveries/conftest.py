@@ -77,6 +77,7 @@ def sending_settings(make_settings: Callable[..., Settings], database_url: str, 
         SIAGA_FCM_BASE_URL=carrier.url,
         SIAGA_DELIVERY_LEASE_SECONDS="30",
         SIAGA_DELIVERY_LOOKUP_AFTER_SECONDS="0.01",
+        SIAGA_DELIVERY_RESEND_AFTER_SECONDS="0.01",
     )
 
 

@@ -19,6 +19,7 @@ from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.evidence import apply_receipts, keep_receipt, look_up, mark_answered
 from alerts.deliveries.facts import export_facts
 from alerts.deliveries.queries import invariants, reach_of_broadcast
+from alerts.deliveries.resending import resend_unknown
 from alerts.deliveries.rules import Outcome, State
 from alerts.deliveries.sending import claim_batch, commit_intents, finish_batch, record, send_batch
 from alerts.kit.db import begin
@@ -319,3 +320,28 @@ def test_many_dead_devices_at_once_are_not_pruned(fanout: Make, carriers: Carrie
     message.send(carriers)
     assert message.states() == {"failed": 10}
     assert message.rows("SELECT count(*) AS n FROM device WHERE retired_at IS NOT NULL") == [{"n": 0}]
+
+
+@pytest.mark.parametrize(("policy", "states", "attempts"), [("once", {"accepted": 1}, 2), ("never", {"unknown": 1}, 1)])
+def test_an_unknown_is_sent_once_more_only_where_the_approval_allows_it(
+    fanout: Make, carriers: Carriers, policy: str, states: dict[str, int], attempts: int
+) -> None:
+    message = fanout("+6281219990503", resend_unknown=policy)
+    message.release()
+    message.send(carriers)
+    assert resend_unknown(message.settings, message.sessions, carriers) == 0, "nobody has looked yet"
+    look_up(message.settings, message.sessions, carriers)
+    assert resend_unknown(message.settings, message.sessions, carriers) == (policy == "once")
+    assert resend_unknown(message.settings, message.sessions, carriers) == 0
+    assert message.states() == states
+    assert message.rows("SELECT count(*) AS n, count(resend_of) AS again FROM attempt") == [{"n": attempts, "again": attempts - 1}]
+
+
+def test_a_second_sending_that_is_not_taken_leaves_the_unknown_unknown(fanout: Make, carriers: Carriers) -> None:
+    message = fanout("+6281219990503", resend_unknown="once")
+    message.release()
+    message.send(carriers)
+    look_up(message.settings, message.sessions, carriers)
+    message.run("UPDATE citizen SET opted_out_at = now()")
+    assert resend_unknown(message.settings, message.sessions, carriers) == 0
+    assert message.states() == {"unknown": 1}

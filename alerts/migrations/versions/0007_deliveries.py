@@ -135,6 +135,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["attempt_id"], ["attempt.id"], name=op.f("fk_receipt_attempt_id")),
         sa.PrimaryKeyConstraint("attempt_id", "raw_status", name=op.f("pk_receipt")),
     )
+    op.create_index("uq_attempt_resend_of", "attempt", ["resend_of"], unique=True, postgresql_where=sa.text("state <> 'failed'"))
     op.create_index("ix_receipt_new", "receipt", ["received_at"], postgresql_where=sa.text("applied_at IS NULL"))
     for statement in GUARDS:
         op.execute(statement)
