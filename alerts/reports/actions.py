@@ -21,8 +21,8 @@ from alerts.kit.errors import ForbiddenError, InvalidError, NotFoundError
 from alerts.kit.outbox import publish
 from alerts.places import find_province, is_country, provinces_of
 from alerts.reports.models import ConflictResolution, Report, ReportCheck, ReportLine, ReportProblem
-from alerts.reports.queries import Filed, filed_line, filed_report, last_version, load_filed, lock_filing
-from alerts.reports.rules.codes import Rule
+from alerts.reports.queries import Filed, filed_line, filed_report, known_line_ids, last_version, load_filed, lock_filing
+from alerts.reports.rules.codes import SEVERITIES, Category, Rule
 from alerts.reports.rules.guards import Line, Problem, clock_problem, line_state, report_state, review, set_once
 from alerts.reports.rules.standing import Contradiction, Fall, FiledLine, FiledReport, stand, visible
 from alerts.reports.rules.values import Contact, counted_claim, read_value
@@ -45,11 +45,11 @@ def file_report(session: Session, *, actor: Actor, incident_id: UUID, command: R
     incident = get_open_incident(session, incident_id, actor)
     mission_code = command.source.partition(":")[2] or None
     lock_filing(session, incident_id)
-    filed = load_filed(session, incident_id)
+    filed = load_filed(session, incident_id, categories=_touched(command))
+    known = known_line_ids(session, incident_id, [line.withdraws for line in command.lines if line.withdraws])
     known_at = db_now(session)
     base = _superseded(filed, command)
-    problems = _problems(command, filed, incident, known_at)
-    known = {line.id for line in filed.lines}
+    problems = [*_problems(command, filed, incident, known_at), *_unknown_withdrawals(command, known)]
     rows = [line_row(at, line, problems=problems, known=known) for at, line in enumerate(command.lines)]
     report = Report(
         incident_id=incident_id,
@@ -142,11 +142,18 @@ def _problems(command: ReportIn, filed: Filed, incident: Incident, known_at: dat
             problems.append(Problem(None, Rule.SUPERSEDES_UNKNOWN))
         elif any(report.supersedes == command.supersedes for report in filed.reports):
             problems.append(Problem(None, Rule.ALREADY_SUPERSEDED))
-    known = {line.id for line in filed.lines}
-    problems.extend(
-        Problem(at, Rule.WITHDRAWS_UNKNOWN) for at, line in enumerate(command.lines) if line.withdraws and line.withdraws not in known
-    )
     return problems
+
+
+def _unknown_withdrawals(command: ReportIn, known: Collection[UUID]) -> list[Problem]:
+    lines = enumerate(command.lines)
+    return [Problem(at, Rule.WITHDRAWS_UNKNOWN) for at, line in lines if line.withdraws and line.withdraws not in known]
+
+
+def _touched(command: ReportIn) -> set[Category]:
+    """The categories in which this report can contradict another; severities are judged against all injured."""
+    touched = {line.category for line in command.lines}
+    return touched | {Category.INJURED, *SEVERITIES} if touched & {Category.INJURED, *SEVERITIES} else touched
 
 
 def rule_line(line: LineIn) -> Line:

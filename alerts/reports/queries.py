@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select, text, true
-from sqlalchemy.orm import Session, defer
+from sqlalchemy import ColumnElement, Row, Select, or_, select, text, true
+from sqlalchemy.orm import Session
 
 from alerts.incidents.rules import is_bound_to_mission
 from alerts.kit.actor import Actor
@@ -17,6 +18,7 @@ from alerts.kit.errors import NotFoundError
 from alerts.kit.http import Paging
 from alerts.reports.models import ConflictResolution, Report, ReportCheck, ReportLine, ReportProblem
 from alerts.reports.rules import words
+from alerts.reports.rules.codes import Category
 from alerts.reports.rules.guards import Problem
 from alerts.reports.rules.standing import Cell, FiledLine, FiledReport
 from alerts.reports.rules.values import Contact
@@ -36,6 +38,12 @@ class Filed:
     resolutions: dict[str, UUID] = field(default_factory=dict)
 
 
+UNREAD = {"filed", "narrative", "filed_by", "mission_code", "status", "state", "version", "incident_id"}
+REPORT_COLUMNS: list[Any] = [getattr(Report, c.key) for c in Report.__mapper__.column_attrs if c.key not in UNREAD]
+LINE_COLUMNS: list[Any] = [getattr(ReportLine, c.key).label(c.key) for c in ReportLine.__mapper__.column_attrs]
+"""Plain columns, not entities: a sheet reads all lines of an incident."""
+
+
 def lock_filing(session: Session, incident_id: UUID) -> None:
     """One filing at a time in an incident, until this transaction ends: versions and conflicts need an order."""
     session.execute(_LOCK, {"name": f"{LOCK_NAMES}:{incident_id}"})
@@ -53,28 +61,44 @@ _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _LOCK_SHARED = text("SELECT pg_advisory_xact_lock_shared(hashtextextended(:name, 0))")
 
 
-def load_filed(session: Session, incident_id: UUID, known_at: datetime | None = None) -> Filed:
-    """Everything filed in an incident by `known_at` (default: all), in five statements whatever its size."""
+def load_filed(
+    session: Session, incident_id: UUID, known_at: datetime | None = None, *, categories: Collection[Category] | None = None
+) -> Filed:
+    """Everything filed in an incident by `known_at` (default: all), in five statements whatever its size.
+
+    With `categories` only the lines of these, and no checks or problems: what a new report may contradict.
+    """
     own = Report.incident_id == incident_id
     if known_at is not None:
         own &= Report.known_at <= known_at
     filed = Filed()
     by_id: dict[UUID, FiledReport] = {}
-    for row in session.scalars(select(Report).where(own).options(defer(Report.filed), defer(Report.narrative)).order_by(Report.id)):
+    for row in session.execute(select(*REPORT_COLUMNS).where(own).order_by(Report.id)):
         by_id[row.id] = filed_report(row)
     filed.reports = list(by_id.values())
     ids = select(Report.id).where(own)
-    for line in session.scalars(select(ReportLine).where(ReportLine.report_id.in_(ids)).order_by(ReportLine.id)):
-        filed.lines.append(filed_line(line, by_id[line.report_id]))
-    query = select(ReportCheck).where(ReportCheck.report_id.in_(ids)).order_by(ReportCheck.report_id, ReportCheck.position)
-    filed.checks = [(by_id[check.report_id], check) for check in session.scalars(query)]
-    filed.problems = _problems_by_line(session, ids, filed.lines)
+    lines = select(*LINE_COLUMNS).where(ReportLine.report_id.in_(ids)).order_by(ReportLine.id)
+    if categories is not None:
+        lines = lines.where(or_(ReportLine.category.in_(categories), ReportLine.withdraws.is_not(None)))
+    filed.lines = [filed_line(line, by_id[line.report_id]) for line in session.execute(lines)]
     filed.resolutions = _resolutions(session, incident_id, known_at)
+    if categories is None:
+        query = select(ReportCheck).where(ReportCheck.report_id.in_(ids)).order_by(ReportCheck.report_id, ReportCheck.position)
+        filed.checks = [(by_id[check.report_id], check) for check in session.scalars(query)]
+        filed.problems = _problems_by_line(session, ids, filed.lines)
     return filed
 
 
-def filed_report(row: Report) -> FiledReport:
-    """One stored report as the rules read it."""
+def known_line_ids(session: Session, incident_id: UUID, ids: Collection[UUID]) -> set[UUID]:
+    """Those of these lines that were filed in this incident."""
+    if not ids:
+        return set()
+    query = select(ReportLine.id).join(Report, Report.id == ReportLine.report_id)
+    return set(session.scalars(query.where(Report.incident_id == incident_id, ReportLine.id.in_(ids))))
+
+
+def filed_report(row: Report | Row[Any]) -> FiledReport:
+    """One stored report as the rules read it, from an entity or from a row of `REPORT_COLUMNS`."""
     return FiledReport(
         id=row.id,
         source=row.source,
@@ -88,8 +112,11 @@ def filed_report(row: Report) -> FiledReport:
     )
 
 
-def filed_line(row: ReportLine, report: FiledReport) -> FiledLine:
-    """One stored line as the rules read it. Places are a set: their order and repetition say nothing."""
+def filed_line(row: ReportLine | Row[Any], report: FiledReport) -> FiledLine:
+    """One stored line as the rules read it, from an entity or a row of `LINE_COLUMNS`.
+
+    Places are a set: their order and repetition say nothing.
+    """
     contact = row.contact
     return FiledLine(
         id=row.id,

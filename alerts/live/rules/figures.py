@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 
 from alerts.live.schemas import (
     AnswerKind,
@@ -57,11 +57,12 @@ class Frame:
         return said(words.source_name(source, author, self.mission_names))
 
 
+@lru_cache(4096)
 def said(both: Both) -> Words:
     return Words(id=both.id, en=both.en)
 
 
-@cache
+@lru_cache(4096)
 def place_view(code: str) -> PlaceView:
     """A place with its name in both languages; an unknown code is shown as it was written."""
     return PlaceView(code=code, name=Words(id=place_name(code, "id"), en=place_name(code, "en")))
@@ -71,6 +72,7 @@ def place_views(codes: tuple[str, ...]) -> list[PlaceView]:
     return [place_view(code) for code in codes]
 
 
+@lru_cache(4096)
 def number_words(number: int, *, is_approximate: bool = False) -> Words:
     """A number as each language groups it; "sekitar" and "about" where it is approximate."""
     english = f"{number:,}"
@@ -80,6 +82,7 @@ def number_words(number: int, *, is_approximate: bool = False) -> Words:
     return Words(id=indonesian, en=english)
 
 
+@cache
 def label_of(category: Category, nationality: Nationality) -> Words:
     """What is counted, and whose citizens."""
     what, who = words.CATEGORY[category], words.NATIONALITY[nationality]
@@ -145,6 +148,7 @@ def figure_of(line: FiledLine, frame: Frame, standing: Standing, *, is_current: 
         mark=MARKS.get(publication),
         report_id=report.id,
         line_id=line.id,
+        of_which=[],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -111,6 +111,7 @@ class Material:
     checks: Sequence[CheckFacts]
     register: Register | None
     due: datetime | None
+    totals: dict[Subject, Total] = field(default_factory=dict)
 
 
 def answer_all(material: Material) -> list[Answer]:
@@ -170,16 +171,16 @@ def _host_casualties(material: Material) -> Answer:
 
 def _ours(material: Material) -> Answer:
     figures = _figures(material, QuestionKey.OURS)
-    values = [figure for figure in figures if figure.series is Series.OWN and figure.nationality in OWN]
+    values, others = _split(figures, lambda figure: figure.series is Series.OWN and figure.nationality in OWN)
     totals = [own_total(material, category) for category in MAIN_OURS]
     known = _known(totals)
     has_number = any(total.answer is AnswerKind.NUMBER for total in known)
     answer = AnswerKind.NUMBER if has_number else known[0].answer if known else AnswerKind.NOT_KNOWN
-    kept = [total for total in totals if total in known or total.category in ALWAYS_SAID]
+    kept = [total for total in totals if total.answer is not AnswerKind.NOT_KNOWN or total.category in ALWAYS_SAID]
     said = _Said(
         texts=[_named(total) for total in kept],
         values=values,
-        others=[figure for figure in figures if figure not in values],
+        others=others,
         totals=kept,
         planned=[figure for figure in material.planned if figure.of in OURS],
     )
@@ -251,9 +252,15 @@ def _figures(material: Material, key: QuestionKey) -> list[Figure]:
     return [figure for figure in material.figures if is_asked_by(figure) is key]
 
 
+def _split(figures: Sequence[Figure], is_value: Callable[[Figure], bool]) -> tuple[list[Figure], list[Figure]]:
+    return [figure for figure in figures if is_value(figure)], [figure for figure in figures if not is_value(figure)]
+
+
 def _total(material: Material, category: Category, nationality: Nationality, series: Series) -> Total:
     subject = Subject(category, nationality, series)
-    return total_of(subject, material.standing, material.facts.incident.places, material.frame)
+    if subject not in material.totals:
+        material.totals[subject] = total_of(subject, material.standing, material.facts.incident.places, material.frame)
+    return material.totals[subject]
 
 
 def _named(total: Total) -> Words:

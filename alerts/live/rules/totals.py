@@ -11,13 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import combinations
 
 from alerts.live.rules.figures import Frame, place_views
 from alerts.live.schemas import AnswerKind, Total, Words
 from alerts.reports.rules.codes import Category, LineKind, Nationality, Series, Silence
 from alerts.reports.rules.standing import FiledLine, Standing
-from alerts.reports.rules.values import is_within, lies_within, overlaps
+from alerts.reports.rules.values import is_within, lies_within
 
 SILENT = (
     (Silence.ASKED_NO_ANSWER, AnswerKind.NO_ANSWER_YET),
@@ -55,12 +54,14 @@ def total_of(subject: Subject, standing: Standing, incident_places: Sequence[str
     """The total of one subject; bounds are null, never 0, while nobody gave a number."""
     lines = [line for line in standing.current if _is_about(line, subject)]
     nodes = _nodes(lines)
-    roots = [node for node in nodes if not any(_is_inside(node, other) for other in nodes)]
+    ground = _Ground(nodes)
+    roots = [node for node in nodes if not ground.around(node)]
     answer = _answer(lines)
-    low, high = _bounds(roots, nodes, incident_places) if roots else (None, None)
+    low, high = _bounds(roots, ground, incident_places) if roots else (None, None)
     telling = [line for line in lines if line.number is not None] or lines
     # An answer made of several places is as old as its oldest part.
-    outer = [line for line in telling if not roots or any(line.cell.places == root.places for root in roots)]
+    outermost = {root.places for root in roots}
+    outer = [line for line in telling if not roots or line.cell.places in outermost]
     oldest = min(outer, key=lambda line: line.rank, default=None)
     is_partial = not _covers([line.cell.places for line in telling], incident_places)
     if answer is AnswerKind.NONE_FOUND and not is_partial:
@@ -110,23 +111,54 @@ def _node(places: tuple[str, ...], same: Sequence[FiledLine]) -> _Node:
     return _Node(places, min(numbers), max(numbers), max(line.report.counts_from for line in same))
 
 
-def _bounds(roots: Sequence[_Node], nodes: Sequence[_Node], incident_places: Sequence[str]) -> tuple[int, int | None]:
-    estimates = [_estimate(root, nodes) for root in roots]
-    is_disjoint = not any(overlaps(a.places, b.places) for a, b in combinations(roots, 2))
-    low = sum(low for low, _ in estimates) if is_disjoint else max(low for low, _ in estimates)
+class _Ground:
+    """Which nodes lie in which, found by the places that they name instead of by trying every pair."""
+
+    def __init__(self, nodes: Sequence[_Node]) -> None:
+        self._naming: dict[str, list[_Node]] = defaultdict(list)
+        self._inside: dict[tuple[str, ...], list[_Node]] = defaultdict(list)
+        for node in nodes:
+            for place in node.places:
+                self._naming[place].append(node)
+        for node in nodes:
+            for outer in self.around(node):
+                self._inside[outer.places].append(node)
+
+    def around(self, node: _Node) -> list[_Node]:
+        """The nodes whose places hold all of this one's."""
+        first = node.places[0] if node.places else ""
+        candidates = [*self._naming[first], *(self._naming[first[:2]] if "-" in first else ())]
+        return [other for other in candidates if _is_inside(node, other)]
+
+    def parts(self, node: _Node) -> list[_Node]:
+        """The largest nodes inside this one."""
+        inside = self._inside[node.places]
+        nested = {part.places for outer in inside for part in self._inside[outer.places]}
+        return [part for part in inside if part.places not in nested]
+
+
+def _bounds(roots: Sequence[_Node], ground: _Ground, incident_places: Sequence[str]) -> tuple[int, int | None]:
+    estimates = [_estimate(root, ground) for root in roots]
+    low = sum(low for low, _ in estimates) if _are_disjoint(roots) else max(low for low, _ in estimates)
     if any(_is_part_of_a_place(root, incident_places) for root in roots):
         return low, None
     return low, sum(high for _, high in estimates)
 
 
-def _estimate(node: _Node, nodes: Sequence[_Node]) -> tuple[int, int]:
-    inside = [other for other in nodes if _is_inside(other, node)]
-    parts = [part for part in inside if not any(_is_inside(part, other) for other in inside)]
-    if not parts or any(overlaps(a.places, b.places) for a, b in combinations(parts, 2)):
+def _estimate(node: _Node, ground: _Ground) -> tuple[int, int]:
+    parts = ground.parts(node)
+    if not parts or not _are_disjoint(parts):
         return node.low, node.high
-    low = sum(_estimate(part, nodes)[0] for part in parts)
+    low = sum(_estimate(part, ground)[0] for part in parts)
     is_as_new = max(part.as_of for part in parts) >= node.as_of
     return node.low, max(node.high, low) if is_as_new else node.high
+
+
+def _are_disjoint(nodes: Sequence[_Node]) -> bool:
+    """Whether no place is named twice, and none lies in another one's."""
+    places = [place for node in nodes for place in node.places]
+    named = set(places)
+    return len(named) == len(places) and not any("-" in place and place[:2] in named for place in places)
 
 
 def _is_inside(inner: _Node, outer: _Node) -> bool:
@@ -141,8 +173,8 @@ def _is_part_of_a_place(node: _Node, incident_places: Sequence[str]) -> bool:
 
 
 def _covers(sets: Iterable[tuple[str, ...]], incident_places: Sequence[str]) -> bool:
-    said = [place for places in sets for place in places]
-    return bool(said) and all(any(is_within(area, place) for place in said) for area in incident_places)
+    said = {place for places in sets for place in places}
+    return bool(said) and all(area in said or area.partition("-")[0] in said for area in incident_places)
 
 
 def _answer(lines: Sequence[FiledLine]) -> AnswerKind:
@@ -177,4 +209,4 @@ def _dots(number: str) -> str:
 def maximal(codes: Iterable[str]) -> tuple[str, ...]:
     """The places that lie in no other of them, in the order of their codes."""
     every = set(codes)
-    return tuple(sorted(code for code in every if not any(other != code and is_within(code, other) for other in every)))
+    return tuple(sorted(code for code in every if "-" not in code or code.partition("-")[0] not in every))

@@ -182,10 +182,7 @@ class Standing:
     contradictions: list[Contradiction] = field(default_factory=list)
     withdrawn: list[tuple[FiledLine, FiledLine]] = field(default_factory=list)
     falls: dict[UUID, Fall] = field(default_factory=dict)
-
-    @property
-    def in_conflict(self) -> frozenset[UUID]:
-        return frozenset(line.id for each in self.contradictions for line in each.lines)
+    in_conflict: frozenset[UUID] = frozenset()
 
 
 NO_RESOLUTIONS: Mapping[str, UUID] = MappingProxyType({})
@@ -216,6 +213,7 @@ def stand(lines: Sequence[FiledLine], reports: Iterable[FiledReport], resolved: 
         _stand_in_cell(result, by_speaker[cell], resolved)
     _overtake_silences(result)
     result.contradictions.extend(_severity_contradictions(result.current, resolved))
+    result.in_conflict = frozenset(line.id for each in result.contradictions for line in each.lines)
     result.held = [line for line in sorted(alive, key=_order) if _is_still_held(line, withdrawals, by_speaker)]
     result.falls = _falls(result.current, lines, frozenset(withdrawals))
     return result
@@ -253,9 +251,11 @@ def _stand_in_cell(result: Standing, speakers: Mapping[str, list[FiledLine]], re
     if clash and kept is None:
         result.contradictions.append(clash)
     lead = kept or lead
-    stands = [line for line in newest if line is lead or line.report.speaker == lead.report.speaker or (kept is None and line in beside)]
+    beside_ids = {line.id for line in beside} if kept is None else set()
+    stands = [line for line in newest if line.report.speaker == lead.report.speaker or line.id in beside_ids]
+    standing_ids = {line.id for line in stands}
     result.current.extend(stands)
-    result.older.extend(line for line in newest if line not in stands)
+    result.older.extend(line for line in newest if line.id not in standing_ids)
 
 
 def _overtake_silences(result: Standing) -> None:
