@@ -1,0 +1,243 @@
+"""Whatever is sent to the interface, the answer is documented, and never a fault of ours.
+
+First what schemathesis makes of the document, by every role; then a list of classic horrors in every place where
+something can be written. After the storm everything must still be readable. `long` runs more of both.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi.checks import response_schema_conformance
+
+from alerts.staff.rules import Role
+from tests.api.conftest import World
+from tests.api.hostile import BODIES, HEADERS, IN_ADDRESSES, MEDIA_TYPES, NOT_TEXT, VALUES, leaves, replaced, to_json
+from tests.api.interface import FORM, STREAMS, Operation, all_operations, faults, headers_for
+from tests.api.test_http import RIGHT_OF, role_for
+
+GROUPS = (
+    ("incidents", "broadcasts"),
+    ("reports", "answer sheet", "deliveries"),
+    ("persons", "check-ins", "inbox", "staff", "missions", "citizens", "health"),
+)
+ENDS = {"sign_out"}
+SUPPLIED = ("idempotency-key", "if-match")
+# What the last net caught should have been refused by its field.
+NET = "not_storable"
+
+
+def some_of(group: tuple[str, ...], document: dict[str, Any]) -> list[Operation]:
+    return [o for o in all_operations(document) if o.spec["tags"][0] in group and o.id not in STREAMS | ENDS]
+
+
+def test_every_operation_is_in_a_group(document: dict[str, Any]) -> None:
+    assert {operation.spec["tags"][0] for operation in all_operations(document)} == {tag for group in GROUPS for tag in group}
+
+
+class Storm:
+    """Sends, and collects what should not have come back."""
+
+    def __init__(self, world: World, operations: list[Operation]) -> None:
+        self.world, self.operations, self.count = world, operations, 0
+        self.wrong: dict[str, str] = {}
+
+    def send(self, operation: Operation, role: str | None, path: str, **more: Any) -> Any:
+        headers = {name: value.encode() for name, value in (self.world.who[role] if role else {}).items()}
+        headers |= {name: value.encode() for name, value in headers_for(operation).items()}
+        headers |= more.pop("headers", {})
+        self.count += 1
+        try:
+            answer = self.world.client.request(operation.method, path, headers=headers, **more)
+        except Exception as error:  # noqa: BLE001 - any fault of ours is what is looked for
+            self.note(operation, f"{type(error).__name__}: {error}", path, more)
+            return None
+        for fault in faults(operation, answer):
+            self.note(operation, fault, path, more)
+        if answer.status_code == 422 and answer.json().get("code") == NET:
+            self.note(operation, f"only the last net: {answer.text}", path, more)
+        return answer
+
+    def note(self, operation: Operation, fault: str, path: str, more: dict[str, Any]) -> None:
+        self.wrong.setdefault(f"{operation.id}: {fault[:160]}", f"{path[:200]} {str(more)[:300]}")
+
+    def check(self) -> None:
+        """Nothing was wrong, and what was stored can be read."""
+        for operation in self.operations:
+            if operation.method == "GET" and operation.id not in STREAMS:
+                query = "?place=TR" if operation.path.endswith("/responsible") else ""
+                self.send(operation, role_for(operation), self.path_of(operation) + query)
+        assert self.count > 100
+        assert self.wrong == {}
+
+    def path_of(self, operation: Operation) -> str:
+        return operation.path.format(**self.world.ids)
+
+
+@pytest.fixture
+def storm(world: World, document: dict[str, Any]) -> Storm:
+    return Storm(world, all_operations(document))
+
+
+# -- what schemathesis makes of the document ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("group", GROUPS, ids="+".join)
+def test_generated_requests(storm: Storm, document: dict[str, Any], group: tuple[str, ...]) -> None:
+    generate(storm, document, group, examples=8)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("group", GROUPS, ids="+".join)
+def test_many_generated_requests(storm: Storm, document: dict[str, Any], group: tuple[str, ...]) -> None:
+    generate(storm, document, group, examples=400)
+
+
+def generate(storm: Storm, document: dict[str, Any], group: tuple[str, ...], *, examples: int) -> None:
+    ours = {operation.id: operation for operation in some_of(group, document)}
+    for result in schemathesis.openapi.from_dict(without_supplied(document)).get_all_operations():
+        theirs = result.ok()
+        if (operation := ours.get(theirs.definition.raw["operationId"])) is not None:
+            for mode in GenerationMode.POSITIVE, GenerationMode.NEGATIVE:
+                try_examples(storm, operation, theirs, mode=mode, examples=examples)
+    storm.check()
+
+
+def try_examples(storm: Storm, operation: Operation, theirs: APIOperation[Any, Any], *, mode: GenerationMode, examples: int) -> None:
+    # Anything at all is a valid form and a valid file: those have tests of their own.
+    has_input = not operation.id.startswith("receive_") and (operation.spec.get("parameters") or "requestBody" in operation.spec)
+    if operation.id == "post_import" or (mode is GenerationMode.NEGATIVE and not has_input):
+        return
+    roles = [*[role_for(operation)] * len(Role), *(f"token of {role.value}" for role in Role)]
+
+    @settings(max_examples=examples, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(case=theirs.as_strategy(generation_mode=mode), role=st.sampled_from(roles), is_about_us=st.integers(0, 3))
+    def run(case: Any, role: str | None, is_about_us: int) -> None:
+        if is_about_us:
+            speak_of(storm.world.ids, case)
+        send_case(storm, operation, role, case)
+
+    run()
+
+
+def speak_of(ids: dict[str, str], case: Any) -> None:
+    """Mostly of things that exist: otherwise all that is ever seen is a 404."""
+    for part in case.path_parameters, case.body:
+        if isinstance(part, dict):
+            part |= {name: ids[name] for name in part if name in ids}
+
+
+def send_case(storm: Storm, operation: Operation, role: str | None, case: Any) -> None:
+    made = case.as_transport_kwargs(base_url="http://testserver")
+    more: dict[str, Any] = {"params": made.get("params")}
+    if "json" in made:
+        more |= as_json(made["json"])
+    elif isinstance(made.get("data"), dict):
+        more["data"] = made["data"]
+    answer = storm.send(operation, role, made["url"], **more)
+    if answer is None or not answer.headers.get("content-type", "").endswith("json"):
+        return
+    try:
+        case.validate_response(answer, checks=[response_schema_conformance])
+    except (Failure, FailureGroup) as failure:
+        storm.note(operation, str(failure), made["url"], more)
+
+
+def without_supplied(document: dict[str, Any]) -> dict[str, Any]:
+    """The document without what every request of ours has: an account, a key, a version."""
+    document = copy.deepcopy(document)
+    document["components"].pop("securitySchemes")
+    for operation in all_operations(document):
+        operation.spec.pop("security", None)
+        given_by_us = [p for p in operation.spec.get("parameters", ()) if p["name"].lower() in SUPPLIED]
+        for parameter in given_by_us:
+            operation.spec["parameters"].remove(parameter)
+    return document
+
+
+# -- horrors in every place --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("group", GROUPS, ids="+".join)
+def test_horrors(storm: Storm, document: dict[str, Any], group: tuple[str, ...]) -> None:
+    horrify(storm, some_of(group, document), every=7)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("group", GROUPS, ids="+".join)
+def test_all_horrors(storm: Storm, document: dict[str, Any], group: tuple[str, ...]) -> None:
+    horrify(storm, some_of(group, document), every=1)
+
+
+def horrify(storm: Storm, operations: list[Operation], *, every: int) -> None:
+    """`every` 7: another seventh of the horrors in each place."""
+    place = 0
+    for operation in operations:
+        for horror in in_fields, in_addresses, in_bodies, in_headers:
+            for more in list(horror(storm, operation))[place % every :: every]:
+                storm.send(operation, role_for(operation), more.pop("path", storm.path_of(operation)), **more)
+            place += 1
+        for at, body in not_text_anywhere(storm, operation):
+            answer = storm.send(operation, role_for(operation), storm.path_of(operation), **body)
+            if answer is not None and answer.status_code != 422:
+                storm.note(operation, f"{answer.status_code} for what is no text", str(at), body)
+    storm.check()
+
+
+def example_of(storm: Storm, operation: Operation) -> Any:
+    return operation.body_arguments(storm.world.ids).get("json")
+
+
+def as_json(value: Any) -> dict[str, Any]:
+    return {"content": to_json(value), "headers": {"Content-Type": b"application/json"}}
+
+
+def in_fields(storm: Storm, operation: Operation) -> Iterator[dict[str, Any]]:
+    example = example_of(storm, operation)
+    for at in leaves(example):
+        for value in VALUES:
+            yield as_json(replaced(example, at, value))
+
+
+def not_text_anywhere(storm: Storm, operation: Operation) -> Iterator[tuple[Any, dict[str, Any]]]:
+    example = example_of(storm, operation)
+    for number, at in enumerate(leaves(example)):
+        yield at, as_json(replaced(example, at, NOT_TEXT[number % len(NOT_TEXT)]))
+
+
+def in_addresses(storm: Storm, operation: Operation) -> Iterator[dict[str, Any]]:
+    body = operation.body_arguments(storm.world.ids)
+    for value in IN_ADDRESSES:
+        for name in operation.path_names:
+            yield body | {"path": operation.path.format(**(storm.world.ids | {name: value or "%20"}))}
+        for parameter in operation.spec.get("parameters", ()):
+            if parameter["in"] == "query":
+                yield body | {"path": f"{storm.path_of(operation)}?{parameter['name']}={value}&{value}=1"}
+
+
+def in_bodies(_: Storm, operation: Operation) -> Iterator[dict[str, Any]]:
+    if operation.method not in {"POST", "PATCH"}:
+        return
+    for number, content in enumerate(BODIES):
+        yield {"content": content, "headers": {"Content-Type": b"application/json"}}
+        other = MEDIA_TYPES[number % len(MEDIA_TYPES)]
+        yield {"content": content, "headers": {"Content-Type": other.encode("latin-1")}}
+        yield {"content": content, "headers": {"Content-Type": FORM.encode()}}
+
+
+def in_headers(storm: Storm, operation: Operation) -> Iterator[dict[str, Any]]:
+    for headers in HEADERS:
+        yield operation.body_arguments(storm.world.ids) | {"headers": headers}
+
+
+def test_every_operation_has_a_role(document: dict[str, Any]) -> None:
+    assert set(RIGHT_OF) <= {operation.id for operation in all_operations(document)}
