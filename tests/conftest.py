@@ -60,6 +60,7 @@ QUICK_WAITS = {
     "SIAGA_LIVE_REFRESH_SECONDS": "0.05",
     "SIAGA_LIVE_REPUBLISH_SECONDS": "0.25",
 }
+LONG_FOLDERS = {"faults", "flows", "browser"}
 _numbers = count(1)
 
 
@@ -78,6 +79,11 @@ def pytest_configure(config: pytest.Config) -> None:
         )
     hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
     forbid_outside_world(url for name, url in CONFIGURED.items() if name.endswith("_URL"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first: otherwise one worker begins the longest when the other has nothing left to do."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG_FOLDERS)
 
 
 @pytest.hookimpl(optionalhook=True)
