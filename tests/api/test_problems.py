@@ -1,0 +1,91 @@
+"""What goes wrong is said in one form, and a fault of ours tells nothing of its inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from alerts.kit.db import Tx
+from tests.api.interface import problem_faults
+
+SignIn = Callable[..., dict[str, str]]
+
+
+def bug() -> None:
+    raise RuntimeError("the name of a citizen")
+
+
+def value_that_postgres_refuses(session: Tx) -> None:
+    session.execute(text("SELECT cast(:number AS integer)"), {"number": 2**40})
+
+
+def database_away() -> None:
+    raise OperationalError("SELECT 'the name of a citizen'", None, Exception("gone"))
+
+
+def no_connection_free() -> None:
+    raise PoolTimeoutError
+
+
+@pytest.mark.parametrize(
+    ("route", "status", "code"),
+    [
+        (bug, 500, "internal_error"),
+        (value_that_postgres_refuses, 422, "not_storable"),
+        (database_away, 503, "database_unavailable"),
+        (no_connection_free, 503, "database_unavailable"),
+    ],
+)
+def test_a_fault_is_a_problem_and_names_nobody(app: FastAPI, route: Callable[..., None], status: int, code: str) -> None:
+    app.get("/fault")(route)
+    answer = TestClient(app, raise_server_exceptions=False).get("/fault")
+    assert (answer.status_code, answer.json()["code"], problem_faults(answer)) == (status, code, [])
+    assert "citizen" not in answer.text
+    assert (status == 503) == ("retry-after" in answer.headers)
+
+
+UNREADABLE = {
+    "no JSON": b"{",
+    "nothing": b"",
+    "not UTF-8": b'{"title": "\xff"}',
+    "too deep": b"[" * 100_000,
+    "a number of 5,000 digits": b'{"title": ' + b"9" * 5_000 + b"}",
+    "no object": b"[]",
+}
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+def test_what_cannot_be_read_is_the_fault_of_the_body(client: TestClient, sign_in: SignIn, body: bytes) -> None:
+    headers = sign_in("duty_officer", via="token") | {"Idempotency-Key": "k", "Content-Type": "application/json"}
+    answer = client.post("/api/v1/incidents", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["field"], problem_faults(answer)) == (422, "body", [])
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"title": "a\\u0000"}', "title"),
+        (b'{"title": "\\ud800"}', "title"),
+        (b'{"areas": [{"kind": "country", "code": "T\\u0000"}]}', "areas[0].code"),
+        (b'{"lists": [{"members": ["a", "\\u0000"]}]}', "lists[0].members[1]"),
+        (b'{"no\\ud800such": 1}', "no?such"),
+        (b'{"areas": [{"kind": "circle", "geometry": {"lat": NaN, "lon": 1, "radius_km": 1}}]}', "areas[0].geometry"),
+    ],
+)
+def test_the_field_is_named_however_deep(client: TestClient, sign_in: SignIn, body: bytes, field: str) -> None:
+    headers = sign_in("duty_officer", via="token") | {"Idempotency-Key": "k", "Content-Type": "application/json"}
+    answer = client.post("/api/v1/incidents", content=body, headers=headers)
+    assert (answer.status_code, problem_faults(answer)) == (422, [])
+    assert [error["field"] for error in answer.json()["errors"] if error["field"].startswith(field)], answer.text
+
+
+def test_an_address_with_nul_is_refused_by_name(client: TestClient) -> None:
+    for address, field in (("/api/v1/incidents?state=a%00", "query.state"), ("/i/%00", "path")):
+        answer = client.get(address)
+        assert (answer.status_code, answer.json()["field"], problem_faults(answer)) == (422, field, [])
