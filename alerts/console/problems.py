@@ -73,7 +73,7 @@ def _pages_first(app: FastAPI, otherwise: Any) -> Handler:
         answer: Response = await otherwise(request, error)
         if request.url.path.startswith(API_PREFIXES):
             return answer
-        page = await _page_of(app, request, error, answer.status_code)
+        page = _page_of(app, request, error, answer.status_code)
         if "retry-after" in answer.headers:
             page.headers["Retry-After"] = answer.headers["retry-after"]
         return page
@@ -81,7 +81,7 @@ def _pages_first(app: FastAPI, otherwise: Any) -> Handler:
     return handle
 
 
-async def _page_of(app: FastAPI, request: Request, error: Exception, status: int) -> Response:
+def _page_of(app: FastAPI, request: Request, error: Exception, status: int) -> Response:
     if status == HTTPStatus.UNAUTHORIZED and request.url.path != "/sign-in":
         return _to_sign_in(request)
     if isinstance(error, AppError) and error.code == "password_change_required":
@@ -90,7 +90,7 @@ async def _page_of(app: FastAPI, request: Request, error: Exception, status: int
     if request.method != "POST" or status in NO_FORM_AGAIN:
         return plain
     request.state.problem = _problem_of(error)
-    request.state.typed = await _typed(request)
+    request.state.typed = _typed(request)
     return FormAgain(app, request, status, plain)
 
 
@@ -110,10 +110,11 @@ def _problem_of(error: Exception) -> dict[str, Any]:
     return {"code": "http", "detail": "", "field": None}
 
 
-async def _typed(request: Request) -> Typed:
-    """What the person typed, but no secret: those are typed again."""
-    form = await request.form()
-    return Typed((name, value) for name, value in form.multi_items() if isinstance(value, str) and name not in SECRET_FIELDS)
+def _typed(request: Request) -> Typed:
+    """What the person typed, but no secret: those are typed again. Nothing, if the refusal came before the form was read."""
+    form = getattr(request, "_form", None)
+    fields = form.multi_items() if form is not None else []
+    return Typed((name, value) for name, value in fields if isinstance(value, str) and name not in SECRET_FIELDS)
 
 
 def _came_from(request: Request) -> str:
@@ -122,8 +123,20 @@ def _came_from(request: Request) -> str:
 
 
 def _as_get(scope: Scope, path: str) -> Scope:
-    # The last one is where FastAPI closes what a form opened; it belongs to the whole request.
-    kept = ("type", "asgi", "http_version", "server", "client", "scheme", "root_path", "query_string", "app", "fastapi_middleware_astack")
+    # The last two: where FastAPI closes what a form opened, and how a refusal within the page is answered.
+    kept = (
+        "type",
+        "asgi",
+        "http_version",
+        "server",
+        "client",
+        "scheme",
+        "root_path",
+        "query_string",
+        "app",
+        "fastapi_middleware_astack",
+        "starlette.exception_handlers",
+    )
     fresh = {name: scope[name] for name in kept if name in scope}
     left_out = (b"content-type", b"content-length", b"transfer-encoding")
     headers = [(name, value) for name, value in scope["headers"] if name not in left_out]
