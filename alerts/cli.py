@@ -195,6 +195,30 @@ def replay(
     raise typer.Exit(run_replay(file, url.rstrip("/"), tokens, incident))
 
 
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="fanout, rows, summary, or all")],
+    *,
+    as_json: AsJson = False,
+    quick: Annotated[bool, typer.Option("--quick", help="small and once: proves that it works; its rates say nothing")] = False,
+    recipients: Annotated[int | None, typer.Option(min=10, help="instead of the path's own number")] = None,
+) -> None:
+    """Measure a path beside the naive way and the limit; ends with one JSON line per path. Exit 1 below a floor."""
+    from alerts.bench.outcome import Plan
+    from alerts.bench.runner import paths_of, run
+
+    paths = paths_of(name)
+    if not paths:
+        raise typer.BadParameter(f"{name!r} is not a path", param_hint="NAME")
+    is_good = True
+    for outcome in run(paths, Plan(is_quick=quick, recipients=recipients), lambda words: print(words, file=sys.stderr, flush=True)):
+        is_good &= outcome.is_good
+        if not as_json:
+            print(outcome.as_words())
+        print(json.dumps(outcome.as_json()), flush=True)
+    raise typer.Exit(0 if is_good else 1)
+
+
 @staff_app.command("create")
 def staff_create(username: str, *, name: str = "") -> None:
     """Make the first administrator; the password is read from standard input."""

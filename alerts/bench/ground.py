@@ -1,0 +1,163 @@
+"""What a path stands on: a database of its own with invented people, an incident, and messages approved by two people."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import text
+
+from alerts.bench.cpu import cpu_seconds
+from alerts.bench.outcome import Plan
+from alerts.broadcasts.actions import approve_broadcast, draft_broadcast, submit_broadcast
+from alerts.broadcasts.rules import Channel
+from alerts.broadcasts.schemas import Approval, BroadcastDraft
+from alerts.embedded import Services
+from alerts.embedded.launch import database_name
+from alerts.incidents.actions import open_incident
+from alerts.incidents.rules import Certainty, Kind, Severity, Urgency
+from alerts.incidents.schemas import AreaIn, IncidentOpen
+from alerts.kit.actor import SYSTEM, Actor, Via
+from alerts.kit.clock import db_now
+from alerts.kit.db import Sessions, begin, make_engine, make_sessions
+from alerts.places import AreaKind
+from alerts.settings import Settings
+from alerts.staff.actions import NewStaff, create_staff
+from alerts.staff.models import Staff
+from alerts.staff.rules import Role
+from alerts.staff.sign_in import actor_of
+from alerts.stage import Stage, load_register
+
+STATEMENT_SECONDS = 900
+COUNTRY, WARM_UP_COUNTRY = "TR", "EG"
+TEXTS = {
+    "id": "Gempa kuat di dekat Anda. Keluar dari gedung, jauhi kaca dan tebing, ikuti petugas setempat.",
+    "en": "Strong earthquake near you. Leave the building, keep away from glass and slopes, follow local officers.",
+}
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """One path's stage and hands. `say` tells whoever watches what is going on."""
+
+    stage: Stage
+    sessions: Sessions
+    author: Actor
+    approver: Actor
+    plan: Plan
+    say: Say
+
+    @property
+    def settings(self) -> Settings:
+        """Of the processes of this path."""
+        return self.stage.settings
+
+    def open_incident(self, country: str = COUNTRY) -> UUID:
+        """An earthquake in one country."""
+        with begin(self.sessions) as session:
+            command = IncidentOpen(
+                kind=Kind.EARTHQUAKE,
+                title="Gempa uji kecepatan",
+                urgency=Urgency.IMMEDIATE,
+                severity=Severity.EXTREME,
+                certainty=Certainty.OBSERVED,
+                occurred_at=db_now(session) - timedelta(minutes=1),
+                areas=[AreaIn(kind=AreaKind.COUNTRY, code=country)],
+                lists=[],
+            )
+            return open_incident(session, actor=self.author, command=command, report_due=timedelta(minutes=5)).id
+
+    def approve_message(self, incident_id: UUID, *, people: int) -> UUID:
+        """A message to everyone concerned, by SMS alone: written, frozen, submitted, approved, not yet released."""
+        with begin(self.sessions) as session:
+            draft = BroadcastDraft(texts=TEXTS, channels=[Channel.SMS])
+            broadcast = draft_broadcast(session, actor=self.author, incident_id=incident_id, command=draft)
+            submit_broadcast(
+                session, actor=self.author, broadcast_id=broadcast.id, configured=self.settings.channels, freeze_at_once_max=people
+            )
+            approval = Approval(content_hash=broadcast.content_hash or "")
+            approve_broadcast(session, actor=self.approver, broadcast_id=broadcast.id, command=approval)
+            return broadcast.id
+
+    def invent_people(self, count: int) -> None:
+        """Residents with one number each, by one statement: what is sealed in their fields nobody ever opens here."""
+        with begin(self.sessions) as session:
+            session.execute(text(INVENT), {"count": count, "country": COUNTRY})
+        self._analyze()
+
+    def import_people(self, countries: Mapping[str, int]) -> None:
+        """Residents with one number each, so many per country, by the register's own import: these can be texted."""
+        path = self.stage.folder / "people.csv"
+        _write_people(path, countries)
+        load_register(self.settings, self.sessions, path)
+        self._analyze()
+
+    def cpu_seconds(self, *processes: str) -> float:
+        """Processor time so far of these processes of ours and of our own servers (of foreign ones: nothing)."""
+        services = self.stage.services
+        servers = [services.postgres_pid if services.is_own_postgres else None, services.valkey_pid if services.is_own_valkey else None]
+        return cpu_seconds([*servers, *(services.process_pid(name) for name in processes)])
+
+    def _analyze(self) -> None:
+        with begin(self.sessions) as session:
+            session.execute(text("ANALYZE"))
+
+
+@contextmanager
+def ground(services: Services, path: str, *, plan: Plan, say: Say, overrides: Mapping[str, str] | None = None) -> Iterator[Ground]:
+    """A fresh copy of the migrated database of this run, with an author and an approver."""
+    url = services.create_database(path, template=database_name(services.database_url))
+    stage = Stage(services, mode="test", overrides={"SIAGA_DATABASE_URL": url, **(overrides or {})})
+    engine = make_engine(url, pool_size=2, statement_timeout_seconds=STATEMENT_SECONDS)
+    try:
+        sessions = make_sessions(engine)
+        yield Ground(stage, sessions, _actor(sessions, Role.DUTY_OFFICER), _actor(sessions, Role.APPROVER), plan, say)
+    finally:
+        engine.dispose()
+        stage.close()
+
+
+def make_template(services: Services) -> None:
+    """Migrate the run's own database; the paths work on copies of it."""
+    stage = Stage(services, mode="test")
+    try:
+        stage.migrate()
+    finally:
+        stage.close()
+
+
+def _actor(sessions: Sessions, role: Role) -> Actor:
+    with begin(sessions) as session:
+        made = create_staff(session, actor=SYSTEM, command=NewStaff(role.value.replace("_", "."), role.value.title(), role))
+        return actor_of(session.get_one(Staff, made.id), Via.SESSION)
+
+
+def _write_people(path: Path, countries: Mapping[str, int]) -> None:
+    names = ("external_id", "name", "phone", "language", "class", "country")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        number = 0
+        for country, count in countries.items():
+            for _ in range(count):
+                number += 1
+                language = "id" if number % 4 else "en"
+                writer.writerow((f"b{number}", f"Warga {number}", f"+62812{10_000_000 + number}", language, "resident", country))
+
+
+# Random bytes where ciphertexts and fingerprints stand: nobody opens them, and no two are alike.
+INVENT = """
+WITH made AS (
+    INSERT INTO citizen (name_enc, name_index, language, class, country_iso2)
+    SELECT uuid_send(gen_random_uuid()), uuid_send(gen_random_uuid()), CASE n % 4 WHEN 0 THEN 'en' ELSE 'id' END, 'resident', :country
+    FROM generate_series(1, :count) n RETURNING id
+)
+INSERT INTO phone (citizen_id, e164_enc, e164_index, number_country, position, is_valid)
+SELECT id, uuid_send(gen_random_uuid()), uuid_send(gen_random_uuid()), 'ID', 1, true FROM made
+"""
