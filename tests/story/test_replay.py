@@ -23,6 +23,7 @@ SignIn = Callable[..., dict[str, str]]
 MISSIONS = {
     "turkiye_2023": ("kbri-ankara", "kbri-damascus"),
     "feri_2021": ("kjri-kota-kinabalu", "kjri-davao-city"),
+    "contoh": ("kri-songkhla",),
 }
 
 
@@ -148,6 +149,20 @@ def test_times_in_the_file_are_what_the_reports_carry(teller: Callable[[str], Te
     filed = {row["id"]: datetime.fromisoformat(row["as_of"]) for row in rows}
     wanted = {result.reports[step.ref]: step.at for step in crisis.steps if step.ref in result.reports}
     assert filed == wanted
+
+
+def test_the_example_of_the_document_runs(teller: Callable[[str], Teller]) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "crisis-file.md").read_text(encoding="utf-8")
+    crisis = parse_crisis(document.partition("```json")[2].partition("```")[0])
+    tell = teller(crisis.name)
+    result = replay(crisis, tell.api)
+    assert [outcome.state for outcome in result.outcomes] == ["accepted", "accepted"]
+    sheet = tell.summary(result.incident_id, as_of="2020-05-01T06:30:00+07:00")
+    (evacuated,) = [f for f in sheet["figures"] if f["category"] == "evacuated"]
+    assert (evacuated["number"], [part["number"] for part in evacuated["of_which"]]) == (43, [40])
+    assert [f["number"] for f in sheet["planned"]] == [100]
+    later = tell.summary(result.incident_id, as_of="2020-05-01T07:30:00+07:00")
+    assert [f["number"] for f in later["figures"]] == [38]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,191 @@
+"""The parts of an answer sheet that speak of figures: one figure, what several say together, and their doubts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from alerts.reports.rules.codes import (
+    Category,
+    Claim,
+    LineKind,
+    Nationality,
+    Rule,
+    Series,
+)
+
+
+class Part(BaseModel):
+    """Base of every part of a sheet: plain, frozen, comparable."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Words(Part):
+    """The same text in Indonesian and in English."""
+
+    id: str
+    en: str
+
+
+class AnswerKind(StrEnum):
+    """What sort of answer stands. Only `number` and `none_found` may be printed as a figure; `asked` is for checks."""
+
+    NUMBER = "number"
+    ASKED = "asked"
+    NONE_FOUND = "none_found"
+    NONE_REPORTED = "none_reported"
+    NO_ANSWER_YET = "no_answer_yet"
+    NOT_ASKED = "not_asked"
+    NOT_KNOWN = "not_known"
+
+
+class QuestionKey(StrEnum):
+    """The minister's five questions, in their order."""
+
+    PRESENT = "present"
+    HOST_CASUALTIES = "host_casualties"
+    OURS = "ours"
+    AUTHORITIES = "authorities"
+    SEARCHED = "searched"
+
+
+class Publication(StrEnum):
+    """Whether a figure may leave the building. Everything but `free` stays inside."""
+
+    FREE = "free"
+    DEATH_UNCONFIRMED = "death_unconfirmed"
+    DEATH_KIN_NOT_RECORDED = "death_kin_not_recorded"
+
+
+class PlaceView(Part):
+    """A place by ISO code, with its name. A code that nobody knows is its own name."""
+
+    code: str
+    name: Words
+
+
+class ContactView(Part):
+    """Who made contact, when and how, as the filer wrote it."""
+
+    who: str
+    when: str
+    how: str
+
+
+class Figure(Part):
+    """One standing figure of one cell: category × places × nationality × series, by one source.
+
+    `key` is stable while the cell and its source are. `number` is null unless `answer` is a number or
+    `none_found` (then 0). `text` is what a page prints. `claim` is the rung on which the figure counts;
+    `claim_filed` is what its filer claimed. `mark` must be printed beside the figure when it is there.
+    `fell_from` is the same source's figure before, when that was higher. `of_which` are its parts.
+    """
+
+    key: str
+    label: Words
+    category: Category
+    kind: LineKind
+    of: Category | None = None
+    nationality: Nationality
+    series: Series
+    places: list[PlaceView]
+    foreign_country: str | None = None
+    answer: AnswerKind
+    number: int | None = None
+    text: Words
+    is_approximate: bool = False
+    claim: Claim
+    claim_filed: Claim
+    claim_label: Words
+    authority_confirmed: bool = False
+    source: str
+    source_name: Words
+    author: str | None = None
+    words: str | None = None
+    how: str | None = None
+    contact: ContactView | None = None
+    as_of: datetime
+    known_at: datetime
+    age_seconds: int
+    is_stale: bool = False
+    is_current: bool = True
+    is_conflicting: bool = False
+    fell_from: int | None = None
+    fall_reason: str | None = None
+    publication: Publication = Publication.FREE
+    mark: Words | None = None
+    report_id: UUID | None = None
+    line_id: UUID | None = None
+    of_which: list[Figure] = []
+
+
+class Total(Part):
+    """What all current figures of one category say together, never adding places that overlap.
+
+    `low` and `high` are equal when everybody agrees; `high` is null when only parts are known ("at least").
+    Both are null while nobody gave a number: then `answer` says which silence it is.
+    `places` are those that the total covers; `is_partial` when the incident has more.
+    """
+
+    category: Category
+    nationality: Nationality
+    series: Series
+    answer: AnswerKind
+    low: int | None
+    high: int | None
+    text: Words
+    places: list[PlaceView]
+    is_partial: bool
+    as_of: datetime | None
+    source: str | None
+    source_name: Words | None = None
+    is_conflicting: bool = False
+
+
+class Conflict(Part):
+    """Figures that cannot both be true, side by side until somebody resolves them with a name and a reason."""
+
+    id: str
+    rule: Rule
+    message: Words
+    figures: list[Figure]
+    hint: Words | None = None
+
+
+class Held(Part):
+    """A line that was filed and counts nowhere: what was written, and what is asked about it."""
+
+    report_id: UUID
+    line_id: UUID
+    label: Words
+    category: Category
+    nationality: Nationality
+    series: Series
+    places: list[PlaceView]
+    raw: str
+    source: str
+    source_name: Words
+    author: str | None
+    words: str | None
+    problems: list[Words]
+    rules: list[Rule]
+    as_of: datetime
+    known_at: datetime
+    age_seconds: int
+
+
+class Withdrawn(Part):
+    """A claim that no longer stands, with its author, and who withdrew it and why."""
+
+    figure: Figure
+    author: str
+    author_name: Words
+    withdrawn_by: str
+    withdrawn_by_name: Words
+    withdrawn_as_of: datetime
+    withdrawn_known_at: datetime
+    reason: str
