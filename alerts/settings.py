@@ -113,7 +113,6 @@ class Delivery(Group):
     lookup_after_seconds: float = Field(120, gt=0)
     resend_after_seconds: float = Field(300, gt=0)
     retry_seconds: float = Field(15, gt=0)
-    attempts_max: int = Field(6, ge=1)
 
 
 class Relay(Group):

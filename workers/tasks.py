@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+import structlog
 from celery import shared_task
 
 from alerts.broadcasts.actions import freeze_submission
 from alerts.deliveries.actions import release, stop, sweep
 from alerts.deliveries.evidence import apply_receipts, look_up, mark_answered
+from alerts.deliveries.queries import invariants, late
 from alerts.deliveries.resending import resend_unknown
 from alerts.deliveries.sending import send_batch
 from alerts.inbox.actions import understand_message
@@ -23,6 +25,7 @@ from alerts.kit.outbox import answer, delete_old_events, drain
 from alerts.live.actions import refresh_all, refresh_one
 from workers.app import Runtime, child_runtime
 
+log = structlog.get_logger()
 Payload = dict[str, Any]
 Work = Callable[[Runtime, Payload], bool | None]
 
@@ -95,6 +98,13 @@ def resend(runtime: Runtime, _: Payload) -> None:
 def answered(runtime: Runtime, _: Payload) -> None:
     with begin(runtime.sessions) as session:
         mark_answered(session, drain(session, "deliveries.mark_answered"))
+
+
+@task("deliveries.check")
+def check_promises(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        for violation in (*invariants(session), *late(session)):
+            log.error("promise.broken", promise=violation.invariant, count=violation.count)
 
 
 @task("inbox.understand")

@@ -44,5 +44,6 @@ def schedule(settings: Settings) -> Mapping[str, float]:
         "deliveries.look_up": settings.delivery.sweep_seconds,
         "deliveries.resend": settings.delivery.sweep_seconds,
         "live.refresh_all": settings.live.refresh_seconds,
+        "deliveries.check": 60.0,
         "kit.clean_up": 3600.0,
     }

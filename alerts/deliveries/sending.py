@@ -160,7 +160,7 @@ def _intent(row: dict[str, Any]) -> Intent:
 
 def _columns(pairs: Sequence[tuple[Intent, Outcome]], settings: Settings) -> dict[str, list[Any]]:
     """The answers by column, for `unnest`. An attempt that surely sent nothing failed; its delivery is queued again."""
-    final = [_settled(intent, outcome, settings) for intent, outcome in pairs]
+    final = [outcome for _, outcome in pairs]
     return {
         "attempts": [intent.attempt_id for intent, _ in pairs],
         "deliveries": [intent.delivery_id for intent, _ in pairs],
@@ -169,7 +169,7 @@ def _columns(pairs: Sequence[tuple[Intent, Outcome]], settings: Settings) -> dic
         "providers": [outcome.provider_id for outcome in final],
         "raws": [outcome.raw_status for outcome in final],
         "codes": [outcome.code for outcome in final],
-        "waits": [_wait(intent, outcome, settings) for (intent, _), outcome in zip(pairs, final, strict=True)],
+        "waits": [_wait(intent, outcome, settings) for intent, outcome in pairs],
     }
 
 
@@ -178,15 +178,8 @@ NOT_BEGUN = Outcome(State.QUEUED, code="not_begun", retry_after=0.1)
 """Time ran out before this one was begun. While the batch is still ours that is knowledge, not doubt: it goes back to the queue."""
 
 
-def _settled(intent: Intent, outcome: Outcome, settings: Settings) -> Outcome:
-    """After enough tries that surely sent nothing, the step has failed: a person must look at it."""
-    is_over = outcome is not NOT_BEGUN and intent.number >= settings.delivery.attempts_max
-    if outcome.state is State.QUEUED and is_over:
-        return Outcome(State.FAILED, code=f"gave_up:{outcome.code}")
-    return outcome
-
-
 def _wait(intent: Intent, outcome: Outcome, settings: Settings) -> float | None:
+    """Seconds until the next try of what surely was not sent. The validity period ends it, not a number of tries."""
     if outcome.state is not State.QUEUED:
         return None
     return outcome.retry_after or backoff_seconds(intent.number, base=settings.delivery.retry_seconds)
