@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeVar
 
-from alerts.console.clocks import zone_of_country
+from alerts.console.clocks import zone_of_area
 from alerts.console.forms import Form
 from alerts.console.places import read_areas
 from alerts.incidents.rules import Certainty, Kind, ListKind, Severity, Status, Urgency
@@ -71,8 +71,7 @@ def _occurred_at(form: Form, areas: list[AreaIn], now: datetime) -> datetime:
     text = form.text("occurred_at", limit=30)
     if not text:
         return now
-    country = next((area.code[:2] for area in areas if area.code), None)
-    zone = zone_of_country(country) if form.text("clock") == "event" else JAKARTA
+    zone = zone_of_area(areas[0].spec()) if areas and form.text("clock") == "event" else JAKARTA
     return parse_local(text, "occurred_at").replace(tzinfo=zone or JAKARTA).astimezone(UTC)
 
 

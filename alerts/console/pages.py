@@ -18,6 +18,7 @@ from alerts.console.assets import static_url
 from alerts.console.clocks import as_machine_time
 from alerts.kit.actor import Actor
 from alerts.kit.i18n import JAKARTA, Translator, choose_language, translator
+from alerts.places import place_name
 from alerts.staff.access import may
 from alerts.staff.rules import Permission, Role
 
@@ -63,6 +64,7 @@ def environment() -> Environment:
     )
     env.globals["static_url"] = static_url
     env.filters["iso"] = as_machine_time
+    env.filters["country"] = place_name
     return env
 
 

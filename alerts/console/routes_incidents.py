@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from alerts.citizens.queries import register_counts
-from alerts.console.clocks import Clock, clocks_for
+from alerts.console.clocks import Clock, clocks_for, zone_of, zone_of_area
 from alerts.console.elsewhere import Viewer, status_of_route
 from alerts.console.forms import FormDep
 from alerts.console.incident_forms import KIND_NAMES, read_incident
@@ -27,6 +28,8 @@ from alerts.kit.actor import Actor
 from alerts.kit.clock import db_now
 from alerts.kit.db import Tx
 from alerts.kit.http import Paging
+from alerts.missions.models import Mission
+from alerts.missions.queries import find_mission
 from alerts.places import AreaSpec
 from alerts.settings import SettingsDep
 from alerts.staff.access import require
@@ -49,7 +52,7 @@ FORM_CHOICES = {
 def incidents_page(request: Request, session: Tx, actor: Viewer, cursor: Annotated[UUID | None, Query()] = None) -> Response:
     """Those that the reader may know of, newest first."""
     found = list_incidents(session, actor, Paging(cursor, PAGE_SIZE), status=status_of_route(request))
-    rows = [{"incident": each, "clocks": clocks_of_incident(session, each)} for each in found[:PAGE_SIZE]]
+    rows = [{"incident": each, "clocks": clocks_of_incident(session, each, actor)} for each in found[:PAGE_SIZE]]
     next_cursor = found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None
     return render(request, "incidents.html", {"rows": rows, "next_cursor": next_cursor}, actor=actor)
 
@@ -91,7 +94,13 @@ def root_of(request: Request) -> str:
     return EXERCISE_PREFIX if is_exercise(request) else ""
 
 
-def clocks_of_incident(session: Session, incident: Incident, mission_country: str | None = None) -> list[Clock]:
-    """Where it happened, where the reader's mission is, and Jakarta."""
-    countries = [spec.code[:2] for spec in list_area_specs(session, incident.id) if spec.code]
-    return clocks_for(countries, mission_country)
+def clocks_of_incident(session: Session, incident: Incident, actor: Actor) -> list[Clock]:
+    """Where it happened (its first area), where the reader's mission is, and Jakarta."""
+    areas = list_area_specs(session, incident.id)
+    mission = find_mission(session, actor.mission_code) if actor.mission_code else None
+    return clocks_for(zone_of_area(areas[0]) if areas else None, zone_of_mission(mission))
+
+
+def zone_of_mission(mission: Mission | None) -> ZoneInfo | None:
+    """The mission's own clock; that of a permanent mission, which stands in no country of ours, is not known."""
+    return zone_of(mission.country_iso2, (mission.lat, mission.lon)) if mission else None

@@ -66,7 +66,7 @@ def incident_page(request: Request, incident: IncidentDep, session: Tx, actor: V
         "levels": FROM_LOWEST,
         "level_words": words_for_level(actor),
         "kind_name": KIND_NAMES[incident.kind],
-        "clocks": _clocks(session, incident, actor),
+        "clocks": clocks_of_incident(session, incident, actor),
         "opener": names_by_key(session, [incident.opened_by]).get(incident.opened_by),
         "mission_names": {code: mission.name for code, mission in missions.items()},
         "messages": _messages(session, incident),
@@ -107,7 +107,11 @@ async def pulse(
 def minister_page(request: Request, incident: IncidentDep, session: Tx, actor: Reader) -> Response:
     """One page, no menu. The cookie remembers which version this browser saw, so that the page can say what changed."""
     sheet = current_sheet(session, incident, since_version=_seen(request, incident))
-    context = _place(request, incident) | _sheet(sheet) | {"clocks": _clocks(session, incident, actor), "lines": _lines(session, incident)}
+    context = (
+        _place(request, incident)
+        | _sheet(sheet)
+        | {"clocks": clocks_of_incident(session, incident, actor), "lines": _lines(session, incident)}
+    )
     response = render(request, "minister.html", context, actor=actor)
     if sheet.version:
         value, path = f"{incident.id}.{sheet.version}", f"{root_of(request)}/incidents/{incident.id}/minister"
@@ -161,12 +165,6 @@ def _place(request: Request, incident: Incident) -> dict[str, Any]:
 def _sheet(sheet: AnswerSheet) -> dict[str, Any]:
     changes, more = changes_shown(sheet)
     return {"sheet": sheet, "marks": marks_of(sheet), "changes": changes, "more_changes": more}
-
-
-def _clocks(session: Session, incident: Incident, actor: Actor) -> Any:
-    missions = missions_by_code(session, [actor.mission_code] if actor.mission_code else [])
-    country = next((mission.country_iso2 for mission in missions.values()), None)
-    return clocks_of_incident(session, incident, country)
 
 
 def _messages(session: Session, incident: Incident) -> list[dict[str, Any]]:

@@ -9,7 +9,6 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy.orm import Session
 
-from alerts.console.clocks import zone_of_country
 from alerts.console.elsewhere import IncidentDep, Viewer
 from alerts.console.forms import FormDep
 from alerts.console.once import start_once
@@ -28,7 +27,7 @@ from alerts.console.report_forms import (
     places_to_tally,
     read_report,
 )
-from alerts.console.routes_incidents import clocks_of_incident, root_of
+from alerts.console.routes_incidents import clocks_of_incident, root_of, zone_of_mission
 from alerts.incidents.models import Incident
 from alerts.incidents.queries import find_involvement, list_areas, list_missions
 from alerts.kit.actor import Actor
@@ -75,7 +74,7 @@ def report_page(request: Request, incident: IncidentDep, session: Tx, actor: Fil
         "base": f"{root_of(request)}/incidents/{incident.id}",
         "mission_name": mission.name if mission else None,
         "due_at": involved.report_due_at if involved else None,
-        "clocks": clocks_of_incident(session, incident, mission.country_iso2 if mission else None),
+        "clocks": clocks_of_incident(session, incident, actor),
         "zone_label": place_name(mission.country_iso2, lang) if mission and mission.country_iso2 else "WIB",
         "places": places,
         "place_names": {"": translator(lang).gettext("The whole area"), **{code: place_name(code, lang) for code in places}},
@@ -114,13 +113,12 @@ def filed_page(report_id: UUID, request: Request, incident: IncidentDep, session
     """What was filed, how each line counts, and what is asked about it."""
     lang = language_of(request, actor)
     view = present_report(session, get_report(session, incident.id, report_id, actor))
-    mission = find_mission(session, actor.mission_code) if actor.mission_code else None
     names = mission_names(session, [view.source.partition(":")[2]])
     context: dict[str, Any] = {
         "incident": incident,
         "base": f"{root_of(request)}/incidents/{incident.id}",
         "report": view,
-        "clocks": clocks_of_incident(session, incident, mission.country_iso2 if mission else None),
+        "clocks": clocks_of_incident(session, incident, actor),
         "source_name": getattr(words.source_name(view.source, view.author, names), lang),
         "line_names": [_line_name(line, lang) for line in view.lines],
         "line_values": [_line_value(line, lang) for line in view.lines],
@@ -129,8 +127,7 @@ def filed_page(report_id: UUID, request: Request, incident: IncidentDep, session
 
 
 def _filing(session: Session, actor: Actor, mission: Mission | None) -> Filing:
-    zone = zone_of_country(mission.country_iso2) if mission else None
-    return Filing(actor.mission_code, zone or JAKARTA, db_now(session))
+    return Filing(actor.mission_code, zone_of_mission(mission) or JAKARTA, db_now(session))
 
 
 def _places(session: Session, incident: Incident, actor: Actor) -> list[str]:

@@ -31,7 +31,7 @@ def line_of(key: str, name: Mapping[str, str], points: Sequence[tuple[datetime, 
     span = max(1.0, (end - start).total_seconds())
     top = max(1, *(value for _, value in points))
     step = max(1, len(points) // POINTS_MAX)
-    kept = [*points[::step], points[-1]]
+    kept = list(points) if step == 1 else [*points[::step], points[-1]]
     corners = [((at - start).total_seconds() / span * WIDTH, _height(value, top)) for at, value in kept]
     return Line(key, name, _steps(corners), first, last, start, end)
 

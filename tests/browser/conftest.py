@@ -116,9 +116,11 @@ def open_as(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
-    def open_page(role: str | None, viewport: dict[str, int] = DESK, *, lang: str = "id-ID", script: bool = True) -> Page:
-        context = browser.new_context(base_url=site.url, viewport=viewport, locale=lang, java_script_enabled=script)  # type: ignore[arg-type]
+    def open_page(role: str | None, viewport: dict[str, int] = DESK, *, script: bool = True, webgl: bool = False) -> Page:
+        context = browser.new_context(base_url=site.url, viewport=viewport, locale="id-ID", java_script_enabled=script)  # type: ignore[arg-type]
         context.set_default_timeout(10_000)
+        if not webgl:  # drawn in software it takes the whole machine; one test looks at the movable map
+            context.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))

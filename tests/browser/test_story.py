@@ -106,3 +106,13 @@ def test_the_language_is_the_readers_choice(open_as: Callable[..., Page]) -> Non
     page.click("button[value=en]")
     expect(page.locator("h1")).to_have_text("Sign in")
     assert page.locator("html").get_attribute("lang") == "en"
+
+
+def test_the_map_moves_where_it_can_and_is_drawn_where_it_cannot(open_as: Callable[..., Page], site: Site) -> None:
+    for webgl, ready in ((True, "map"), (False, "drawing")):
+        page = open_as("duty_officer", webgl=webgl)
+        page.goto(f"/incidents/{site.crisis.incident}")
+        expect(page.locator("#map")).to_have_attribute("data-ready", ready, timeout=20_000)
+        seen = page.locator("#map canvas" if webgl else "#map > svg").bounding_box()
+        assert seen
+        assert seen["height"] > 200
