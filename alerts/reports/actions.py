@@ -50,7 +50,7 @@ def file_report(session: Session, *, actor: Actor, incident_id: UUID, command: R
     known_at = db_now(session)
     base = _superseded(filed, command)
     problems = [*_problems(command, filed, incident, known_at), *_unknown_withdrawals(command, known)]
-    rows = [line_row(at, line, problems=problems, known=known) for at, line in enumerate(command.lines)]
+    rows = [line_row(at, line, source=command.source, problems=problems, known=known) for at, line in enumerate(command.lines)]
     report = Report(
         incident_id=incident_id,
         status=incident.status,
@@ -134,7 +134,7 @@ def _superseded(filed: Filed, command: ReportIn) -> FiledReport | None:
 
 
 def _problems(command: ReportIn, filed: Filed, incident: Incident, known_at: datetime) -> list[Problem]:
-    problems = review([rule_line(line) for line in command.lines], is_known_place)
+    problems = review([rule_line(line, command.source) for line in command.lines], is_known_place)
     clock = clock_problem(command.as_of, known_at, is_replayed=incident.is_replayed)
     problems.extend([clock] if clock else [])
     if command.supersedes is not None:
@@ -156,7 +156,7 @@ def _touched(command: ReportIn) -> set[Category]:
     return touched | {Category.INJURED, *SEVERITIES} if touched & {Category.INJURED, *SEVERITIES} else touched
 
 
-def rule_line(line: LineIn) -> Line:
+def rule_line(line: LineIn, source: str) -> Line:
     """The line as the guards read it."""
     return Line(
         category=line.category,
@@ -164,8 +164,8 @@ def rule_line(line: LineIn) -> Line:
         raw=line.value,
         kind=line.kind,
         of=line.of,
-        nationality=line.nationality,
-        series=line.series,
+        nationality=line.nationality_by(source),
+        series=line.series_by(source),
         claim=line.claim,
         is_approximate=line.is_approximate,
         how=line.how,
@@ -177,7 +177,7 @@ def rule_line(line: LineIn) -> Line:
     )
 
 
-def line_row(at: int, line: LineIn, *, problems: Sequence[Problem], known: Collection[UUID]) -> ReportLine:
+def line_row(at: int, line: LineIn, *, source: str, problems: Sequence[Problem], known: Collection[UUID]) -> ReportLine:
     """The line as it is stored: the value as it came, what it was understood as, and the rung on which it counts."""
     value = read_value(line.value)
     return ReportLine(
@@ -186,8 +186,8 @@ def line_row(at: int, line: LineIn, *, problems: Sequence[Problem], known: Colle
         places=list(line.places),
         kind=line.kind,
         of=line.of,
-        nationality=line.nationality,
-        series=line.series,
+        nationality=line.nationality_by(source),
+        series=line.series_by(source),
         claim=line.claim,
         counted_claim=counted_claim(line.claim, _contact(line)),
         authority_confirmed=line.authority_confirmed,

@@ -18,7 +18,7 @@ from alerts.kit.errors import NotFoundError
 from alerts.kit.http import Paging
 from alerts.reports.models import ConflictResolution, Report, ReportCheck, ReportLine, ReportProblem
 from alerts.reports.rules import words
-from alerts.reports.rules.codes import Category
+from alerts.reports.rules.codes import Category, LineKind
 from alerts.reports.rules.guards import Problem
 from alerts.reports.rules.standing import Cell, FiledLine, FiledReport
 from alerts.reports.rules.values import Contact
@@ -122,7 +122,15 @@ def filed_line(row: ReportLine | Row[Any], report: FiledReport) -> FiledLine:
         id=row.id,
         report=report,
         position=row.position,
-        cell=Cell(row.category, tuple(sorted(set(row.places))), row.nationality, row.series, row.kind, row.of, row.foreign_country),
+        cell=Cell(
+            category=row.category,
+            places=tuple(sorted(set(row.places))),
+            nationality=row.nationality,
+            series=row.series,
+            kind=row.kind,
+            of=None if row.kind is LineKind.STANDING else row.of,
+            foreign_country=row.foreign_country,
+        ),
         raw=row.raw,
         state=row.state,
         number=row.number,

@@ -35,6 +35,7 @@ from alerts.reports.rules.codes import (
 )
 
 LINES_MAX = 500
+REGISTERS = (Category.REGISTERED, Category.ESTIMATED_PRESENT)
 CHECKS_MAX = 500
 
 
@@ -67,7 +68,7 @@ Moment = Annotated[AwareDatetime, AfterValidator(_datable)]
 Text = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_storable)]
 Long = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_storable)]
 Short = Annotated[str, StringConstraints(max_length=200), AfterValidator(_storable)]
-Place = Annotated[str, StringConstraints(max_length=60), AfterValidator(_storable)]
+Place = Annotated[str, StringConstraints(max_length=200), AfterValidator(_storable)]
 Places = Annotated[list[Place], Field(max_length=200)]
 WholeNumber = Annotated[StrictInt, Field(ge=-(10**30), le=10**30)]
 FiledText = Annotated[StrictStr, StringConstraints(max_length=2_000), AfterValidator(_storable)]
@@ -96,8 +97,8 @@ class LineIn(Wire):
     places: Places = Field(default_factory=list)
     kind: LineKind = LineKind.STANDING
     of: Category | None = None
-    nationality: Nationality = Nationality.OWN
-    series: Series = Series.OWN
+    nationality: Nationality | None = Field(None, description="default: `own` in our own series and for registers, otherwise `mixed`")
+    series: Series | None = Field(None, description="default: that of the report's source")
     claim: Claim = Claim.REPORTED
     authority_confirmed: bool = False
     value: FiledValue = None
@@ -108,6 +109,18 @@ class LineIn(Wire):
     withdraws: UUID | None = None
     withdraw_reason: Text | None = None
     foreign_country: Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")] | None = None
+
+    def series_by(self, source: str) -> Series:
+        """The column this figure belongs to, as filed or by who reports it."""
+        return self.series or {"host_state": Series.HOST_STATE, "media": Series.MEDIA}.get(source, Series.OWN)
+
+    def nationality_by(self, source: str) -> Nationality:
+        """Whose citizens are counted: a total of the host state or the press is everybody's unless it says otherwise.
+
+        Registers are of our own citizens, whoever quotes them.
+        """
+        is_ours = self.series_by(source) is Series.OWN or self.category in REGISTERS
+        return self.nationality or (Nationality.OWN if is_ours else Nationality.MIXED)
 
 
 class CheckIn(Wire):

@@ -47,10 +47,10 @@ class Filing:
             mission_status=command.mission_status,
         )
         report = filed_report(row)
-        problems = review([rule_line(line) for line in command.lines], is_known_place)
+        problems = review([rule_line(line, command.source) for line in command.lines], is_known_place)
         known = {line.id for line in self.lines}
         for at, line in enumerate(command.lines):
-            stored = line_row(at, line, problems=problems, known=known)
+            stored = line_row(at, line, source=command.source, problems=problems, known=known)
             stored.id = uuid4()
             self.lines.append(filed_line(stored, report))
             self.problems[stored.id] = tuple(p for p in problems if p.line == at)

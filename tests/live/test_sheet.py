@@ -235,7 +235,9 @@ def test_a_press_report_of_an_own_death_silences_none_reported() -> None:
     filing = Filing()
     filing.file(report_body(line("dead", "asked_none_reported"), as_of=T0))
     assert "belum ada laporan" in sheet_of(filing).sentence.id
-    filing.file(report_body(line("dead", 1, series="media"), source="media", author="press A", as_of=T0 + timedelta(minutes=5)))
+    filing.file(
+        report_body(line("dead", 1, series="media", nationality="own"), source="media", author="press A", as_of=T0 + timedelta(minutes=5))
+    )
     sheet = sheet_of(filing)
     assert "belum ada laporan" not in sheet.sentence.id
     assert "masih diverifikasi" in sheet.sentence.id

@@ -155,6 +155,16 @@ def test_a_subset_larger_than_its_set_is_held(file: Callable[..., dict[str, Any]
     assert [row["state"] for row in answer["lines"]] == ["held", "held", "accepted"]
 
 
+def test_a_total_of_the_host_state_is_nobodys_death_of_ours(file: Callable[..., dict[str, Any]]) -> None:
+    """Series and nationality that were left out follow from who reports."""
+    answer = file(report_body(line("dead", 912), source="host_state", author="presiden"), "duty_officer")
+    assert (answer["lines"][0]["series"], answer["lines"][0]["nationality"]) == ("host_state", "mixed")
+    press = file(report_body(line("registered", 116, nationality="own"), source="media", author="A"), "duty_officer")
+    assert (press["lines"][0]["series"], press["lines"][0]["nationality"]) == ("media", "own")
+    quoted = file(report_body(line("injured", 5835, series="host_state")))
+    assert (quoted["lines"][0]["series"], quoted["lines"][0]["nationality"]) == ("host_state", "mixed")
+
+
 def test_unknown_place_is_held_with_what_was_written(file: Callable[..., dict[str, Any]]) -> None:
     answer = file(report_body(line("injured", 3, places=["Negeri Antah"])))
     assert (answer["state"], answer["lines"][0]["places"]) == ("held", ["Negeri Antah"])
