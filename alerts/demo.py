@@ -171,8 +171,8 @@ def _print_verdict(figures: Mapping[str, Any], printer: Printer) -> None:
 def _print_sheet(stage: Stage, told: Telling, accounts: Mapping[str, Account]) -> None:
     """The answer sheet as text."""
     headers = {"Authorization": f"Bearer {accounts['minister'].token}"}
-    sheet = get_json(f"{stage.url}/api/v1/incidents/{told.incident_id}/summary", headers) or {}
-    print(f"\n  {sheet['incident']['title']}  ·  version {sheet['version']}{'  ·  replayed' if sheet['is_replayed'] else ''}")
+    sheet = _settled_sheet(f"{stage.url}/api/v1/incidents/{told.incident_id}/summary", headers)
+    print(f"\n  {sheet['incident']['title']}  ·  version {sheet['version'] or '—'}{'  ·  replayed' if sheet['is_replayed'] else ''}")
     print(f"  “{sheet['sentence']['id']}”\n  “{sheet['sentence']['en']}”\n")
     for number, question in enumerate(sheet["questions"], start=1):
         print(f"  {number}. {question['title']['id']}\n     {question['text']['id']}")
@@ -180,6 +180,16 @@ def _print_sheet(stage: Stage, told: Telling, accounts: Mapping[str, Account]) -
         source = question["source_name"]["id"] if question["source_name"] else "—"
         print(f"     sumber {source} · per {question['as_of'] or '—'}{' · ' + ', '.join(marks) if marks else ''}")
     print()
+
+
+def _settled_sheet(url: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    """The sheet once a stored version says the same as now; after ten seconds as it is."""
+    deadline = time.monotonic() + 10
+    while True:
+        sheet = get_json(url, headers) or {}
+        if sheet.get("version") or time.monotonic() > deadline:
+            return sheet
+        time.sleep(0.2)
 
 
 def _stay(stage: Stage, told: Telling, accounts: Mapping[str, Account]) -> None:
