@@ -33,7 +33,10 @@ INCIDENT_ROUTERS = (
 
 
 def install(app: FastAPI) -> None:
-    """Add the pages, their static files and their error pages. Call it after the API's error handlers are in place."""
+    """Add the pages, their static files and their error pages, once. Call it after the API's error handlers are in place."""
+    if getattr(app.state, "has_pages", False):
+        return
+    app.state.has_pages = True
     for router in ROUTERS:
         app.include_router(router)
     for router in INCIDENT_ROUTERS:
