@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,11 +99,17 @@ class Ground:
         load_register(self.settings, self.sessions, path)
         self._analyze()
 
-    def cpu_seconds(self, *processes: str) -> float:
-        """Processor time so far of these processes of ours and of our own servers (of foreign ones: nothing)."""
+    def cpu_of(self, *processes: str) -> Counter[str]:
+        """Processor seconds so far, by name, of these processes of ours and of our own servers (of foreign ones: none)."""
         services = self.stage.services
-        servers = [services.postgres_pid if services.is_own_postgres else None, services.valkey_pid if services.is_own_valkey else None]
-        return cpu_seconds([*servers, *(services.process_pid(name) for name in processes)])
+        pids = {name: services.process_pid(name) for name in processes}
+        pids |= {"postgres": services.postgres_pid} if services.is_own_postgres else {}
+        pids |= {"valkey": services.valkey_pid} if services.is_own_valkey else {}
+        return Counter({name: cpu_seconds([pid]) for name, pid in pids.items()})
+
+    def cpu_seconds(self, *processes: str) -> float:
+        """The sum of `cpu_of`."""
+        return float(sum(self.cpu_of(*processes).values()))
 
     def _analyze(self) -> None:
         with begin(self.sessions) as session:

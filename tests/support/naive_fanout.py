@@ -12,12 +12,11 @@ import json
 import os
 import sys
 import time
+from typing import Any
 
 from celery import Celery
 from celery.signals import worker_process_init
 from sqlalchemy import Engine, create_engine, text
-from twilio.http.http_client import TwilioHttpClient
-from twilio.rest import Client
 
 PROCESSES = 2
 PATIENCE_SECONDS = 540.0
@@ -33,11 +32,14 @@ celery.conf.update(
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
 )
-hands: dict[str, object] = {}
+hands: dict[str, Any] = {}
 
 
 def make_hands() -> None:
-    """One pool and one client with kept-alive connections per process."""
+    """One pool and one client with kept-alive connections per process. Only these need Twilio's library, which is slow to load."""
+    from twilio.http.http_client import TwilioHttpClient
+    from twilio.rest import Client
+
     client = Client(os.environ["SIAGA_TWILIO_ACCOUNT_SID"], os.environ["SIAGA_TWILIO_AUTH_TOKEN"], http_client=TwilioHttpClient())
     client.api.base_url = os.environ["SIAGA_TWILIO_BASE_URL"]
     hands.update(client=client, engine=make_engine())
@@ -50,8 +52,6 @@ def make_engine() -> Engine:
 @celery.task(name="naive.send")
 def send(number: int) -> None:
     engine, client = hands["engine"], hands["client"]
-    assert isinstance(engine, Engine)
-    assert isinstance(client, Client)
     with engine.begin() as connection:
         row = connection.execute(text(CLAIM), {"id": number}).first()
     if row is None:

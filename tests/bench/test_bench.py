@@ -1,0 +1,187 @@
+"""The benchmarks through the real command, small: they run, they count exactly, and they say what they promise to say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alerts.bench import carrier, limit, outcome, summary
+from alerts.bench.outcome import Goal, Outcome, Plan, Round
+from alerts.bench.runner import PATHS
+from alerts.embedded.scratch import CHECKOUT
+from tests.support.servers import Servers
+
+KEYS = {
+    "path",
+    "ours_per_second",
+    "naive_per_second",
+    "limit_per_second",
+    "ratio_to_naive",
+    "share_of_limit",
+    "cpu_seconds_per_1000",
+    "rounds",
+    "recipients",
+    "exact",
+    "goal",
+    "measured",
+    "met",
+    "is_quick",
+    "machine",
+}
+MORE = {
+    "fanout": {"carrier_ceiling_per_second", "is_carrier_quick_enough", "naive_cpu_seconds_per_1000", "limit_cpu_seconds_per_1000"},
+    "rows": set[str](),
+    "summary": {"sheet_ms", "stored_version_ms", "keep_version_ms"},
+}
+RECIPIENTS = {"fanout": 300, "rows": 2_000, "summary": 1_000}
+
+
+def siaga_bench(*words: str, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "alerts.cli", "bench", *words]
+    return subprocess.run(argv, cwd=CHECKOUT, env=environ, capture_output=True, text=True, timeout=240, check=False)
+
+
+@pytest.fixture(scope="module")
+def lines(servers: Servers) -> dict[str, dict[str, Any]]:
+    """What `siaga bench all --quick` prints, by path. On the servers of this session, in databases of its own."""
+    import os
+
+    environ = dict(os.environ) | {"SIAGA_DATABASE_URL": servers.database_url, "SIAGA_REDIS_URL": servers.redis_url}
+    done = siaga_bench("all", "--quick", "--json", environ=environ)
+    assert done.returncode == 0, done.stderr[-3000:]
+    documents = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [document["path"] for document in documents] == list(PATHS)
+    return {document["path"]: document for document in documents}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_says_what_it_promises(lines: dict[str, dict[str, Any]], path: str) -> None:
+    line = lines[path]
+    assert line.keys() >= KEYS | MORE[path]
+    assert line["goal"].keys() == line["measured"].keys() == line["met"].keys()
+    assert all(line["measured"][name] == line[name] for name in line["goal"])
+    assert line["is_quick"] is True
+    assert line["rounds"] == 1
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_recipient_is_counted_exactly(lines: dict[str, dict[str, Any]], path: str) -> None:
+    assert lines[path]["exact"] is True
+    assert lines[path]["recipients"] == RECIPIENTS[path]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_naive_way_and_the_limit_were_really_measured(lines: dict[str, dict[str, Any]], path: str) -> None:
+    rates = [lines[path][f"{way}_per_second"] for way in ("ours", "naive", "limit")]
+    assert all(rate > 0 for rate in rates)
+
+
+def test_an_unknown_path_is_refused_before_anything_starts(process_environment: dict[str, str]) -> None:
+    done = siaga_bench("everything", environ=process_environment)
+    assert done.returncode == 2
+    assert "everything" in done.stderr
+
+
+# -- the arithmetic ------------------------------------------------------------------------------------------------------
+
+
+def outcome_of(*rounds: Round, is_exact: bool = True, is_quick: bool = False, floor: float | None = None) -> Outcome:
+    goals = {"ratio_to_naive": Goal(at_least=30, floor=floor), "share_of_limit": Goal(at_least=1.1)}
+    return Outcome("x", Plan(is_quick=is_quick), 10, rounds, is_exact, goals)
+
+
+def test_ratios_are_medians_of_single_rounds() -> None:
+    """One slow round of the machine touches both sides of its own ratio, and no other."""
+    line = outcome_of(Round(100, 10, 200, 0.5), Round(10, 1, 20, 0.7), Round(300, 10, 200, 0.9)).as_json()
+    assert line["ours_per_second"] == 100
+    assert line["ratio_to_naive"] == 10
+    assert line["share_of_limit"] == 0.5
+    assert line["cpu_seconds_per_1000"] == 0.7
+    assert line["met"] == {"ratio_to_naive": False, "share_of_limit": False}
+
+
+def test_what_was_not_measured_is_null_and_neither_met_nor_missed() -> None:
+    outcome = outcome_of(Round(100, None, 50), floor=18)
+    line = outcome.as_json()
+    assert line["naive_per_second"] is None
+    assert line["met"] == {"ratio_to_naive": None, "share_of_limit": True}
+    assert outcome.is_good
+
+
+@pytest.mark.parametrize(
+    ("is_exact", "is_quick", "floor", "is_good"),
+    [(True, False, 9, True), (True, False, 11, False), (True, True, 11, True), (False, True, None, False), (False, False, None, False)],
+)
+def test_only_a_wrong_count_or_a_ratio_below_its_floor_fails(*, is_exact: bool, is_quick: bool, floor: float | None, is_good: bool) -> None:
+    assert outcome_of(Round(100, 10, 10), is_exact=is_exact, is_quick=is_quick, floor=floor).is_good is is_good
+
+
+@pytest.mark.parametrize("people", [10, 1_000, 1_003])
+def test_the_expected_sheet_sums_to_the_list(people: int) -> None:
+    counts = summary.expected_counts(people)
+    assert counts["handed_over"] + counts["unknown"] + counts["unreachable"] == counts["frozen"] == people
+    assert counts["safe"] + counts["need_help"] == counts["answered"] <= counts["delivered"]
+
+
+def test_figures_are_rounded_to_what_a_shared_machine_deserves() -> None:
+    assert outcome_of(Round(12345.6, 1000, 11111)).figures()["ours_per_second"] == 12300
+
+
+# -- the carrier -----------------------------------------------------------------------------------------------------------
+
+
+class Wire:
+    """What a connection writes."""
+
+    def __init__(self) -> None:
+        self.written = b""
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+
+def request(number: int, *, path: str = "/2010-04-01/Accounts/AC1/Messages.json") -> bytes:
+    body = f"To=%2B62812{number}&From=x&Body=y".encode()
+    return f"POST {path} HTTP/1.1\r\nHost: h\r\nAuthorization: Basic abc\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize("size", [1, 7, 60, 10_000])
+def test_the_carrier_counts_each_message_once_however_it_is_cut(size: int) -> None:
+    book, wire = carrier.Book(), Wire()
+    door = carrier.Door(book)
+    door.connection_made(wire)  # type: ignore[arg-type]
+    data = request(1) + request(2) + request(1)
+    for start in range(0, len(data), size):
+        door.data_received(data[start : start + size])
+    assert book.stats() == {"accepted": 3, "numbers": 2, "most_per_number": 2}
+    answers = wire.written.split(b"HTTP/1.1 201 CREATED\r\n")[1:]
+    bodies = [json.loads(answer.partition(carrier.HEAD_END)[2]) for answer in answers]
+    assert len({body["sid"] for body in bodies}) == 3
+    assert all(b"Content-Length: %d\r\n" % len(answer.partition(carrier.HEAD_END)[2]) in answer for answer in answers)
+    book.reset()
+    assert book.stats() == {"accepted": 0, "numbers": 0, "most_per_number": 0}
+
+
+def test_the_limit_posts_what_ours_posted_last() -> None:
+    book = carrier.Book()
+    head, _, body = request(7).partition(carrier.HEAD_END)
+    book.accept(head, body)
+    task = limit.Task.read(json.dumps({"url": "http://127.0.0.1:1", "count": 1, "connections": 1, **book.last_request()}))
+    assert (task.path, task.body) == ("/2010-04-01/Accounts/AC1/Messages.json", body)
+    assert task.headers == {"Authorization": "Basic abc"}
+
+
+def test_the_naive_twin_is_where_the_bench_looks_for_it() -> None:
+    from alerts.bench import naive
+
+    assert naive.is_there()
+    assert Path(naive.SCRIPT).is_relative_to(CHECKOUT / "tests")
+
+
+def test_machine_says_how_busy_it_was() -> None:
+    assert outcome.machine()["load"] >= 0
