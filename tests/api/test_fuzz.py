@@ -99,7 +99,7 @@ def test_generated_requests(storm: Storm, document: dict[str, Any], group: tuple
 @pytest.mark.long
 @pytest.mark.parametrize("group", GROUPS, ids="+".join)
 def test_many_generated_requests(storm: Storm, document: dict[str, Any], group: tuple[str, ...]) -> None:
-    generate(storm, document, group, examples=400)
+    generate(storm, document, group, examples=100)
 
 
 def generate(storm: Storm, document: dict[str, Any], group: tuple[str, ...], *, examples: int) -> None:
