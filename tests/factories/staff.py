@@ -15,7 +15,7 @@ from alerts.staff.models import ApiToken, Staff, StaffSession
 from alerts.staff.rules import MISSION_ROLES, Role
 from alerts.staff.sign_in import actor_of
 
-PASSWORD = "kopi gempa laut jam"  # noqa: S105 - of invented people
+PASSWORD = "kopi gempa laut jam"
 _numbers = count(1)
 
 
