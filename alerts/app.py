@@ -47,6 +47,8 @@ def create_app(settings: Settings, sessions: Sessions | None = None) -> FastAPI:
     for router in _routers():
         app.include_router(router)
     describe(app, is_public)
+    # Last: pages answer their own errors as pages, everything else stays problem+json.
+    importlib.import_module("alerts.console.routes").install(app)
     return app
 
 

@@ -196,7 +196,8 @@ def _stay(stage: Stage, told: Telling, accounts: Mapping[str, Account]) -> None:
     """Say where everything is, and wait for Ctrl-C."""
     print(f"  Halaman / pages      {stage.url}/  (sign in below)")
     print(f"  Kejadian / incident  {stage.url}/incidents/{told.incident_id}")
-    print(f"  Menteri / minister   {stage.url}/minister/{told.incident_id}")
+    print(f"  Menteri / minister   {stage.url}/incidents/{told.incident_id}/minister")
+    print(f"  Semua angka / sheet  {stage.url}/incidents/{told.incident_id}/sheet")
     print(f"  API                  {stage.url}/docs\n")
     for account in accounts.values():
         print(f"  {account.username:<18} {account.role.value:<16} password {account.password}")

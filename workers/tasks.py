@@ -23,6 +23,7 @@ from alerts.kit.db import begin
 from alerts.kit.idempotency import delete_old_keys
 from alerts.kit.outbox import answer, delete_old_events, drain
 from alerts.live.actions import refresh_all, refresh_one
+from alerts.staff.sign_in import delete_old_attempts
 from workers.app import Runtime, child_runtime
 
 log = structlog.get_logger()
@@ -130,4 +131,5 @@ def refresh_sheets(runtime: Runtime, _: Payload) -> None:
 def clean_up(runtime: Runtime, _: Payload) -> None:
     with begin(runtime.sessions) as session:
         delete_old_keys(session)
+        delete_old_attempts(session)
         delete_old_events(session)
