@@ -118,7 +118,7 @@ def _add_responses(method: str, path: str, operation: Operation, *, is_public: b
             description = MEANINGS.get(status, HTTPStatus(status).phrase)
         responses[str(status)] = given | {"description": description, "content": PROBLEM_CONTENT}
     if "text/html" in responses.get("200", {}).get("content", {}) and "404" in responses:
-        responses["404"]["content"] = {"text/html": {"schema": {"type": "string"}}}
+        responses["404"]["content"] = {"text/html": {"schema": {"type": "string"}}} | PROBLEM_CONTENT
     is_json = "application/json" in responses.get("200", {}).get("content", {})
     if method == "GET" and is_json and not is_public:
         responses["200"].setdefault("headers", {})["ETag"] = {"schema": {"type": "string"}}

@@ -31,7 +31,11 @@ router = APIRouter(prefix="/api/v1", tags=["staff"])
     status_code=201,
     response_model=MeView,
     operation_id="sign_in",
-    responses={401: {"description": "wrong name or password"}, 429: {"description": "too many tries; Retry-After"}},
+    responses={
+        401: {"description": "wrong name or password"},
+        403: {"description": "another site asked the browser to sign in"},
+        429: {"description": "too many tries; Retry-After"},
+    },
 )
 def post_session(body: SignIn, request: Request, session: Tx, settings: SettingsDep, keyring: KeyringDep) -> Response:
     """Sign in; the answer sets the session cookie.

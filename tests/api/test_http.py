@@ -352,13 +352,14 @@ def walk(world: World, operation: Operation, pages: int = 5) -> Iterator[Any]:
         cursor = {"cursor": page["next_cursor"]}
 
 
-@pytest.mark.parametrize("query", [{"limit": 201}, {"limit": 0}, {"limit": "many"}, {"cursor": "?"}, {"cursor": "\x00"}])
-def test_a_list_is_never_longer_than_200(world: World, operations: list[Operation], query: dict[str, Any]) -> None:
+def test_a_list_is_never_longer_than_200(world: World, operations: list[Operation]) -> None:
+    wrong: list[dict[str, Any]] = [{"limit": 201}, {"limit": 0}, {"limit": "many"}, {"cursor": "?"}, {"cursor": "\x00"}]
     for operation in operations:
-        if operation.is_list and not (operation.id in QUEUES and "cursor" in query):
-            answer = world.call(operation, role_for(operation), params=query)
-            assert (answer.status_code, faults(operation, answer)) == (422, []), operation.id
-            assert next(iter(query)) in answer.json()["field"], operation.id
+        for query in wrong if operation.is_list else ():
+            if operation.id not in QUEUES or "limit" in query:
+                answer = world.call(operation, role_for(operation), params=query)
+                assert (answer.status_code, faults(operation, answer)) == (422, []), operation.id
+                assert next(iter(query)) in answer.json()["field"], operation.id
 
 
 def test_an_unknown_field_is_refused_by_its_name(world: World, operations: list[Operation]) -> None:
