@@ -43,8 +43,8 @@ def no_connection_free() -> None:
     ],
 )
 def test_a_fault_is_a_problem_and_names_nobody(app: FastAPI, route: Callable[..., None], status: int, code: str) -> None:
-    app.get("/fault")(route)
-    answer = TestClient(app, raise_server_exceptions=False).get("/fault")
+    app.get("/api/v1/fault")(route)
+    answer = TestClient(app, raise_server_exceptions=False).get("/api/v1/fault")
     assert (answer.status_code, answer.json()["code"], problem_faults(answer)) == (status, code, [])
     assert "citizen" not in answer.text
     assert (status == 503) == ("retry-after" in answer.headers)
