@@ -22,7 +22,6 @@ DESCRIPTION = """Protects a country's citizens abroad in a crisis.
 Acting POSTs need an `Idempotency-Key`; a PATCH needs `If-Match`; errors are RFC 9457 problem documents
 that name the field. Lists are newest first, with `cursor` and `limit`. Times are RFC 3339 with an offset."""
 API_SLICES = ("staff", "missions", "citizens", "incidents", "broadcasts", "deliveries", "inbox", "checkins", "people", "reports", "live")
-BODY_BYTES = 4_000_000
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -38,7 +37,7 @@ def create_app(settings: Settings, sessions: Sessions | None = None) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(EntityTags, prefix="/api/v1/")
     app.add_middleware(RefuseNul)
-    app.add_middleware(LimitBody, limit=BODY_BYTES, uploads={"/api/v1/imports": settings.web.upload_bytes})
+    app.add_middleware(LimitBody, limit=settings.web.max_body_bytes, uploads={"/api/v1/imports": settings.web.upload_bytes})
     app.state.settings = settings
     app.state.sessions = sessions or _sessions_of(settings)
     install_error_handlers(app)

@@ -136,7 +136,7 @@ class Web(Group):
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
-    max_body_bytes: int = Field(2_000_000, ge=1)
+    max_body_bytes: int = Field(4_000_000, ge=1)
     hook_body_bytes: int = Field(65_536, ge=1)
     upload_bytes: int = Field(32_000_000, ge=1)
     trusted_proxies: str = ""

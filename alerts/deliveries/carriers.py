@@ -14,6 +14,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 import structlog
+import uvloop
 from aiolimiter import AsyncLimiter
 
 from alerts.channels.fcm import Fcm, FcmConfig
@@ -40,7 +41,7 @@ class Carriers:
     """All senders of this process: `live` for Actual, `exercise` for Exercise, and nothing in between."""
 
     def __init__(self, settings: Settings) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="carriers", daemon=True)
         self._thread.start()
         self._rate = settings.delivery.rate_per_second

@@ -69,7 +69,8 @@ def make_engine(url: str, *, pool_size: int = 8, statement_timeout_seconds: floa
         pool_timeout=10,
         connect_args={
             "connect_timeout": 5,
-            "options": f"-c timezone=UTC -c statement_timeout={timeout} -c idle_in_transaction_session_timeout=60000",
+            "options": f"-c timezone=UTC -c statement_timeout={timeout} -c idle_in_transaction_session_timeout=60000"
+            " -c plan_cache_mode=force_custom_plan",
         },
     )
 
