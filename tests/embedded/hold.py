@@ -14,7 +14,7 @@ from alerts import embedded
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with embedded.services(Path(sys.argv[1]), "test", is_durable=False) as services:
+    with embedded.services(Path(sys.argv[1]), "hold", is_durable=False) as services:
         helper = services.start_process("helper", [sys.executable, "-c", "import time; time.sleep(600)"], os.environ)
         pids = [services.postgres_pid, services.valkey_pid, helper]
         told = {"pids": [pid for pid in pids if pid], "guardian": services.guardian_pid, "folder": str(services.folder)}
