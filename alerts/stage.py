@@ -19,6 +19,7 @@ from typing import Any
 
 from alerts.deliveries.facts import export_facts
 from alerts.embedded import EmbeddedError, Services
+from alerts.embedded.safety import require_sandbox
 from alerts.kit.actor import SYSTEM
 from alerts.kit.db import Sessions, begin, make_engine, make_sessions
 from alerts.migrations import upgrade
@@ -28,7 +29,7 @@ from alerts.settings import Settings, new_key
 from alerts.staff.actions import NewStaff, create_staff, create_token
 from alerts.staff.rules import Role
 
-PROCESSES = ("sandbox", "serve", "worker", "quick", "relay")
+PROCESSES = ("sandbox", "serve", "worker", "quick", "evidence", "relay")
 READY_SECONDS = 60.0
 
 
@@ -51,7 +52,7 @@ class Stage:
         self.folder = services.folder
         self.log_path = self.folder / "carrier.jsonl"
         self.web_port, self.carrier_port = port or free_port(), free_port()
-        self.environment = self._environment(mode) | dict(overrides or {})
+        self.environment = require_sandbox(self._environment(mode) | dict(overrides or {}))
         self.settings = Settings.from_environment(self.environment)
         database = self.settings.database.url.get_secret_value()
         self._engine = make_engine(database, pool_size=4)
@@ -82,6 +83,7 @@ class Stage:
             "serve": ["serve"],
             "worker": ["worker", "--queues", "sending", "--concurrency", str(concurrency)],
             "quick": ["worker", "--queues", "quick", "--concurrency", "1"],
+            "evidence": ["worker", "--queues", "evidence", "--concurrency", "1"],
             "relay": ["relay"],
         }
         if plan_path.exists():

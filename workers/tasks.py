@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 from celery import shared_task
 
-from alerts.broadcasts.actions import freeze_submission
+from alerts.broadcasts.actions import freeze_submission, return_submission
 from alerts.deliveries.actions import release, stop, sweep
 from alerts.deliveries.evidence import apply_receipts, look_up, mark_answered
 from alerts.deliveries.queries import invariants, late
@@ -20,6 +20,7 @@ from alerts.deliveries.sending import send_batch
 from alerts.inbox.actions import understand_message
 from alerts.kit.actor import SYSTEM
 from alerts.kit.db import begin
+from alerts.kit.errors import AppError
 from alerts.kit.idempotency import delete_old_keys
 from alerts.kit.outbox import answer, delete_old_events, drain
 from alerts.live.actions import refresh_all, refresh_one
@@ -50,9 +51,13 @@ def task(name: str) -> Callable[[Work], Work]:
 
 @task("broadcasts.freeze")
 def freeze(runtime: Runtime, payload: Payload) -> None:
-    with begin(runtime.sessions) as session:
-        ids = {"broadcast_id": UUID(payload["broadcast_id"]), "audience_id": payload["audience_id"]}
-        freeze_submission(session, actor=SYSTEM, configured=runtime.settings.channels, **ids)
+    ids = {"broadcast_id": UUID(payload["broadcast_id"]), "audience_id": payload["audience_id"]}
+    try:
+        with begin(runtime.sessions) as session:
+            freeze_submission(session, actor=SYSTEM, configured=runtime.settings.channels, **ids)
+    except AppError as error:
+        with begin(runtime.sessions) as session:
+            return_submission(session, actor=SYSTEM, reason=error.detail, **ids)
 
 
 @task("deliveries.release")

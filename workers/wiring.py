@@ -31,8 +31,10 @@ DRAINS: frozenset[str] = frozenset({"deliveries.mark_answered", "live.refresh"})
 """Tasks that take all that waits for them at once: one ring stands for many events (a storm of check-ins, say)."""
 
 QUICK = "quick"
-QUEUES: Mapping[str, str] = MappingProxyType({"deliveries.send": "sending", "deliveries.resend": "sending"})
-"""Queues other than `quick`: a long batch must not keep the minister's sheet waiting."""
+QUEUES: Mapping[str, str] = MappingProxyType(
+    {"deliveries.send": "sending", "deliveries.resend": "evidence", "deliveries.look_up": "evidence"}
+)
+"""Queues other than `quick`: neither a long batch nor a slow carrier may keep a release or the minister's sheet waiting."""
 ALL_QUEUES = (QUICK, *sorted(set(QUEUES.values())))
 
 

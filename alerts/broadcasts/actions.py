@@ -6,7 +6,7 @@ An approval names the hash of what was submitted, and releases exactly that list
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts import rules
-from alerts.broadcasts.audience import copy_members, freeze_selected, select_people, spec_of
+from alerts.broadcasts.audience import copy_members, freeze_selected, preview_selected, select_frozen_areas, select_people, spec_of
 from alerts.broadcasts.models import Audience, AudienceMember, Broadcast, BroadcastHand, BroadcastText
 from alerts.broadcasts.queries import areas_of, claim_broadcast, country_counts, hands_of, lists_of, pick_areas
 from alerts.broadcasts.rules import Channel, Move, MsgType, ResendUnknown, State
@@ -86,6 +86,8 @@ def submit_broadcast(
     if broadcast.references:
         _copy_audience(session, broadcast, audience)
     elif audience.expected > freeze_at_once_max:
+        rows = preview_selected(session, configured.intersection(broadcast.channels))
+        _check_countries(broadcast, {row["number_country"] for row in rows if row["channel"] == Channel.SMS})
         publish(session, "broadcast.freeze_asked", broadcast_id=broadcast.id, audience_id=audience.id)
         return broadcast
     else:
@@ -100,11 +102,21 @@ def freeze_submission(session: Session, *, actor: Actor, broadcast_id: UUID, aud
     if broadcast.state is not State.FREEZING or broadcast.audience_id != audience_id:
         return False
     audience = session.get_one(Audience, audience_id)
-    select_people(session, areas_of(session, broadcast), lists_of(session, broadcast))
+    select_frozen_areas(session, audience.areas, lists_of(session, broadcast))
     freeze_selected(session, audience, configured.intersection(broadcast.channels))
     session.refresh(audience)
     _submitted(session, broadcast, audience, actor)
     return True
+
+
+def return_submission(session: Session, *, actor: Actor, broadcast_id: UUID, audience_id: int, reason: str) -> None:
+    """A large submission that cannot be frozen goes back to its author, with the reason."""
+    broadcast = claim_broadcast(session, broadcast_id)
+    if broadcast.state is State.FREEZING and broadcast.audience_id == audience_id:
+        broadcast.state = rules.next_state(broadcast.state, Move.EDIT)
+        broadcast.decision_reason, broadcast.version = reason, broadcast.version + 1
+        _void(broadcast)
+        _log(session, broadcast, actor, "broadcast.returned")
 
 
 def approve_broadcast(session: Session, *, actor: Actor, broadcast_id: UUID, command: Approval) -> Broadcast:
@@ -235,7 +247,7 @@ def _copy_audience(session: Session, broadcast: Broadcast, audience: Audience) -
 def _submitted(session: Session, broadcast: Broadcast, audience: Audience, actor: Actor) -> None:
     """The texts and the hash that an approval will name; the country rules have the last word."""
     session.refresh(audience)
-    _check_countries(session, broadcast, audience)
+    _check_countries(broadcast, country_counts(session, audience.id))
     texts = rules.all_variants(broadcast.texts)
     session.execute(delete(BroadcastText).where(BroadcastText.broadcast_id == broadcast.id))
     rows = [{"broadcast_id": broadcast.id, "language": lang, "variant": v, "body": body} for (lang, v), body in texts.items()]
@@ -264,9 +276,9 @@ def _submission(broadcast: Broadcast, audience: Audience, texts: Mapping[Any, st
     )
 
 
-def _check_countries(session: Session, broadcast: Broadcast, audience: Audience) -> None:
+def _check_countries(broadcast: Broadcast, number_countries: Iterable[str | None]) -> None:
     """Refuse at once what a country's network would block later, with the reason per language."""
-    countries = [country for country in country_counts(session, audience.id) if country]
+    countries = [country for country in number_countries if country]
     for language, body in broadcast.texts.items():
         for problem in check_text(body, countries):
             if problem.is_blocking:

@@ -42,6 +42,12 @@ def select_people(session: Session, areas: Sequence[IncidentArea], list_ids: Seq
     return gather(session, in_areas(session, [spec_of(area) for area in areas], on_lists=on_lists))
 
 
+def select_frozen_areas(session: Session, described: Sequence[dict[str, Any]], list_ids: Sequence[UUID]) -> int:
+    """The same for areas as they were described when the list was asked for: what is approved is what was submitted."""
+    on_lists = citizens_on_lists(list_ids) if list_ids else None
+    return gather(session, in_areas(session, [area_from(**area) for area in described], on_lists=on_lists))
+
+
 def gather(session: Session, people: Select[Any] | Select[UUID, str]) -> int:
     """Gather a selection of (citizen id, reason) for this transaction; the count."""
     session.execute(text("CREATE TEMP TABLE IF NOT EXISTS selected_person (citizen_id uuid PRIMARY KEY, reason text) ON COMMIT DROP"))

@@ -91,6 +91,7 @@ ALLOWED: Mapping[tuple[State, Move], State] = MappingProxyType(
         (State.DRAFT, Move.EDIT): State.DRAFT,
         (State.REJECTED, Move.EDIT): State.DRAFT,
         (State.SUBMITTED, Move.EDIT): State.DRAFT,
+        (State.FREEZING, Move.EDIT): State.DRAFT,
         (State.APPROVED, Move.EDIT): State.DRAFT,  # only until it is released: see `check_edit`
         (State.DRAFT, Move.SUBMIT): State.FREEZING,
         (State.SUBMITTED, Move.SUBMIT): State.FREEZING,  # anew: the old approval request is void

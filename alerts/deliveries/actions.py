@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts.actions import claim_release, submit_correction
 from alerts.broadcasts.models import AudienceMember, Broadcast
-from alerts.broadcasts.queries import get_broadcast
+from alerts.broadcasts.queries import claim_broadcast, get_broadcast
 from alerts.broadcasts.schemas import Correction
 from alerts.deliveries.evidence import expire_leases
 from alerts.deliveries.models import Delivery
+from alerts.deliveries.rules import State
 from alerts.kit.actor import Actor
 from alerts.kit.errors import ConflictError
 from alerts.kit.outbox import publish
@@ -54,16 +55,21 @@ def sweep(session: Session) -> dict[str, int]:
 
 def correct_broadcast(session: Session, *, actor: Actor, broadcast_id: UUID, command: Correction) -> Broadcast:
     """An Update or Cancel to exactly those whom the original was handed over to, by the channel that took it."""
-    original = get_broadcast(session, broadcast_id, actor)
+    original = claim_broadcast(session, broadcast_id, actor)
     if original.released_at is None:
         raise ConflictError("not_released", "nobody has this message yet: edit or cancel it instead", state=original.state.value)
+    waiting = select(Delivery.id).where(Delivery.broadcast_id == broadcast_id, Delivery.state == State.QUEUED).limit(1)
+    if original.cancelled_at is None and session.execute(waiting).first():
+        raise ConflictError(
+            "still_sending", "this message is still going out: cancel it first, then correct it", state=original.state.value
+        )
     return submit_correction(session, actor=actor, original=original, command=command, members=handed_over_members(broadcast_id))
 
 
 def handed_over_members(broadcast_id: UUID) -> Select[Any]:
     """Members of whom a carrier accepted a message, or of whom nobody knows: both may have read it."""
     delivery = select(Delivery.member_id).where(Delivery.broadcast_id == broadcast_id)
-    may_have_it = delivery.where(Delivery.accepted_at.is_not(None) | (Delivery.state == "unknown"))
+    may_have_it = delivery.where(Delivery.accepted_at.is_not(None) | Delivery.state.in_((State.UNKNOWN, State.SENDING)))
     return select(AudienceMember.id).where(AudienceMember.id.in_(may_have_it))
 
 
@@ -103,7 +109,8 @@ RING_DUE = """
 WITH due AS (
     UPDATE delivery_batch SET rung_at = clock_timestamp() WHERE id IN (
         SELECT id FROM delivery_batch
-        WHERE state = 'waiting' AND due_at <= clock_timestamp() AND (rung_at IS NULL OR rung_at < due_at)
+        WHERE (state = 'waiting' AND due_at <= clock_timestamp() AND (rung_at IS NULL OR rung_at < due_at))
+           OR (state = 'claimed' AND lease_until < clock_timestamp() AND (rung_at IS NULL OR rung_at < lease_until))
         ORDER BY due_at LIMIT 2000 FOR UPDATE SKIP LOCKED)
     RETURNING id
 )

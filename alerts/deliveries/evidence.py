@@ -15,11 +15,10 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts.rules import Channel
 from alerts.channels.answers import twilio_state
-from alerts.channels.ports import LOOK_BACK, Transient
+from alerts.channels.ports import LOOK_BACK, SmsMessage, Transient
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.messages import Messages
 from alerts.deliveries.rules import REPORTED, Evidence, State, states_before
-from alerts.deliveries.sending import sms_message
 from alerts.incidents.rules import Status
 from alerts.kit.db import Sessions, begin, rows_of
 from alerts.settings import Settings
@@ -83,14 +82,15 @@ def look_up(settings: Settings, sessions: Sessions, carriers: Carriers) -> int:
         messages = {row["broadcast_id"]: Messages.load(session, settings, row["broadcast_id"]) for row in rows}
     known = 0
     for row in rows:
-        message = sms_message(messages[row["broadcast_id"]].write(row, attempt_id=row["attempt_id"], channel=Channel.SMS))
-        if message is None:
+        message = messages[row["broadcast_id"]].try_write(row, attempt_id=row["attempt_id"], channel=Channel.SMS)
+        if not isinstance(message, SmsMessage):
             continue
         try:
             found = carriers.find(Status(row["status"]), message, created_after=row["intent_at"] - LOOK_BACK)
         except Transient as error:
+            # The carrier's list cannot be read now: the others of this round would only wait as long.
             log.info("look_up.later", code=error.code)
-            continue
+            break
         with begin(sessions) as session:
             known += _settle(session, row["attempt_id"], found)
     return known
@@ -140,6 +140,7 @@ def apply_news(session: Session, news: Sequence[News], evidence: Evidence) -> No
     values = {
         "attempts": [item.attempt_id for item in news],
         "states": [item.state.value for item in news],
+        "ranks": [RANK[item.state] for item in news],
         "providers": [item.provider_id for item in news],
         "raws": [item.raw_status for item in news],
         "codes": [item.error_code if item.state in {State.UNDELIVERED, State.FAILED} else None for item in news],
@@ -170,8 +171,8 @@ RETURNING attempt_id, raw_status, provider_id, error_code
 """
 
 _NEWS = """
-unnest(CAST(:attempts AS uuid[]), CAST(:states AS text[]), CAST(:providers AS text[]), CAST(:raws AS text[]), CAST(:codes AS text[]))
-    AS n(attempt_id, state, provider_id, raw_status, code)
+unnest(CAST(:attempts AS uuid[]), CAST(:states AS text[]), CAST(:ranks AS int[]), CAST(:providers AS text[]), CAST(:raws AS text[]),
+    CAST(:codes AS text[])) AS n(attempt_id, state, rank, provider_id, raw_status, code)
 """
 
 # Deliveries are locked before attempts, everywhere and by id: the sender's record takes them in the same order.
@@ -180,12 +181,18 @@ SELECT d.id FROM delivery d JOIN attempt a ON a.delivery_id = d.id WHERE a.id = 
 """
 
 # An acceptance is proven by a provider id; a callback may come before our own record of the answer.
+# Two attempts of one delivery (a permitted resend) may speak at once: the news that climbs higher counts.
 MOVE_DELIVERIES = f"""
+WITH best AS (
+    SELECT DISTINCT ON (a.delivery_id) a.delivery_id, n.state, n.provider_id, n.code
+    FROM {_NEWS} JOIN attempt a ON a.id = n.attempt_id ORDER BY a.delivery_id, n.rank DESC
+)
 UPDATE delivery d SET state_at = clock_timestamp(), state = n.state, error_code = coalesce(n.code, d.error_code),
     provider_id = coalesce(d.provider_id, n.provider_id), accepted_at = coalesce(d.accepted_at, clock_timestamp()),
     delivered_at = CASE WHEN n.state = 'delivered' THEN coalesce(d.delivered_at, clock_timestamp()) ELSE d.delivered_at END
-FROM {_NEWS}, attempt a
-WHERE a.id = n.attempt_id AND d.id = a.delivery_id AND (CAST(:before AS jsonb) -> n.state) @> to_jsonb(CAST(d.state AS text))
+FROM best n
+WHERE d.id = n.delivery_id AND coalesce(d.provider_id, n.provider_id) IS NOT NULL
+  AND (CAST(:before AS jsonb) -> n.state) @> to_jsonb(CAST(d.state AS text))
 """  # noqa: S608 - our own words
 
 MOVE_ATTEMPTS = f"""
@@ -208,14 +215,21 @@ UPDATE delivery d SET state = 'unknown', state_at = clock_timestamp()
 FROM given_up WHERE d.id = given_up.delivery_id AND d.state = 'sending' RETURNING d.id
 """
 
+# Whoever was tried longest ago comes first, so that what cannot be looked up keeps nobody else waiting.
 DUE_FOR_LOOK_UP = """
+WITH due AS (
+    UPDATE attempt SET look_up_tried_at = clock_timestamp() WHERE id IN (
+        SELECT id FROM attempt WHERE state = 'unknown' AND channel = 'sms'
+          AND intent_at < clock_timestamp() - make_interval(secs => :after)
+          AND (look_up_tried_at IS NULL OR look_up_tried_at < clock_timestamp() - make_interval(secs => :after))
+        ORDER BY look_up_tried_at NULLS FIRST, intent_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    RETURNING id, delivery_id, intent_at
+)
 SELECT a.id AS attempt_id, a.intent_at, d.broadcast_id, b.status, m.id AS member_id, m.language, m.number_country,
     m.link_generation, m.phone_id, m.device_id, p.e164_enc
-FROM attempt a JOIN delivery d ON d.id = a.delivery_id JOIN audience_member m ON m.id = d.member_id
+FROM due a JOIN delivery d ON d.id = a.delivery_id JOIN audience_member m ON m.id = d.member_id
 JOIN phone p ON p.id = m.phone_id JOIN broadcast b ON b.id = d.broadcast_id
-WHERE a.state = 'unknown' AND a.channel = 'sms' AND a.intent_at < clock_timestamp() - make_interval(secs => :after)
-  AND (a.looked_up_at IS NULL OR a.looked_up_at < clock_timestamp() - make_interval(secs => :after))
-ORDER BY a.looked_up_at NULLS FIRST, a.intent_at LIMIT :limit
+ORDER BY a.intent_at
 """
 
 IS_TAKEN = "SELECT 1 FROM attempt WHERE provider_id = :provider AND id <> :attempt LIMIT 1"
@@ -226,7 +240,7 @@ WITH answered AS (
     JOIN audience_member m ON m.citizen_id = c.citizen_id
     JOIN broadcast b ON b.id = m.broadcast_id AND b.incident_id = c.incident_id
     JOIN delivery d ON d.member_id = m.id
-    WHERE d.answered_at IS NULL AND d.accepted_at IS NOT NULL ORDER BY d.id FOR UPDATE OF d
+    WHERE d.answered_at IS NULL AND d.state NOT IN ('queued', 'cancelled', 'expired', 'opted_out') ORDER BY d.id FOR UPDATE OF d
 )
 UPDATE delivery SET answered_at = clock_timestamp() FROM answered WHERE delivery.id = answered.id
 """

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -16,14 +18,20 @@ from alerts.channels.country_rules import rules_for, variant_for
 from alerts.channels.ports import PushMessage, SmsMessage
 from alerts.deliveries.carriers import Message
 from alerts.incidents.models import Incident
-from alerts.kit.crypto import Keyring
+from alerts.kit.clock import db_now
+from alerts.kit.crypto import Keyring, UndecipherableError
 from alerts.kit.ids import callback_token, member_token
 from alerts.settings import Settings
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Messages:
-    """The texts of one broadcast as approved, ready for each person of its list."""
+    """The texts of one broadcast as approved, ready for each person of its list.
+
+    `validity_seconds` is what is left of the approved period: no copy may outlive it on a carrier's queue.
+    """
 
     keyring: Keyring
     public_url: str
@@ -40,7 +48,18 @@ class Messages:
         rows = session.scalars(select(BroadcastText).where(BroadcastText.broadcast_id == broadcast_id))
         texts = {(row.language, row.variant.value): row.body for row in rows}
         url = settings.public_url.rstrip("/")
-        return cls(settings.keyring, url, incident.id, incident.title, broadcast.validity_seconds, texts)
+        ends = (broadcast.approved_at or db_now(session)) + timedelta(seconds=broadcast.validity_seconds)
+        left = int((ends - db_now(session)).total_seconds())
+        return cls(settings.keyring, url, incident.id, incident.title, max(1, left), texts)
+
+    def try_write(self, row: Mapping[str, Any], *, attempt_id: UUID, channel: Channel) -> Message | None:
+        """The message, or None for a row that cannot be read (a lost key, a damaged field): its neighbours go on."""
+        try:
+            return self.write(row, attempt_id=attempt_id, channel=channel)
+        except (UndecipherableError, LookupError, TypeError, ValueError) as error:
+            # No trace: it would show the fields that the message was made of.
+            log.error("message.cannot_be_written", attempt=str(attempt_id), kind=type(error).__name__)  # noqa: TRY400
+            return None
 
     def write(self, row: Mapping[str, Any], *, attempt_id: UUID, channel: Channel) -> Message:
         """The message for one person. Addresses are opened here and live only as long as the request."""

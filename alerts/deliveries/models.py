@@ -83,6 +83,7 @@ class Attempt(Base):
     lease_until: Mapped[datetime]
     resolved_at: Mapped[datetime | None]
     looked_up_at: Mapped[datetime | None]
+    look_up_tried_at: Mapped[datetime | None]
     provider_id: Mapped[str | None]
     raw_status: Mapped[str | None]
     error_code: Mapped[str | None]

@@ -148,6 +148,10 @@ INVARIANTS = {
     "I7 no send to the opted-out": """
         SELECT t.id FROM attempt t JOIN delivery d ON d.id = t.delivery_id JOIN audience_member m ON m.id = d.member_id
         JOIN citizen c ON c.id = m.citizen_id WHERE c.opted_out_at < t.intent_at - interval '1 second'""",
+    "I5b nothing is queued where nobody will look": """
+        SELECT d.id FROM delivery d JOIN delivery_batch b ON b.id = d.batch_id
+        WHERE d.state = 'queued'
+          AND (b.state = 'done' OR b.state = 'claimed' AND b.lease_until < clock_timestamp() - interval '5 minutes')""",
     "I9 a delivery in sending has an attempt in sending": """
         SELECT d.id FROM delivery d WHERE d.state = 'sending'
           AND NOT EXISTS (SELECT FROM attempt a WHERE a.delivery_id = d.id AND a.state = 'sending')""",

@@ -20,7 +20,7 @@ from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.evidence import News, apply_news
 from alerts.deliveries.messages import Messages
 from alerts.deliveries.rules import Evidence, Outcome, State
-from alerts.deliveries.sending import NOT_BEGUN
+from alerts.deliveries.sending import Intent, hand_over, remember, window_size
 from alerts.incidents.rules import Status
 from alerts.kit.db import Sessions, begin, rows_of
 from alerts.settings import Settings
@@ -30,7 +30,7 @@ def resend_unknown(settings: Settings, sessions: Sessions, carriers: Carriers) -
     """Commit the intents, hand over, record. The count of second sendings that a carrier took."""
     delivery = settings.delivery
     after = delivery.lookup_after_seconds + delivery.resend_after_seconds
-    values = {"after": after, "lease": delivery.lease_seconds, "limit": delivery.window_size}
+    values = {"after": after, "lease": delivery.lease_seconds, "limit": window_size(settings)}
     began = time.monotonic()
     with begin(sessions) as session:
         rows = rows_of(session.execute(text(INTEND_AGAIN), values))
@@ -40,26 +40,27 @@ def resend_unknown(settings: Settings, sessions: Sessions, carriers: Carriers) -
         by_broadcast[row["broadcast_id"]].append(row)
     taken = 0
     for broadcast_id, group in by_broadcast.items():
-        texts = messages[broadcast_id]
-        written = [texts.write(row, attempt_id=row["attempt_id"], channel=Channel(row["channel"])) for row in group]
-        outcomes = carriers.send_all(Status(group[0]["status"]), written, until=began + delivery.lease_seconds / 2)
+        intents = [Intent(row["attempt_id"], row["delivery_id"], row["number"], Channel(row["channel"]), row) for row in group]
+        status, until = Status(group[0]["status"]), began + delivery.lease_seconds / 2
+        answers = hand_over(carriers, status, messages[broadcast_id], intents, until=until)
         with begin(sessions) as session:
-            taken += _record(session, [(row["attempt_id"], outcome or NOT_BEGUN) for row, outcome in zip(group, outcomes, strict=True)])
+            taken += _record(session, answers)
     return taken
 
 
-def _record(session: Session, answers: Sequence[tuple[UUID, Outcome]]) -> int:
+def _record(session: Session, answers: Sequence[tuple[Intent, Outcome]]) -> int:
     """An acceptance moves the delivery; any other answer leaves it unknown: the first sending may still have arrived."""
+    remember(session, answers)
     accepted = [
-        News(attempt_id, State.ACCEPTED, outcome.provider_id, outcome.raw_status or "", None)
-        for attempt_id, outcome in answers
+        News(intent.attempt_id, State.ACCEPTED, outcome.provider_id, outcome.raw_status or "", None)
+        for intent, outcome in answers
         if outcome.state is State.ACCEPTED
     ]
     apply_news(session, accepted, Evidence.ANSWER)
-    for attempt_id, outcome in answers:
+    for intent, outcome in answers:
         if outcome.state is not State.ACCEPTED:
             state = State.UNKNOWN if outcome.state is State.UNKNOWN else State.FAILED
-            session.execute(text(NOT_TAKEN), {"attempt": attempt_id, "state": state.value, "code": outcome.code})
+            session.execute(text(NOT_TAKEN), {"attempt": intent.attempt_id, "state": state.value, "code": outcome.code})
     return len(accepted)
 
 
@@ -73,17 +74,20 @@ WITH due AS (
       AND a.intent_at < clock_timestamp() - make_interval(secs => :after)
       AND (a.channel <> 'sms' OR a.looked_up_at IS NOT NULL)
       AND c.opted_out_at IS NULL AND c.died_at IS NULL AND c.merged_into IS NULL
-      AND NOT EXISTS (SELECT FROM attempt r WHERE r.resend_of = a.id AND r.state <> 'failed')
-    ORDER BY d.id LIMIT :limit FOR UPDATE OF d SKIP LOCKED
+      AND d.answered_at IS NULL
+      AND NOT EXISTS (SELECT FROM attempt r WHERE r.resend_of = a.id AND (r.state <> 'failed' OR r.error_code <> 'not_begun'))
+      AND NOT EXISTS (SELECT FROM broadcast k WHERE b.id = ANY (k."references") AND k.released_at IS NOT NULL)
+    ORDER BY d.id LIMIT :limit FOR UPDATE OF d SKIP LOCKED FOR SHARE OF b
 ), counted AS (
     UPDATE delivery d SET attempts = d.attempts + 1 FROM due WHERE d.id = due.id RETURNING d.id, d.attempts
 ), written AS (
     INSERT INTO attempt (delivery_id, batch_id, generation, number, channel, state, resend_of, lease_until)
     SELECT due.id, due.batch_id, due.generation, counted.attempts, due.channel, 'sending', due.attempt_id,
         clock_timestamp() + make_interval(secs => :lease)
-    FROM due JOIN counted ON counted.id = due.id RETURNING id, delivery_id, channel
+    FROM due JOIN counted ON counted.id = due.id RETURNING id, delivery_id, number, channel
 )
-SELECT w.id AS attempt_id, w.channel, due.broadcast_id, due.status, m.id AS member_id, m.citizen_id, m.language, m.number_country,
+SELECT w.id AS attempt_id, w.delivery_id, w.number, w.channel, due.broadcast_id, due.status, m.id AS member_id, m.citizen_id,
+    m.language, m.number_country,
     m.link_generation, m.phone_id, m.device_id, p.e164_enc, v.token_enc
 FROM written w JOIN due ON due.id = w.delivery_id JOIN audience_member m ON m.id = due.member_id
 LEFT JOIN phone p ON p.id = m.phone_id LEFT JOIN device v ON v.id = m.device_id

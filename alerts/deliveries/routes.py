@@ -67,11 +67,14 @@ def post_status(attempt: str, form: TwilioForm, session: Tx, settings: SettingsD
     raw_status = str(form.get("MessageStatus") or form.get("SmsStatus") or "")
     if not raw_status or "\x00" in raw_status:
         raise InvalidError("status_missing", "MessageStatus is missing", field="MessageStatus")
+    provider_id = str(form.get("MessageSid") or form.get("SmsSid") or "")[:64]
+    if not provider_id:
+        raise InvalidError("sid_missing", "MessageSid is missing", field="MessageSid")
     found = keep_receipt(
         session,
         attempt_id=UUID(attempt_id),
         raw_status=raw_status[:40],
-        provider_id=str(form.get("MessageSid") or form.get("SmsSid") or "")[:64] or None,
+        provider_id=provider_id,
         error_code=str(form.get("ErrorCode") or "")[:16] or None,
     )
     if not found:

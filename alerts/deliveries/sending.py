@@ -21,10 +21,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.rules import Channel
-from alerts.channels.ports import PushMessage, SmsMessage, Verdict
+from alerts.channels.ports import Verdict
 from alerts.citizens.actions import record_opt_out, retire_device
 from alerts.citizens.rules import OptSource
-from alerts.deliveries.carriers import Carriers, Message
+from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.messages import Messages
 from alerts.deliveries.rules import Outcome, State, backoff_seconds
 from alerts.incidents.rules import Status
@@ -75,13 +75,23 @@ def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, ba
             intents = commit_intents(session, claim, limit=window_size(settings), lease_seconds=delivery.lease_seconds)
         if not intents:
             break
-        written = [messages.write(intent.row, attempt_id=intent.attempt_id, channel=intent.channel) for intent in intents]
-        outcomes = carriers.send_all(claim.status, written, until=began + delivery.lease_seconds / 2)
-        answers = [(intent, outcome or NOT_BEGUN) for intent, outcome in zip(intents, outcomes, strict=True)]
+        answers = hand_over(carriers, claim.status, messages, intents, until=began + delivery.lease_seconds / 2)
         _retry(partial(record, sessions, claim, answers, settings))
     with begin(sessions) as session:
         finish_batch(session, claim)
     return True
+
+
+def hand_over(
+    carriers: Carriers, status: Status, messages: Messages, intents: Sequence[Intent], *, until: float
+) -> list[tuple[Intent, Outcome]]:
+    """Write and hand over one window. A row that cannot be written fails alone."""
+    written = [messages.try_write(intent.row, attempt_id=intent.attempt_id, channel=intent.channel) for intent in intents]
+    outcomes = iter(carriers.send_all(status, [message for message in written if message is not None], until=until))
+    return [
+        (intent, CANNOT_BE_WRITTEN if message is None else next(outcomes) or NOT_BEGUN)
+        for intent, message in zip(intents, written, strict=True)
+    ]
 
 
 def window_size(settings: Settings) -> int:
@@ -128,11 +138,11 @@ def record(sessions: Sessions, claim: Claim, answers: Sequence[tuple[Intent, Out
         values = _columns(answers, settings)
         session.execute(text(LOCK_DELIVERIES), {"deliveries": values["deliveries"]})
         session.execute(text(RECORD_ATTEMPTS), {**values, "generation": claim.generation})
-        _remember(session, answers)
+        remember(session, answers)
         return session.execute(text(RECORD_DELIVERIES), values).rowcount  # type: ignore[attr-defined,no-any-return]
 
 
-def _remember(session: Session, answers: Sequence[tuple[Intent, Outcome]]) -> None:
+def remember(session: Session, answers: Sequence[tuple[Intent, Outcome]]) -> None:
     """What a refusal says of the person or device goes into the register: an opt-out at the carrier, an app that is gone.
 
     Many dead devices at once are more likely our own fault than everybody's: then nothing is pruned, and it is said.
@@ -174,6 +184,7 @@ def _columns(pairs: Sequence[tuple[Intent, Outcome]], settings: Settings) -> dic
 
 
 NOT_SENT = frozenset({State.QUEUED, State.OPTED_OUT})
+CANNOT_BE_WRITTEN = Outcome(State.FAILED, code="cannot_be_written")
 NOT_BEGUN = Outcome(State.QUEUED, code="not_begun", retry_after=0.1)
 """Time ran out before this one was begun. While the batch is still ours that is knowledge, not doubt: it goes back to the queue."""
 
@@ -195,11 +206,6 @@ def _retry(work: Callable[[], T]) -> T:
                 raise
             log.info("record.deadlock")
     return work()
-
-
-def sms_message(message: Message) -> SmsMessage | None:
-    """The message as a text, if it is one (look-ups exist for texts only)."""
-    return None if isinstance(message, PushMessage) else message
 
 
 CLAIM = """

@@ -14,7 +14,7 @@ from alerts.broadcasts.models import AudienceMember
 from alerts.broadcasts.queries import get_broadcast
 from alerts.checkins.actions import NewCheckin, record_checkin
 from alerts.checkins.rules import Answer, Channel
-from alerts.citizens.actions import record_opt_out
+from alerts.citizens.actions import record_opt_in, record_opt_out
 from alerts.citizens.models import Citizen
 from alerts.citizens.queries import find_by_phone_index
 from alerts.citizens.rules import OptSource
@@ -89,6 +89,9 @@ def understand_message(session: Session, *, keyring: Keyring, message_id: UUID) 
     row.understood = reading.understood
     row.flags = sorted(reading.flags | _flags_of_sender(citizens, member))
     row.citizen_id = citizens[0].id if len(citizens) == 1 else None
+    if rules.is_opt_in(text):
+        # The carrier lets the number through again; whether the person is safe, a person reads.
+        record_opt_in(session, e164_index=row.from_index, source=OptSource.INBOUND)
     if reading.understood is Understood.OPT_OUT:
         # The carrier blocks the number, so everybody who has it is out of reach by it.
         record_opt_out(session, e164_index=row.from_index, source=OptSource.INBOUND)

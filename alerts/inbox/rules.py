@@ -16,6 +16,7 @@ from types import MappingProxyType
 from alerts.kit.errors import ConflictError
 from alerts.kit.text import is_control, is_hidden, visible
 
+OPT_IN_WORDS = frozenset({"start", "unstop", "mulai"})
 LONG_CHARACTERS = 918
 """More than this does not fit six linked GSM-7 parts: flagged, so that nobody takes a part for the whole."""
 LONG_SEGMENTS = 7
@@ -96,6 +97,11 @@ def understand(text: str, *, segments: int = 1, media: int = 0, carrier_opted_ou
     if carrier_opted_out:
         return Reading(Understood.OPT_OUT, flags)
     return Reading(_take(text, flags), flags)
+
+
+def is_opt_in(text: str) -> bool:
+    """The words by which a carrier lets a number through again after STOP; only when they are the whole message."""
+    return text.strip().strip(".!").casefold() in OPT_IN_WORDS
 
 
 def check_move(state: State, to: State) -> None:

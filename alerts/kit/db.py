@@ -66,6 +66,7 @@ def make_engine(url: str, *, pool_size: int = 8, statement_timeout_seconds: floa
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
+        hide_parameters=True,  # parameters hold texts and names: they stay out of every log
         pool_timeout=10,
         connect_args={
             "connect_timeout": 5,

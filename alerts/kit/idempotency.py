@@ -108,7 +108,7 @@ class Idempotency:
 
     def _keep_problem(self, status: int, document: Mapping[str, Any]) -> None:
         """The action was refused and rolled back: keep the refusal, in a transaction of its own."""
-        if status in NOT_KEPT or status >= 500 or document.get("code") == "still_running":
+        if status in NOT_KEPT or status >= 500 or "retry_after" in document:
             return
         with begin(self._request.app.state.sessions) as session:
             if self._take(session):

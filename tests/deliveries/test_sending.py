@@ -14,15 +14,20 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.actions import cancel_broadcast
+from alerts.broadcasts.rules import Channel
+from alerts.broadcasts.schemas import Correction
 from alerts.deliveries.actions import correct_broadcast, handed_over_members, release, stop, sweep
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.evidence import apply_receipts, keep_receipt, look_up, mark_answered
 from alerts.deliveries.facts import export_facts
+from alerts.deliveries.messages import Messages
 from alerts.deliveries.queries import invariants, reach_of_broadcast
 from alerts.deliveries.resending import resend_unknown
 from alerts.deliveries.rules import Outcome, State
 from alerts.deliveries.sending import claim_batch, commit_intents, finish_batch, record, send_batch
+from alerts.incidents.rules import Status
 from alerts.kit.db import begin
+from alerts.kit.errors import ConflictError
 from alerts.sandbox.judge import judge, read_facts, read_journal
 from tests.deliveries.conftest import Carrier, Fanout
 from tests.factories.staff import make_actor
@@ -141,10 +146,6 @@ def test_who_slept_past_the_lease_can_write_nothing_and_begin_nothing(fanout: Ma
 def test_nothing_is_begun_after_the_end_that_the_lease_allows(fanout: Make, carriers: Carriers, carrier: Carrier) -> None:
     message = fanout(*numbers(3))
     message.release()
-    from alerts.broadcasts.rules import Channel
-    from alerts.deliveries.messages import Messages
-    from alerts.incidents.rules import Status
-
     with begin(message.sessions) as session:
         claim = claim_batch(session, message.batches()[0], owner="late", lease_seconds=30)
         texts = Messages.load(session, message.settings, message.broadcast_id)
@@ -270,8 +271,6 @@ def test_an_answer_is_a_fact_beside_the_state_and_the_past_stays_as_it_was(fanou
 
 
 def test_a_correction_goes_to_exactly_those_who_may_have_the_original(fanout: Make, carriers: Carriers) -> None:
-    from alerts.broadcasts.schemas import Correction
-
     message = fanout(*numbers(3), "+6281219991211", "+6281219990503", "+963944111222")
     message.release()
     message.send(carriers)
@@ -345,3 +344,67 @@ def test_a_second_sending_that_is_not_taken_leaves_the_unknown_unknown(fanout: M
     message.run("UPDATE citizen SET opted_out_at = now()")
     assert resend_unknown(message.settings, message.sessions, carriers) == 0
     assert message.states() == {"unknown": 1}
+
+
+def test_a_row_that_cannot_be_read_fails_alone(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(3))
+    message.release()
+    message.run("ALTER TABLE phone DISABLE TRIGGER USER")
+    message.run(r"UPDATE phone SET e164_enc = '\x00' WHERE id = (SELECT phone_id FROM audience_member ORDER BY id LIMIT 1)")
+    message.send(carriers)
+    assert message.states() == {"accepted": 2, "failed": 1}
+
+
+def test_a_batch_whose_owner_died_after_its_event_was_answered_is_asked_for_again(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(2))
+    message.release()
+    with begin(message.sessions) as session:
+        assert claim_batch(session, message.batches()[0], owner="dies", lease_seconds=30)
+    message.run("UPDATE delivery_batch SET lease_until = clock_timestamp(), rung_at = clock_timestamp() - interval '1 minute'")
+    with begin(message.sessions) as session:
+        assert sweep(session)["rung"] == 1
+        assert sweep(session)["rung"] == 0
+    message.send(carriers)
+    assert message.states() == {"accepted": 2}
+
+
+def test_who_answers_before_our_own_record_has_answered(fanout: Make) -> None:
+    message = fanout(*numbers(1))
+    message.release()
+    with begin(message.sessions) as session:
+        claim = claim_batch(session, message.batches()[0], owner="slow", lease_seconds=30)
+        assert claim is not None
+        assert len(commit_intents(session, claim, limit=1, lease_seconds=30)) == 1
+    [member] = message.rows("SELECT citizen_id FROM audience_member")
+    with begin(message.sessions) as session:
+        assert mark_answered(session, [{"citizen_id": str(member["citizen_id"]), "incident_id": str(message.incident_id)}]) == 1
+
+
+def test_two_attempts_of_one_delivery_that_speak_at_once_end_in_the_higher_state(fanout: Make, carriers: Carriers) -> None:
+    message = fanout("+6281219990503", resend_unknown="once")
+    message.release()
+    message.send(carriers)
+    look_up(message.settings, message.sessions, carriers)
+    assert resend_unknown(message.settings, message.sessions, carriers) == 1
+    first, second = message.rows("SELECT id FROM attempt ORDER BY number")
+    with begin(message.sessions) as session:
+        keep_receipt(session, attempt_id=second["id"], raw_status="delivered", provider_id="SM2", error_code=None)
+        keep_receipt(session, attempt_id=first["id"], raw_status="failed", provider_id="SM1", error_code="30005")
+        apply_receipts(session)
+    assert message.states() == {"delivered": 1}
+
+
+def test_a_message_still_going_out_is_cancelled_before_it_is_corrected(fanout: Make) -> None:
+    message = fanout(*numbers(2))
+    message.release()
+    with begin(message.sessions) as session:
+        officer = make_actor(session, "duty_officer")
+        with pytest.raises(ConflictError, match="cancel it first"):
+            correct_broadcast(session, actor=officer, broadcast_id=message.broadcast_id, command=Correction(msg_type="Cancel"))
+
+
+def test_no_copy_outlives_the_approved_period(fanout: Make) -> None:
+    message = fanout(*numbers(1), validity_seconds=600)
+    message.run("UPDATE broadcast SET approved_at = approved_at - interval '590 seconds'")
+    with begin(message.sessions) as session:
+        assert 1 <= Messages.load(session, message.settings, message.broadcast_id).validity_seconds <= 10

@@ -114,6 +114,7 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("looked_up_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("look_up_tried_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("provider_id", sa.Text(), nullable=True),
         sa.Column("raw_status", sa.Text(), nullable=True),
         sa.Column("error_code", sa.Text(), nullable=True),
