@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -25,15 +25,25 @@ TALLIED = (
     Category.SHELTERING,
     Category.EVACUATED,
 )
-NATIONALITIES = (Nationality.OWN, Nationality.FOREIGN_FAMILY, Nationality.UNVERIFIED)
+OURS = (Nationality.OWN, Nationality.FOREIGN_FAMILY, Nationality.UNVERIFIED)
+ANYBODY = (Nationality.MIXED, *OURS)
 # The signs of the paper sheet; any other text is kept and asked about.
 SIGNS = {"?": Silence.ASKED_NO_ANSWER, "-": Silence.ASKED_NONE_REPORTED, "–": Silence.ASKED_NONE_REPORTED, "0": Silence.CHECKED_NONE_FOUND}
 NOT_ASKED = "x"
 CHECK_ROWS = 8
 PLACES_MAX = 12
+PLACES_OF_A_LINE_MAX = 200
 NEXT_MINUTES = (30, 60, 120, 360)
 STATUS_FIELDS = ("staff_reached", "staff_total", "office", "power", "telephone", "internet", "cash", "vehicles")
 SOURCES = ("ministry", "host_state", "media")
+
+
+@dataclass(frozen=True)
+class Places:
+    """What a sheet asks about: the places with rows of their own, and those that its first rows speak of together."""
+
+    rows: tuple[str, ...]
+    whole: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,12 @@ class Filing:
     mission_code: str | None
     zone: ZoneInfo
     now: datetime
+    places: Places
+
+    @property
+    def nationalities(self) -> tuple[Nationality, ...]:
+        """The columns. A mission speaks of its own; the ministry quotes the host state and the media too, who count everybody."""
+        return OURS if self.mission_code else ANYBODY
 
 
 def cell_name(place: str, category: Category, nationality: Nationality) -> str:
@@ -50,7 +66,7 @@ def cell_name(place: str, category: Category, nationality: Nationality) -> str:
     return f"cell:{place}:{category}:{nationality}"
 
 
-def read_report(form: Form, filing: Filing, places: Sequence[str]) -> ReportIn:
+def read_report(form: Form, filing: Filing) -> ReportIn:
     """The whole sheet. Raises InvalidError only for what is no report at all (a broken time, an unknown source)."""
     minutes = form.text("next_minutes", limit=5)
     supersedes = form.optional("supersedes", limit=36)
@@ -63,12 +79,12 @@ def read_report(form: Form, filing: Filing, places: Sequence[str]) -> ReportIn:
         narrative=form.optional("narrative"),
         next_report_at=filing.now + timedelta(minutes=int(minutes)) if minutes in map(str, NEXT_MINUTES) else None,
         mission_status=_status(form) if filing.mission_code else None,
-        lines=list(_lines(form, places)),
-        checks=list(_checks(form, places)),
+        lines=list(_lines(form, filing)),
+        checks=list(_checks(form, filing.places)),
     )
 
 
-def nothing_known_yet(filing: Filing, places: Sequence[str], narrative: str) -> ReportIn:
+def nothing_known_yet(filing: Filing, narrative: str) -> ReportIn:
     """One tap: nobody was asked yet. It is a report all the same: the mission is there, and the next one is promised."""
     asked_about = (Category.DEAD, Category.INJURED, Category.UNACCOUNTED)
     return ReportIn(
@@ -76,7 +92,7 @@ def nothing_known_yet(filing: Filing, places: Sequence[str], narrative: str) -> 
         as_of=filing.now,
         narrative=narrative,
         next_report_at=filing.now + timedelta(minutes=60),
-        lines=[LineIn(category=each, places=list(places), value=Silence.NOT_ASKED) for each in asked_about],
+        lines=[LineIn(category=each, places=list(filing.places.whole), value=Silence.NOT_ASKED) for each in asked_about],
     )
 
 
@@ -99,14 +115,14 @@ def _as_of(form: Form, filing: Filing) -> datetime:
     return parse_local(text, "as_of").replace(tzinfo=filing.zone) if text else filing.now
 
 
-def _lines(form: Form, places: Sequence[str]) -> Iterator[LineIn]:
+def _lines(form: Form, filing: Filing) -> Iterator[LineIn]:
     series = {"host_state": "host_state", "media": "media"}.get(form.text("source", limit=20), "own")
-    for place in ("", *places):
+    for place in ("", *filing.places.rows):
         for category in TALLIED:
-            for nationality in NATIONALITIES:
+            for nationality in filing.nationalities:
                 typed = form.text(cell_name(place, category, nationality), limit=200)
                 if typed:
-                    where = [place] if place else list(places)
+                    where = [place] if place else list(filing.places.whole)
                     yield _line(form, typed, {"category": category, "nationality": nationality, "places": where, "series": series})
 
 
@@ -130,7 +146,7 @@ def _contact(form: Form) -> ContactIn | None:
     return ContactIn(who=who, when=when, how=how) if who or when or how else None
 
 
-def _checks(form: Form, places: Sequence[str]) -> Iterator[CheckIn]:
+def _checks(form: Form, places: Places) -> Iterator[CheckIn]:
     for number in range(CHECK_ROWS):
         outcome, target = form.text(f"check{number}:outcome", limit=40), form.text(f"check{number}:target", limit=40)
         if outcome not in set(Outcome) or target not in set(Target):
@@ -140,7 +156,7 @@ def _checks(form: Form, places: Sequence[str]) -> Iterator[CheckIn]:
             target=Target(target),
             outcome=Outcome(outcome),
             name=form.text(f"check{number}:name", limit=200),
-            places=[place] if place in places else list(places),
+            places=[place] if place in places.rows else list(places.whole),
             by=form.optional(f"check{number}:by", limit=200),
             answer=form.optional(f"check{number}:answer", limit=2000),
             found=int(found) if found.isascii() and found.isdigit() else None,
@@ -152,6 +168,17 @@ def _status(form: Form) -> dict[str, str] | None:
     return {name: value for name, value in given.items() if value} or None
 
 
-def places_to_tally(codes: Iterable[str]) -> list[str]:
-    """The places of the sheet, provinces before their country, no more than fit on one."""
-    return sorted(dict.fromkeys(codes), key=lambda code: (len(code) == 2, code))[:PLACES_MAX]
+def places_to_tally(codes: Iterable[str], whole: Iterable[str] = ()) -> Places:
+    """Rows for provinces before their country, no more than fit on one sheet; together all of `whole`, none of it twice.
+
+    `whole` is by default the same places, before the cut: what has no row of its own is still spoken of.
+    """
+    every = set(codes)
+    rows = sorted(every, key=lambda code: (len(code) == 2, code))[:PLACES_MAX]
+    return Places(tuple(rows), _outermost(set(whole) or every))
+
+
+def _outermost(codes: set[str]) -> tuple[str, ...]:
+    """Without the provinces whose country is there as well; by country when there are more than one line can name."""
+    kept = sorted(code for code in codes if len(code) == 2 or code[:2] not in codes)
+    return tuple(kept if len(kept) <= PLACES_OF_A_LINE_MAX else sorted({code[:2] for code in kept}))

@@ -15,12 +15,12 @@ from alerts.console.once import start_once
 from alerts.console.pages import language_of, render, typed_in
 from alerts.console.report_forms import (
     CHECK_ROWS,
-    NATIONALITIES,
     NEXT_MINUTES,
     SOURCES,
     STATUS_FIELDS,
     TALLIED,
     Filing,
+    Places,
     cell_name,
     is_empty,
     nothing_known_yet,
@@ -29,7 +29,7 @@ from alerts.console.report_forms import (
 )
 from alerts.console.routes_incidents import clocks_of_incident, root_of, zone_of_mission
 from alerts.incidents.models import Incident
-from alerts.incidents.queries import find_involvement, list_areas, list_missions
+from alerts.incidents.queries import find_involvement, list_area_specs, list_missions
 from alerts.kit.actor import Actor
 from alerts.kit.clock import db_now
 from alerts.kit.db import Tx
@@ -38,7 +38,7 @@ from alerts.kit.http import Paging
 from alerts.kit.i18n import JAKARTA, both, translator
 from alerts.missions.models import Mission
 from alerts.missions.queries import find_mission, mission_names
-from alerts.places import place_name
+from alerts.places import place_name, touched_places
 from alerts.reports.actions import file_report
 from alerts.reports.queries import get_report, list_reports, present_report
 from alerts.reports.rules import words
@@ -65,8 +65,8 @@ Filer = Annotated[Actor, Depends(filer)]
 def report_page(request: Request, incident: IncidentDep, session: Tx, actor: Filer) -> Response:
     lang = language_of(request, actor)
     mission = find_mission(session, actor.mission_code) if actor.mission_code else None
-    places = _places(session, incident, actor)
-    filing = _filing(session, actor, mission)
+    filing = _filing(session, incident, actor, mission)
+    places = filing.places.rows
     own = list_reports(session, incident.id, actor, Paging(None, EARLIER)) if mission else []
     involved = find_involvement(session, incident.id, actor.mission_code) if actor.mission_code else None
     context: dict[str, Any] = {
@@ -79,6 +79,7 @@ def report_page(request: Request, incident: IncidentDep, session: Tx, actor: Fil
         "places": places,
         "place_names": {"": translator(lang).gettext("The whole area"), **{code: place_name(code, lang) for code in places}},
         "opened": {code for code in places if any(name.startswith(f"cell:{code}:") for name in typed_in(request))},
+        "nationalities": filing.nationalities,
         "earlier": own[:EARLIER],
         "is_now": filing.now,
     }
@@ -91,7 +92,7 @@ def nothing_form(request: Request, form: FormDep, incident: IncidentDep, session
     once = start_once(request, session, form, actor)
     mission = find_mission(session, actor.mission_code) if actor.mission_code else None
     narrative = translator("id").gettext("Nothing known yet")
-    command = nothing_known_yet(_filing(session, actor, mission), _places(session, incident, actor), narrative)
+    command = nothing_known_yet(_filing(session, incident, actor, mission), narrative)
     report = file_report(session, actor=actor, incident_id=incident.id, command=command)
     return once.go(f"{root_of(request)}/incidents/{incident.id}/reports/{report.id}")
 
@@ -101,7 +102,7 @@ def report_form(request: Request, form: FormDep, incident: IncidentDep, session:
     """Whatever it says is filed; only an empty sheet is not."""
     once = start_once(request, session, form, actor)
     mission = find_mission(session, actor.mission_code) if actor.mission_code else None
-    command = read_report(form, _filing(session, actor, mission), _places(session, incident, actor))
+    command = read_report(form, _filing(session, incident, actor, mission))
     if is_empty(command):
         raise InvalidError("empty_report", "The sheet is empty. If nothing is known yet, use the button above it.", field="narrative")
     report = file_report(session, actor=actor, incident_id=incident.id, command=command)
@@ -126,17 +127,19 @@ def filed_page(report_id: UUID, request: Request, incident: IncidentDep, session
     return render(request, "report_filed.html", context | _form_words(lang), actor=actor)
 
 
-def _filing(session: Session, actor: Actor, mission: Mission | None) -> Filing:
-    return Filing(actor.mission_code, zone_of_mission(mission) or JAKARTA, db_now(session))
+def _filing(session: Session, incident: Incident, actor: Actor, mission: Mission | None) -> Filing:
+    return Filing(actor.mission_code, zone_of_mission(mission) or JAKARTA, db_now(session), _places(session, incident, actor))
 
 
-def _places(session: Session, incident: Incident, actor: Actor) -> list[str]:
+def _places(session: Session, incident: Incident, actor: Actor) -> Places:
     """A mission's own places in the incident; for the ministry those of all areas, or of all missions if they are shapes."""
     involved = find_involvement(session, incident.id, actor.mission_code) if actor.mission_code else None
     if involved:
         return places_to_tally(involved.places)
-    named = [area.code for area in list_areas(session, incident.id) if area.code]
-    return places_to_tally(named or [code for mission in list_missions(session, incident.id) for code in mission.places])
+    specs = list_area_specs(session, incident.id)
+    named = [spec.code for spec in specs if spec.code]
+    of_missions = [code for mission in list_missions(session, incident.id) for code in mission.places]
+    return places_to_tally(named or of_missions, [touched.code for spec in specs for touched in touched_places(spec)])
 
 
 def _line_name(line: LineView, lang: str) -> str:
@@ -158,7 +161,6 @@ def _form_words(lang: str) -> dict[str, Any]:
     return {
         "categories": TALLIED,
         "category_words": _as_words(words.CATEGORY),
-        "nationalities": NATIONALITIES,
         "nationality_words": _as_words(words.NATIONALITY),
         "targets": list(Target),
         "target_words": _as_words(words.TARGET),

@@ -14,8 +14,10 @@ from sqlalchemy.orm import Session
 from alerts.incidents.models import Incident
 from alerts.live.queries import Asked, find_snapshot, latest_snapshot, load_sheet, minute_series, sheet_of
 from alerts.live.rules.changes import changes_between
-from alerts.live.schemas import AnswerSheet, Change, Changes, Figure, Words
+from alerts.live.rules.figures import DEATH_OF_OURS, MARKS
+from alerts.live.schemas import AnswerSheet, Change, Changes, Figure, Held, Publication, Words
 from alerts.reports.models import Report
+from alerts.reports.rules.codes import Category, Nationality, Series
 
 CHANGES_SHOWN = 8
 
@@ -59,12 +61,22 @@ def _newest_as_of(session: Session, incident_id: UUID) -> datetime | None:
 
 
 def marks_of(sheet: AnswerSheet) -> list[Mark]:
-    """Every marked figure once, in the order of the sheet."""
+    """Every marked figure once, in the order of the sheet; then the deaths that were written and count nowhere yet."""
     found: dict[str, Mark] = {}
     for figure in _all_figures(sheet):
         if figure.mark is not None and figure.key not in found:
             found[figure.key] = Mark(figure.mark, figure.label, figure.text, figure.source_name)
-    return list(found.values())
+    return [*found.values(), *(_mark_of_held(held) for held in sheet.held if _is_death_of_ours(held))]
+
+
+def _is_death_of_ours(held: Held) -> bool:
+    """As for figures that count: a total of the host state or the media is public anyway, and a withdrawal says nothing."""
+    is_ours = held.nationality in DEATH_OF_OURS or (held.nationality is Nationality.MIXED and held.series is Series.OWN)
+    return held.category is Category.DEAD and is_ours and held.raw.strip() != ""
+
+
+def _mark_of_held(held: Held) -> Mark:
+    return Mark(MARKS[Publication.DEATH_UNCONFIRMED], held.label, Words(id=held.raw, en=held.raw), held.source_name)
 
 
 def changes_shown(sheet: AnswerSheet) -> tuple[list[Change], int]:

@@ -16,10 +16,9 @@ from alerts.broadcasts.models import Broadcast
 from alerts.console.assets import STATIC_FOLDER
 from alerts.incidents.models import Incident
 from alerts.incidents.rules import Status
-from alerts.reports.models import Report, ReportLine
 from tests.console.conftest import Browser, Person
 from tests.factories.citizens import make_citizen
-from tests.factories.incidents import HATAY, TURKEY, make_incident
+from tests.factories.incidents import make_incident
 from tests.factories.missions import make_missions
 from tests.factories.staff import PASSWORD, make_staff
 
@@ -267,65 +266,6 @@ def test_an_edit_over_somebody_elses_edit_is_refused(browse: Browser, session: S
     refused = two.post(f"{message}/edit", **(TEXTS | {"version": version.group(1), "text_id": "Teks dua."}))
     assert refused.status_code == 409
     assert "Teks dua." in refused.text
-
-
-# -- reports -----------------------------------------------------------------------------------------------------------------
-
-
-def reporting(browse: Browser, session: Session) -> tuple[Person, str]:
-    incident = make_incident(session, areas=[HATAY, TURKEY])
-    session.commit()
-    return browse("mission_staff"), f"/incidents/{incident.id}"
-
-
-def test_nothing_known_yet_is_one_tap(browse: Browser, session: Session) -> None:
-    person, incident = reporting(browse, session)
-    key = form_key(person.get(f"{incident}/report").text.split("report/nothing")[1])
-    answer = person.post(f"{incident}/report/nothing", form_key=key)
-    assert answer.status_code == 303
-    assert "belum ditanyakan" in person.get(answer.headers["location"]).text
-    assert set(session.scalars(select(ReportLine.silence))) == {"not_asked"}
-
-
-def test_the_signs_of_the_paper_sheet_are_understood(browse: Browser, session: Session) -> None:
-    person, incident = reporting(browse, session)
-    page = person.get(f"{incident}/report").text
-    signs = {"dead": "-", "injured": "~12", "missing": "?", "unaccounted": "x", "sheltering": "0", "evacuated": "banyak"}
-    form: dict[str, object] = {f"cell::{category}:own": sign for category, sign in signs.items()}
-    answer = person.post(f"{incident}/report", **form, zero_how="datang ke lokasi", form_key=form_key(page))
-    assert answer.status_code == 303, answer.text
-    lines = {line.category: line for line in session.scalars(select(ReportLine))}
-    assert lines["dead"].silence == "asked_none_reported"
-    assert (lines["injured"].number, lines["injured"].is_approximate) == (12, True)
-    assert lines["missing"].silence == "asked_no_answer"
-    assert lines["unaccounted"].silence == "not_asked"
-    assert (lines["sheltering"].silence, lines["sheltering"].how) == ("checked_none_found", "datang ke lokasi")
-    assert (lines["evacuated"].raw, lines["evacuated"].state) == ("banyak", "held")
-    filed = person.get(answer.headers["location"]).text
-    assert "banyak" in filed
-    assert "ditahan" in filed
-
-
-def test_safe_without_who_when_and_how_is_only_reported(browse: Browser, session: Session) -> None:
-    person, incident = reporting(browse, session)
-    key = form_key(person.get(f"{incident}/report").text)
-    person.post(f"{incident}/report", **{"cell::safe:own": "3"}, contact_who="Atase", form_key=key)
-    line = session.scalars(select(ReportLine)).one()
-    assert (line.claim, line.counted_claim) == ("contact_made", "reported")
-
-
-def test_an_empty_sheet_is_no_report(browse: Browser, session: Session) -> None:
-    person, incident = reporting(browse, session)
-    answer = person.post(f"{incident}/report", form_key=form_key(person.get(f"{incident}/report").text))
-    assert answer.status_code == 422
-    assert session.scalar(select(func.count()).select_from(Report)) == 0
-
-
-def test_another_missions_incident_does_not_exist(browse: Browser, session: Session) -> None:
-    _, incident = reporting(browse, session)
-    stranger = browse("mission_staff", mission_code="kbri-tokyo")
-    assert stranger.get(incident).status_code == 404
-    assert stranger.get(f"{incident}/report").status_code == 404
 
 
 # -- staff -------------------------------------------------------------------------------------------------------------------
