@@ -1,0 +1,191 @@
+"""What becomes known afterwards: receipts, look-ups, answers, resends, and what a refusal says of a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import permutations
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from alerts.deliveries.actions import sweep
+from alerts.deliveries.carriers import Carriers
+from alerts.deliveries.evidence import apply_receipts, keep_receipt, look_up, mark_answered
+from alerts.deliveries.queries import reach_of_broadcast
+from alerts.deliveries.resending import resend_unknown
+from alerts.deliveries.sending import claim_batch, commit_intents
+from alerts.kit.db import begin
+from tests.deliveries.conftest import Fanout
+
+pytestmark = pytest.mark.deliveries
+Make = Callable[..., Fanout]
+
+
+def receive(session: Session, **receipt: Any) -> bool:
+    """A receipt comes in, and is applied at once."""
+    is_known = keep_receipt(session, **receipt)
+    apply_receipts(session)
+    return is_known
+
+
+def numbers(count: int) -> list[str]:
+    return [f"+62812{50_000_000 + number}" for number in range(count)]
+
+
+@pytest.mark.parametrize(("suffix", "known"), [("9990500", 1), ("9990503", 0)])
+def test_a_look_up_finds_what_was_taken_and_proves_nothing_by_finding_nothing(
+    fanout: Make, carriers: Carriers, suffix: str, known: int
+) -> None:
+    message = fanout(f"+628121{suffix}")
+    message.release()
+    message.send(carriers)
+    assert message.states() == {"unknown": 1}
+    assert look_up(message.settings, message.sessions, carriers) == known
+    assert message.states() == ({"unknown": 1} if known == 0 else message.states())
+    assert ("unknown" in message.states()) == (known == 0)
+
+
+def test_receipts_in_any_order_and_number_end_in_the_same_state(fanout: Make, carriers: Carriers) -> None:
+    orders = list(permutations(["queued", "sent", "delivered"]))
+    message = fanout(*numbers(len(orders)))
+    message.release()
+    message.send(carriers)
+    attempts = message.rows("SELECT id, provider_id FROM attempt ORDER BY id")
+    for attempt, order in zip(attempts, orders, strict=True):
+        for word in (*order, *order):
+            with begin(message.sessions) as session:
+                assert receive(session, attempt_id=attempt["id"], raw_status=word, provider_id=attempt["provider_id"], error_code=None)
+    assert message.states() == {"delivered": len(orders)}
+    assert message.rows("SELECT count(*) AS n FROM receipt") == [{"n": 3 * len(orders)}]
+
+
+def test_receipts_that_are_applied_together_end_as_if_they_came_one_by_one(fanout: Make, carriers: Carriers) -> None:
+    orders = [("sent", "undelivered"), ("delivered", "failed"), ("failed", "sent"), ("undelivered", "delivered", "sent")]
+    message = fanout(*numbers(len(orders)))
+    message.release()
+    message.send(carriers)
+    for attempt, words in zip(message.rows("SELECT id FROM attempt ORDER BY delivery_id"), orders, strict=True):
+        for word in words:
+            with begin(message.sessions) as session:
+                keep_receipt(session, attempt_id=attempt["id"], raw_status=word, provider_id="SM1", error_code="30003")
+    with begin(message.sessions) as session:
+        assert (apply_receipts(session), apply_receipts(session)) == (9, 0)
+    states = [row["state"] for row in message.rows("SELECT state FROM delivery ORDER BY id")]
+    assert states == ["undelivered", "delivered", "failed", "delivered"]
+
+
+def test_a_receipt_proves_a_sending_whose_record_was_lost(fanout: Make) -> None:
+    message = fanout(*numbers(1))
+    message.release()
+    with begin(message.sessions) as session:
+        claim = claim_batch(session, message.batches()[0], owner="dies", lease_seconds=30)
+        [intent] = commit_intents(session, claim, limit=1, lease_seconds=30)
+        session.execute(text("UPDATE attempt SET lease_until = clock_timestamp()"))
+    with begin(message.sessions) as session:
+        assert sweep(session)["expired"] == 1
+    assert message.states() == {"unknown": 1}
+    with begin(message.sessions) as session:
+        receive(session, attempt_id=intent.attempt_id, raw_status="delivered", provider_id="SM1", error_code=None)
+    assert message.states() == {"delivered": 1}
+
+
+def test_a_word_that_we_do_not_know_is_kept_and_moves_nothing(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(1))
+    message.release()
+    message.send(carriers)
+    [attempt] = message.rows("SELECT id FROM attempt")
+    with begin(message.sessions) as session:
+        assert receive(session, attempt_id=attempt["id"], raw_status="teleported", provider_id="SM1", error_code=None)
+        assert not receive(session, attempt_id=UUID(int=0), raw_status="sent", provider_id=None, error_code=None)
+    assert message.states() == {"accepted": 1}
+    assert message.rows("SELECT raw_status FROM receipt") == [{"raw_status": "teleported"}]
+
+
+def test_an_answer_is_a_fact_beside_the_state_and_the_past_stays_as_it_was(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(2))
+    message.release()
+    [before] = message.rows("SELECT clock_timestamp() AS at")
+    message.send(carriers)
+    [sent] = message.rows("SELECT clock_timestamp() AS at")
+    [member] = message.rows("SELECT citizen_id FROM audience_member ORDER BY id LIMIT 1")
+    with begin(message.sessions) as session:
+        answer = {"citizen_id": str(member["citizen_id"]), "incident_id": str(message.incident_id)}
+        stranger = {"citizen_id": None, "incident_id": None}
+        assert mark_answered(session, [answer, stranger, answer]) == 1
+        assert mark_answered(session, [answer]) == 0
+        assert mark_answered(session, []) == 0
+    with begin(message.sessions) as session:
+        now, then, earlier = (reach_of_broadcast(session, message.broadcast_id, known_at=at) for at in (None, sent["at"], before["at"]))
+    assert (now.handed_over, now.answered) == (2, 1)
+    assert (then.handed_over, then.answered) == (2, 0)
+    assert (earlier.handed_over, earlier.in_progress) == (0, 2)
+
+
+def test_what_a_refusal_says_of_a_person_or_device_reaches_the_register(fanout: Make, carriers: Carriers) -> None:
+    message = fanout("+6281219991610", "device:token9990404", *numbers(2))
+    message.release()
+    message.send(carriers)
+    assert message.rows("SELECT count(*) AS n FROM citizen WHERE opted_out_at IS NOT NULL") == [{"n": 1}]
+    assert message.rows("SELECT count(*) AS n FROM device WHERE retired_at IS NOT NULL") == [{"n": 1}]
+
+
+def test_many_dead_devices_at_once_are_not_pruned(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*[f"device:token{number}9990404" for number in range(10)])
+    message.release()
+    message.send(carriers)
+    assert message.states() == {"failed": 10}
+    assert message.rows("SELECT count(*) AS n FROM device WHERE retired_at IS NOT NULL") == [{"n": 0}]
+
+
+@pytest.mark.parametrize(("policy", "states", "attempts"), [("once", {"accepted": 1}, 2), ("never", {"unknown": 1}, 1)])
+def test_an_unknown_is_sent_once_more_only_where_the_approval_allows_it(
+    fanout: Make, carriers: Carriers, policy: str, states: dict[str, int], attempts: int
+) -> None:
+    message = fanout("+6281219990503", resend_unknown=policy)
+    message.release()
+    message.send(carriers)
+    assert resend_unknown(message.settings, message.sessions, carriers) == 0, "nobody has looked yet"
+    look_up(message.settings, message.sessions, carriers)
+    assert resend_unknown(message.settings, message.sessions, carriers) == (policy == "once")
+    assert resend_unknown(message.settings, message.sessions, carriers) == 0
+    assert message.states() == states
+    assert message.rows("SELECT count(*) AS n, count(resend_of) AS again FROM attempt") == [{"n": attempts, "again": attempts - 1}]
+
+
+def test_a_second_sending_that_is_not_taken_leaves_the_unknown_unknown(fanout: Make, carriers: Carriers) -> None:
+    message = fanout("+6281219990503", resend_unknown="once")
+    message.release()
+    message.send(carriers)
+    look_up(message.settings, message.sessions, carriers)
+    message.run("UPDATE citizen SET opted_out_at = now()")
+    assert resend_unknown(message.settings, message.sessions, carriers) == 0
+    assert message.states() == {"unknown": 1}
+
+
+def test_who_answers_before_our_own_record_has_answered(fanout: Make) -> None:
+    message = fanout(*numbers(1))
+    message.release()
+    with begin(message.sessions) as session:
+        claim = claim_batch(session, message.batches()[0], owner="slow", lease_seconds=30)
+        assert claim is not None
+        assert len(commit_intents(session, claim, limit=1, lease_seconds=30)) == 1
+    [member] = message.rows("SELECT citizen_id FROM audience_member")
+    with begin(message.sessions) as session:
+        assert mark_answered(session, [{"citizen_id": str(member["citizen_id"]), "incident_id": str(message.incident_id)}]) == 1
+
+
+def test_two_attempts_of_one_delivery_that_speak_at_once_end_in_the_higher_state(fanout: Make, carriers: Carriers) -> None:
+    message = fanout("+6281219990503", resend_unknown="once")
+    message.release()
+    message.send(carriers)
+    look_up(message.settings, message.sessions, carriers)
+    assert resend_unknown(message.settings, message.sessions, carriers) == 1
+    first, second = message.rows("SELECT id FROM attempt ORDER BY number")
+    with begin(message.sessions) as session:
+        keep_receipt(session, attempt_id=second["id"], raw_status="delivered", provider_id="SM2", error_code=None)
+        keep_receipt(session, attempt_id=first["id"], raw_status="failed", provider_id="SM1", error_code="30005")
+        apply_receipts(session)
+    assert message.states() == {"delivered": 1}
