@@ -48,9 +48,9 @@ def current_sheet(session: Session, incident: Incident, *, since_version: int | 
     return sheet.model_copy(update={"version": newest.version if newest else None, "changes": changes})
 
 
-def minutes_by_figure(session: Session, incident_id: UUID) -> dict[str, list[tuple[datetime, int]]]:
-    """The minute series, figure by figure."""
-    series: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
+def minutes_by_figure(session: Session, incident_id: UUID) -> dict[str, list[tuple[datetime, int | None]]]:
+    """The minute series, figure by figure; None where nobody gives it any more."""
+    series: dict[str, list[tuple[datetime, int | None]]] = defaultdict(list)
     for point in minute_series(session, incident_id):
         series[point.figure].append((point.minute, point.value))
     return series

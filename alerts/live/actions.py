@@ -111,8 +111,7 @@ def _store(session: Session, incident_id: UUID, sheet: AnswerSheet) -> int | Non
 
 
 def _write_minute(session: Session, incident_id: UUID, sheet: AnswerSheet) -> None:
-    """The main figures at this minute; only those that differ from the last written value."""
-    figures = main_figures(sheet)
+    """The main figures at this minute; only those that differ from the last written value. What is gone is NULL, not what it was."""
     last = (
         select(FigureMinute.figure, FigureMinute.value)
         .where(FigureMinute.incident_id == incident_id)
@@ -120,6 +119,7 @@ def _write_minute(session: Session, incident_id: UUID, sheet: AnswerSheet) -> No
         .order_by(FigureMinute.figure, FigureMinute.minute.desc())
     )
     known = {row.figure: row.value for row in session.execute(last)}
+    figures: dict[str, int | None] = dict.fromkeys(known) | main_figures(sheet)
     minute = func.date_trunc("minute", sheet.known_at)
     rows = [
         {"incident_id": incident_id, "minute": minute, "figure": figure, "value": value}

@@ -26,14 +26,17 @@ class Snapshot(Base):
 
 
 class FigureMinute(Base):
-    """The value of one main figure at the end of one minute. A minute without a row has the value before it."""
+    """The value of one main figure at the end of one minute. A minute without a row has the value before it.
+
+    NULL says that nobody gives this figure any more: it was withdrawn, or its only source was corrected.
+    """
 
     __tablename__ = "figure_minute"
 
     incident_id: Mapped[UUID] = mapped_column(ForeignKey("incident.id"), primary_key=True)
     minute: Mapped[datetime] = mapped_column(primary_key=True)
     figure: Mapped[str] = mapped_column(primary_key=True)
-    value: Mapped[int]
+    value: Mapped[int | None]
 
 
 class LiveState(Base):

@@ -56,8 +56,9 @@ def get_summary(
 ) -> AnswerSheet:
     """The answer sheet: the minister's five questions with value or range, basis, source, as-of, age, next update.
 
-    With `as_of` and `known_at` it answers for the past, always the same. `since_version` adds what changed
-    since that stored version; 404 when there is no such version.
+    With `as_of` and `known_at` it answers for the past, and figures, reports, reach and persons are always the
+    same; the incident's own title, state and levels are those of now. `since_version` adds what changed since
+    that stored version; 404 when there is no such version.
     """
     sheet = queries.load_sheet(session, incident, Asked(as_of, known_at))
     if as_of is None and known_at is None:
@@ -82,7 +83,7 @@ def get_series(
     session: Tx,
     since: Annotated[Moment | None, Query(description="from this minute on; default all")] = None,
 ) -> MinuteSeries:
-    """The main figures minute by minute; a missing minute has the value before it."""
+    """The main figures minute by minute; a missing minute has the value before it, null says that nobody gives it any more."""
     return MinuteSeries(points=queries.minute_series(session, incident.id, since=since))
 
 

@@ -299,11 +299,14 @@ class AnswerSheet(Part):
 
 
 class MinutePoint(Part):
-    """The value of one main figure at the end of one minute; a minute without a point has the value before it."""
+    """The value of one main figure at the end of one minute; a minute without a point has the value before it.
+
+    A null says that from this minute on nobody gives the figure any more: a line breaks there.
+    """
 
     minute: datetime
     figure: str
-    value: int
+    value: int | None
 
 
 class MinuteSeries(Part):

@@ -76,6 +76,14 @@ def test_a_line_goes_in_steps_and_ends_at_its_last_value() -> None:
     assert line.path == "M0 44H100V4H300V4"
 
 
+def test_a_line_breaks_where_nobody_gives_the_figure() -> None:
+    values = (4, 10, None, 10)
+    line = line_of("x", {}, [(AT + timedelta(minutes=n), value) for n, value in enumerate(values)])
+    assert line
+    assert line.path == "M0 28H100V4H200M300 4"
+    assert line_of("x", {}, [(AT, 4), (AT + timedelta(minutes=1), 3), (AT + timedelta(minutes=2), None)]) is None
+
+
 def test_one_point_is_no_line_and_a_long_series_stays_small() -> None:
     assert line_of("x", {}, [(AT, 1)]) is None
     line = line_of("x", {}, [(AT + timedelta(minutes=n), n) for n in range(5000)])

@@ -16,6 +16,7 @@ from alerts.incidents.models import Incident
 from alerts.kit.db import Sessions
 from alerts.live.actions import refresh, refresh_all
 from alerts.live.models import FigureMinute, LiveState, Snapshot
+from alerts.reports.models import ReportLine
 from alerts.settings import Settings
 from tests.factories.reports import line, new_key, report_body
 
@@ -90,6 +91,26 @@ def test_minute_series_has_the_main_figures(
     assert "own.dead" not in rows, "nobody gave a number of dead: there is no point, not a zero"
     points = client.get(f"/api/v1/incidents/{incident.id}/series", headers=sign_in("minister")).json()["points"]
     assert {point["figure"] for point in points} == set(rows)
+
+
+def test_a_withdrawn_figure_ends_in_the_series(
+    session: Session, incident: Incident, file: FileReport, client: TestClient, sign_in: SignIn
+) -> None:
+    first = file(report_body(line("dead", 4)))
+    again(session, incident)
+    line_id = session.scalars(select(ReportLine.id).where(ReportLine.report_id == first.id)).one()
+    taken_back = line("dead", None, withdraws=str(line_id), withdraw_reason="orang yang sama")
+    file(report_body(taken_back, as_of="2026-01-01T02:00:00+00:00"))
+    session.execute(text("UPDATE figure_minute SET minute = minute - interval '5 minutes'"))
+    again(session, incident)
+    again(session, incident)
+    minister = sign_in("minister")
+    points = client.get(f"/api/v1/incidents/{incident.id}/series", headers=minister).json()["points"]
+    assert [point["value"] for point in points if point["figure"] == "own.dead"] == [4, None]
+    file(report_body(line("dead", 4), as_of="2026-01-01T03:00:00+00:00"))
+    again(session, incident)
+    points = client.get(f"/api/v1/incidents/{incident.id}/series", headers=minister).json()["points"]
+    assert [point["value"] for point in points if point["figure"] == "own.dead"] == [4, 4], "the same minute has its last value"
 
 
 def test_a_storm_is_put_off_and_swept(
