@@ -40,7 +40,8 @@ from alerts.missions.models import Mission
 from alerts.missions.queries import find_mission, mission_names
 from alerts.places import place_name, touched_places
 from alerts.reports.actions import file_report
-from alerts.reports.queries import get_report, list_reports, present_report
+from alerts.reports.disclosure import present_to
+from alerts.reports.queries import get_report, list_reports
 from alerts.reports.rules import words
 from alerts.reports.rules.codes import Outcome, Target
 from alerts.reports.schemas import LineView
@@ -113,7 +114,7 @@ def report_form(request: Request, form: FormDep, incident: IncidentDep, session:
 def filed_page(report_id: UUID, request: Request, incident: IncidentDep, session: Tx, actor: Viewer) -> Response:
     """What was filed, how each line counts, and what is asked about it."""
     lang = language_of(request, actor)
-    view = present_report(session, get_report(session, incident.id, report_id, actor))
+    view = present_to(session, get_report(session, incident.id, report_id, actor), actor)
     names = mission_names(session, [view.source.partition(":")[2]])
     context: dict[str, Any] = {
         "incident": incident,

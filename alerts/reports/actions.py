@@ -46,7 +46,8 @@ def file_report(session: Session, *, actor: Actor, incident_id: UUID, command: R
     mission_code = command.source.partition(":")[2] or None
     lock_filing(session, incident_id)
     filed = load_filed(session, incident_id, categories=_touched(command))
-    known = known_line_ids(session, incident_id, [line.withdraws for line in command.lines if line.withdraws])
+    withdrawn = [line.withdraws for line in command.lines if line.withdraws]
+    known = known_line_ids(session, incident_id, withdrawn, source=command.source if is_bound_to_mission(actor) else None)
     known_at = db_now(session)
     base = _superseded(filed, command)
     problems = [*_problems(command, filed, incident, known_at), *_unknown_withdrawals(command, known)]

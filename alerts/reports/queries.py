@@ -89,12 +89,13 @@ def load_filed(
     return filed
 
 
-def known_line_ids(session: Session, incident_id: UUID, ids: Collection[UUID]) -> set[UUID]:
-    """Those of these lines that were filed in this incident."""
+def known_line_ids(session: Session, incident_id: UUID, ids: Collection[UUID], *, source: str | None = None) -> set[UUID]:
+    """Those of these lines that were filed in this incident; with `source`, by this one."""
     if not ids:
         return set()
     query = select(ReportLine.id).join(Report, Report.id == ReportLine.report_id)
-    return set(session.scalars(query.where(Report.incident_id == incident_id, ReportLine.id.in_(ids))))
+    query = query.where(Report.incident_id == incident_id, ReportLine.id.in_(ids))
+    return set(session.scalars(query if source is None else query.where(Report.source == source)))
 
 
 def filed_report(row: Report | Row[Any]) -> FiledReport:

@@ -13,6 +13,7 @@ from alerts.kit.db import Tx
 from alerts.kit.http import Page, PagingDep, etag_of, is_unchanged, page_of
 from alerts.kit.idempotency import Idem
 from alerts.reports import actions, queries
+from alerts.reports.disclosure import present_to
 from alerts.reports.schemas import ConflictResolve, ReportIn, ReportSummaryView, ReportView, ResolutionView
 from alerts.staff.access import CurrentActor, require
 from alerts.staff.rules import Permission
@@ -27,11 +28,12 @@ ConflictId = Annotated[str, Path(min_length=1, max_length=64, pattern="^[0-9a-f]
 def post_report(incident_id: UUID, body: ReportIn, actor: CurrentActor, session: Tx, idem: Idem) -> Response:
     """File a report. 201 whatever it says: `state` is accepted, held or conflicting, `problems` say what is asked.
 
-    Staff of a mission file for `mission:<their own>`; the ministry files `ministry`, `host_state`, `media`.
+    Staff of a mission file for `mission:<their own>`; the ministry files `ministry`, `host_state`, `media`. Staff of
+    a mission are told that another source says otherwise, not what; they withdraw lines of their own mission only.
     """
     idem.start(actor.key)
     report = actions.file_report(session, actor=actor, incident_id=incident_id, command=body)
-    return idem.answer(201, queries.present_report(session, report))
+    return idem.answer(201, present_to(session, report, actor))
 
 
 @router.get("/reports", operation_id="list_reports")
@@ -59,7 +61,7 @@ def get_report(
     if is_unchanged(request, etag):
         return Response(status_code=304, headers={"ETag": etag})
     response.headers["ETag"] = etag
-    return queries.present_report(session, report)
+    return present_to(session, report, actor)
 
 
 @router.post("/conflicts/{conflict_id}/resolve", status_code=201, response_model=ResolutionView, operation_id="resolve_conflict")

@@ -266,6 +266,64 @@ def test_another_missions_report_does_not_exist(
     assert client.get(f"/api/v1/incidents/{incident_id}/reports", headers=mission).json()["items"] == []
 
 
+MissionFiles = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def istanbul(client: TestClient, sign_in: SignIn, incident_id: str) -> MissionFiles:
+    """`istanbul(*lines)`: filed by staff of the other mission of the country; read back as they read it."""
+    headers = sign_in("mission_staff", "kjri-istanbul")
+
+    def filed(*lines: dict[str, Any]) -> dict[str, Any]:
+        url, body = f"/api/v1/incidents/{incident_id}/reports", report_body(*lines, source="mission:kjri-istanbul")
+        answer = client.post(url, json=body, headers=headers | new_key())
+        assert answer.status_code == 201, answer.text
+        assert client.get(f"{url}/{answer.json()['id']}", headers=headers).json() == answer.json()
+        return answer.json()  # type: ignore[no-any-return]
+
+    return filed
+
+
+def test_a_mission_learns_that_another_differs_but_not_what_it_said(
+    client: TestClient, sign_in: SignIn, file: Callable[..., dict[str, Any]], istanbul: MissionFiles
+) -> None:
+    file(report_body(line("dead", 4), line("seriously_injured", 7)))
+    answer = istanbul(line("dead", 1), line("injured", 2), line("injured", -5))
+    assert answer["state"] == "conflicting"
+    told = {problem["rule"]: problem["message"] for problem in answer["problems"]}
+    assert {"sources_differ", "negative"} <= set(told)
+    assert told["sources_differ"]["id"].startswith("Sumber lain")
+    assert "-5" in told["negative"]["id"], "what it wrote itself is shown"
+    assert "ankara" not in str(answer["problems"])
+    assert not {"4", "7"} & set(" ".join(f"{both['id']} {both['en']}" for both in told.values()).split())
+    url = f"/api/v1/incidents/{answer['incident_id']}/reports/{answer['id']}"
+    seen = client.get(url, headers=sign_in("duty_officer")).json()["problems"]
+    assert "4 (mission:kbri-ankara)" in next(p for p in seen if p["rule"] == "sources_differ")["message"]["id"]
+
+
+def test_a_mission_cannot_withdraw_a_line_of_another(
+    client: TestClient, sign_in: SignIn, file: Callable[..., dict[str, Any]], istanbul: MissionFiles
+) -> None:
+    line_id = file(report_body(line("dead", 4)))["lines"][0]["id"]
+    back = line("dead", None, withdraws=line_id, withdraw_reason="tidak benar")
+    tried, unknown = istanbul(back), istanbul(back | {"withdraws": str(uuid4())})
+    assert (tried["state"], tried["lines"][0]["state"], tried["lines"][0]["withdraws"]) == ("held", "held", None)
+    assert tried["problems"] == unknown["problems"], "not even whether there is such a line"
+    assert "hanya sumbernya sendiri atau kementerian" in tried["problems"][0]["message"]["id"]
+    url = f"/api/v1/incidents/{tried['incident_id']}/summary"
+    assert client.get(url, headers=sign_in("duty_officer")).json()["withdrawn"] == []
+    done = file(report_body(back, source="ministry", as_of="2026-01-01T05:00:00+00:00"), "duty_officer")
+    assert (done["state"], done["lines"][0]["withdraws"]) == ("accepted", line_id)
+    assert len(client.get(url, headers=sign_in("duty_officer")).json()["withdrawn"]) == 1
+
+
+def test_a_mission_withdraws_a_line_of_its_own(file: Callable[..., dict[str, Any]]) -> None:
+    line_id = file(report_body(line("dead", 4)))["lines"][0]["id"]
+    back = line("dead", None, withdraws=line_id, withdraw_reason="orang yang sama")
+    done = file(report_body(back, as_of="2026-01-01T05:00:00+00:00"))
+    assert (done["state"], done["lines"][0]["withdraws"]) == ("accepted", line_id)
+
+
 def test_sending_twice_files_once(client: TestClient, sign_in: SignIn, incident_id: str) -> None:
     headers = sign_in("mission_staff") | new_key()
     url, body = f"/api/v1/incidents/{incident_id}/reports", report_body(line("injured", 2))
