@@ -172,7 +172,11 @@ MESSAGE = _table(
         "Laporan yang dikoreksi bukan laporan sumber ini dalam kejadian ini.",
         "The report corrected here is not one of this source in this incident.",
     ),
-    (Rule.WITHDRAWS_UNKNOWN, "Baris yang ditarik tidak ada dalam kejadian ini.", "The line withdrawn here is not in this incident."),
+    (
+        Rule.WITHDRAWS_UNKNOWN,
+        "Baris yang ditarik bukan baris sumber ini dalam kejadian ini; hanya sumbernya sendiri atau kementerian yang bisa menariknya.",
+        "The line withdrawn here is not one of this source in this incident; only the source itself or the ministry can withdraw it.",
+    ),
     (
         Rule.FILED_AT_ONCE,
         "Sumber yang sama menyebut dua nilai untuk saat yang sama: {parts}.",
