@@ -95,3 +95,14 @@ def test_this_machine_is_not_named_in_the_project() -> None:
     readable = [p for p in files if p.is_file() and p.suffix in kinds]
     found = [name_of(p) for p in readable if words.search(p.read_text(errors="ignore"))]
     assert not found, found
+
+
+def test_every_action_on_an_incident_has_words_on_its_page() -> None:
+    """Names that the log of actions is given in the slices that act on incidents, and the table of words beside the log."""
+    words = (CHECKOUT / "alerts/console/templates/_words.html").read_text(encoding="utf-8")
+    slices = ("incidents", "broadcasts", "reports", "people", "checkins", "inbox")
+    name = re.compile(r'"((?:incident|broadcast|report|conflict|person|checkin|inbound)\.[a-z_]+)"')
+    used = {found for part in slices for found in name.findall((CHECKOUT / f"alerts/{part}/actions.py").read_text(encoding="utf-8"))}
+    events = {"broadcast.freeze_asked", "inbound.received", "person.changed", "report.resolved"}
+    assert len(used - events) > 12
+    assert [action for action in sorted(used - events) if f'"{action}"' not in words] == []
