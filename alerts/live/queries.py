@@ -25,7 +25,7 @@ from alerts.live.rules.sheet import build_sheet
 from alerts.live.rules.totals import maximal
 from alerts.live.schemas import AnswerSheet, MinutePoint, Reach, Register, RegisterClass, RegisterList, Words
 from alerts.missions.queries import mission_names
-from alerts.people.queries import Moment, tally
+from alerts.people.queries import Moment, TallyRow, tally
 from alerts.people.rules import Axis, Nationality
 from alerts.places import AreaSpec, touched_places
 from alerts.reports.queries import Filed, await_filings, load_filed
@@ -47,6 +47,7 @@ NAMED_AS = {
     (Axis.PLACE, "in_hospital"): (Category.IN_HOSPITAL,),
 }
 OWN = (Nationality.OWN, Nationality.OWN_CHILD_DUAL)
+FOREIGN = (Nationality.FOREIGN_FAMILY, Nationality.FOREIGN_HELPED)
 SERIES_POINTS_MAX = 20_000
 
 
@@ -113,7 +114,7 @@ def _load_facts(session: Session, incident: Incident, *, as_of: datetime, known_
     filed = load_filed(session, incident.id, known_at)
     # Messages and answers have real times; those of a replayed crisis do not.
     heard_by = known_at if incident.is_replayed else min(as_of, known_at)
-    moment = Moment(as_of=as_of, known_at=known_at)
+    named = tally(session, incident.id, Moment(as_of=as_of, known_at=known_at))
     return SheetFacts(
         incident=_incident_facts(incident, areas, known_at),
         missions=_missions(session, incident.id, known_at),
@@ -123,7 +124,8 @@ def _load_facts(session: Session, incident: Incident, *, as_of: datetime, known_
         register=_register(session, incident, areas, as_of=as_of) if is_now else _register_then(session, incident.id, known_at),
         reach=tuple(_reach(row) for row in reach_of_incident(session, incident.id, known_at=heard_by)),
         answers=_answers(session, incident.id, heard_by),
-        named=_named(session, incident.id, moment),
+        named=_named(named),
+        possible_deaths=_possible_deaths(named),
         problems=filed.problems,
         resolutions=filed.resolutions,
     )
@@ -243,11 +245,16 @@ def _answers(session: Session, incident_id: UUID, known_at: datetime) -> AnswerF
     )
 
 
-def _named(session: Session, incident_id: UUID, moment: Moment) -> dict[Category, int]:
+def _named(rows: Iterable[TallyRow]) -> dict[Category, int]:
     """Own citizens known by name, per category that a tally may have."""
     named: dict[Category, int] = {}
-    for row in tally(session, incident_id, moment):
+    for row in rows:
         if row.nationality in OWN:
             for category in NAMED_AS.get((row.axis, row.value), ()):
                 named[category] = named.get(category, 0) + row.count
     return named
+
+
+def _possible_deaths(rows: Iterable[TallyRow]) -> int:
+    """The named dead of whom nobody knows that they are foreign: unverified is possibly ours."""
+    return sum(row.count for row in rows if (row.axis, row.value) == (Axis.CONDITION, "dead") and row.nationality not in FOREIGN)

@@ -21,7 +21,7 @@ from alerts.reports.rules import words
 from alerts.reports.rules.codes import Category, LineKind
 from alerts.reports.rules.guards import Problem
 from alerts.reports.rules.standing import Cell, FiledLine, FiledReport
-from alerts.reports.rules.values import Contact
+from alerts.reports.rules.values import Contact, outermost
 from alerts.reports.schemas import BothView, CheckView, LineView, ProblemView, ReportSummaryView, ReportView
 
 LOCK_NAMES = "reports"
@@ -116,7 +116,7 @@ def filed_report(row: Report | Row[Any]) -> FiledReport:
 def filed_line(row: ReportLine | Row[Any], report: FiledReport) -> FiledLine:
     """One stored line as the rules read it, from an entity or a row of `LINE_COLUMNS`.
 
-    Places are a set: their order and repetition say nothing.
+    Places are a set: their order and repetition say nothing, nor does one that lies in another of them.
     """
     contact = row.contact
     return FiledLine(
@@ -125,7 +125,7 @@ def filed_line(row: ReportLine | Row[Any], report: FiledReport) -> FiledLine:
         position=row.position,
         cell=Cell(
             category=row.category,
-            places=tuple(sorted(set(row.places))),
+            places=outermost(row.places),
             nationality=row.nationality,
             series=row.series,
             kind=row.kind,

@@ -253,6 +253,8 @@ def test_a_mission_and_the_ministry_that_disagree_the_same_evening() -> None:
     assert [sorted(f.number or 0 for f in c.figures) for c in sheet.conflicts] == [[10, 12]]
     assert "Jumlah WNI yang luka-luka masih diverifikasi." in sheet.sentence.id
     filing.file(report_body(line("injured", 11), source="ministry", as_of=T0 + timedelta(days=2)))
+    assert [sorted(f.number or 0 for f in c.figures) for c in sheet_of(filing).conflicts] == [[11, 12]], "fewer hurt needs a reason"
+    filing.file(report_body(line("injured", 13), source="ministry", as_of=T0 + timedelta(days=3)))
     assert sheet_of(filing).conflicts == [], "two days later the newer word stands alone"
 
 

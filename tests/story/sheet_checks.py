@@ -26,6 +26,10 @@ def check_instant(sheet: Json, want: Instant) -> None:
     for category, places in want.absent:
         found = [f for f in figures if (f["category"], places_of(f), f["series"]) == (category, places, "own")]
         assert not found, f"{category} {places} must not stand: {found}"
+    ours = next(question for question in sheet["questions"] if question["key"] == "ours")
+    for category in want.not_known:
+        assert category not in {t["category"] for t in ours["totals"]}, f"{category} has a figure that nobody filed"
+        assert sheet["contact"].get(category) is None
     for text in want.sentence_has:
         assert text in sheet["sentence"]["id"], sheet["sentence"]["id"]
     for text in want.sentence_lacks:
@@ -65,5 +69,7 @@ def _check_total(sheet: Json, want: Tot) -> None:
     assert total is not None, f"{want.row}: the question has no total of {want.category}"
     assert (total["answer"], total["low"], total["high"]) == (want.answer, want.low, want.high), want.row
     assert places_of(total) == want.places, want.row
+    if want.text is not None:
+        assert total["text"]["id"] == want.text, want.row
     if want.answer not in {"number", "none_found"}:
         assert not any(digit in total["text"]["id"] for digit in "0123456789"), f"{want.row}: a silence printed as a number"

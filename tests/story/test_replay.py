@@ -70,7 +70,7 @@ def test_turkiye_over_http(teller: Callable[[str], Teller]) -> None:
     said: list[str] = []
     result = replay(crisis, tell.api, on_step=lambda outcome: said.append(line_for(outcome)))
     assert result.count("failed") == 0, [o.detail for o in result.outcomes if o.state == "failed"]
-    assert (result.count("conflicting"), result.count("held")) == (2, 0)
+    assert (result.count("conflicting"), result.count("held")) == (3, 0)
     assert len(said) == len(crisis.steps)
     for want in INSTANTS:
         check_instant(tell.summary(result.incident_id, as_of=want.at), want)

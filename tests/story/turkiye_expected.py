@@ -39,6 +39,7 @@ class Tot:
     low: int | None = None
     high: int | None = None
     places: str = ""
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Instant:
     conflicts: tuple[frozenset[int], ...] = ()
     withdrawn: tuple[tuple[str, str, str], ...] = ()
     absent: tuple[tuple[str, str], ...] = ()
+    not_known: tuple[str, ...] = ()
     sentence_has: tuple[str, ...] = ()
     sentence_lacks: tuple[str, ...] = ()
     named: dict[str, int] = field(default_factory=dict)
@@ -93,7 +95,9 @@ DEAD_2379 = Fig("host state, 7 Feb: dead in all, Türkiye, 2379", "dead", "TR", 
 DEAD_1444 = Fig("host state, 7 Feb: dead in all, Syria, 1444", "dead", "SY", 1444, *OFFICIAL)
 DEAD_3823 = Fig("host state, 7 Feb: dead in all, both together, 3823 (= 2379 + 1444)", "dead", "SY|TR", 3823, *OFFICIAL)
 SAFE_3 = Fig("KBRI Ankara, 8 Feb: the three in Hatay found at home by the embassy team, 3", "safe", "TR-31", 3, claim="contact_made")
-FOUND_31 = Fig("KBRI Ankara, 8 Feb: the three in Hatay found, so none of them is unaccounted", "unaccounted", "TR-31", 0)
+DISPUTED_21 = Fig(
+    "KBRI Ankara, 8 Feb: still not reached, 2 (the ministry's 1 of 10 Feb is not proven)", "unaccounted", "TR-21", 2, is_conflicting=True
+)
 DEAD_46 = Fig("press, 8 Feb: a citizen and her child found dead, 2 (host authority)", "dead", "TR-46", 2, claim="corroborated")
 HUSBAND = Fig("press, 8 Feb: dead family member (Turkish husband), 1", "dead", "TR-46", 1, "foreign_family")
 EVACUATED = Fig(
@@ -102,7 +106,7 @@ EVACUATED = Fig(
 )  # fmt: skip
 CLAIM_10FEB = Fig(
     "ministry, 10 Feb: one of the two therapists can now be contacted, 1 (who, when and how not said)",
-    "unaccounted", "TR-21", 1, source="ministry", claim="reported",
+    "unaccounted", "TR-21", 1, source="ministry", claim="reported", is_conflicting=True,
 )  # fmt: skip
 DEAD_2_MINISTRY = Fig("ministry, 10 Feb: dead, 2 (confirmed)", "dead", "TR", 2, source="ministry", claim="corroborated")
 PRESS_A = Fig("press A, 10 Feb: registered in Syria, 116", "registered", "SY", 116, "own", "media", "media", "press A", is_conflicting=True)
@@ -187,9 +191,10 @@ INSTANTS = (
     Instant(
         at="2023-02-08T11:30+03:00",
         why="three found at home by the embassy's own team; two still not reached",
-        stands=(SAFE_3, FOUND_31, UNREACHED_21, NO_DEATH),
+        stands=(SAFE_3, UNREACHED_21, NO_DEATH),
         totals=(Tot("KBRI Ankara, 8 Feb: still not reached, 2", "ours", "unaccounted", "number", 2, None, "TR-21"),),
         planned=(PLANNED_104,),
+        absent=(("unaccounted", "TR-31"),),
     ),
     Instant(
         at="2023-02-08T13:00+03:00",
@@ -209,28 +214,29 @@ INSTANTS = (
     Instant(
         at="2023-02-10T18:00+07:00",
         why="'can now be contacted' without who, when and how stands no higher than reported; two Syria registers side by side",
-        stands=(CLAIM_10FEB, DEAD_2_MINISTRY, PRESS_A, PRESS_B, DEAD_46, HUSBAND),
+        stands=(CLAIM_10FEB, DISPUTED_21, DEAD_2_MINISTRY, PRESS_A, PRESS_B, DEAD_46, HUSBAND),
         totals=(
             Tot("ministry, 10 Feb: dead, 2", "ours", "dead", "number", 2, 2, "TR"),
             Tot("ministry, 10 Feb: injured, 10", "ours", "injured", "number", 10, 10, "TR"),
+            Tot("ministry, 10 Feb: 1 (not proven); KBRI Ankara, 8 Feb: 2", "ours", "unaccounted", "number", 1, None, "TR-21", "1 sampai 2"),
         ),
-        conflicts=(frozenset({116, 1557}), frozenset({5385, 5835})),
+        conflicts=(frozenset({116, 1557}), frozenset({5385, 5835}), frozenset({1, 2})),
         sentence_lacks=("selamat", "telah dihubungi", "meninggal"),
     ),
     Instant(
         at="2023-02-18T11:00+03:00",
         why="the hour before: the claim of the 10th still stands, at its rung",
-        stands=(CLAIM_10FEB, DEAD_2_MINISTRY),
+        stands=(CLAIM_10FEB, DISPUTED_21, DEAD_2_MINISTRY),
+        conflicts=(frozenset({1, 2}),),
     ),
     Instant(
         at="2023-02-18T13:00+03:00",
         why="four dead; the claim of the 10th is withdrawn, its author named",
         stands=(DEAD_21, DEAD_46, DEAD_4, HUSBAND, EVACUATED, PRESS_128),
-        totals=(
-            Tot("KBRI Ankara, 18 Feb: dead in all, 4 (2 + 2 are inside)", "ours", "dead", "number", 4, 4, "TR"),
-            Tot("KBRI Ankara, 18 Feb: both identified", "ours", "unaccounted", "none_found", None, None, "TR-21|TR-31"),
-        ),
-        withdrawn=(("ministry", "unaccounted", "TR-21"),),
+        totals=(Tot("KBRI Ankara, 18 Feb: dead in all, 4 (2 + 2 are inside)", "ours", "dead", "number", 4, 4, "TR"),),
+        withdrawn=(("ministry", "unaccounted", "TR-21"), ("mission:kbri-ankara", "unaccounted", "TR-21")),
+        absent=(("unaccounted", "TR-21"), ("unaccounted", "TR-31")),
+        not_known=("unaccounted",),
         conflicts=(frozenset({116, 1557}), frozenset({5385, 5835})),
         planned=(PLANNED_6, PLANNED_104),
         sentence_lacks=(" 4 WNI", "selamat", "belum ada laporan"),

@@ -74,7 +74,10 @@ class AnswerFacts:
 
 @dataclass(frozen=True, slots=True)
 class SheetFacts:
-    """Everything a sheet is computed from. Reports and lines may be more than were known: the rules choose."""
+    """Everything a sheet is computed from. Reports and lines may be more than were known: the rules choose.
+
+    `named` are own citizens; `possible_deaths` are the named dead of whom nobody knows that they are foreign.
+    """
 
     incident: IncidentFacts
     missions: tuple[MissionFacts, ...] = ()
@@ -85,6 +88,7 @@ class SheetFacts:
     reach: tuple[Reach, ...] = ()
     answers: AnswerFacts = AnswerFacts()
     named: Mapping[Category, int] = field(default_factory=lambda: MappingProxyType({}))
+    possible_deaths: int = 0
     problems: Mapping[UUID, tuple[Problem, ...]] = field(default_factory=lambda: MappingProxyType({}))
     resolutions: Mapping[str, UUID] = field(default_factory=lambda: MappingProxyType({}))
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
 
 from babel.dates import format_datetime
 
 from alerts.live.rules.questions import Material, own_total
 from alerts.live.rules.totals import number_of
 from alerts.live.schemas import AnswerKind, Figure, PlaceView, Register, Sentence, Total, Words
-from alerts.reports.rules.codes import Category, Nationality
+from alerts.reports.rules.codes import Category, Nationality, Series
 from alerts.reports.rules.standing import FiledLine
 
 WIB = timezone(timedelta(hours=7), "WIB")
@@ -23,8 +24,11 @@ PLACES_READ = 3
 EXERCISE = Words(id="LATIHAN. ", en="EXERCISE. ")
 GATHERING = Words(id="Informasi mengenai keadaan WNI masih dikumpulkan.", en="Information about our citizens is still being gathered.")
 VERIFYING = Words(
-    id="Informasi mengenai WNI yang menjadi korban masih diverifikasi.",
-    en="Information about citizens among those affected is still being verified.",
+    id="Informasi mengenai kemungkinan WNI terdampak masih diverifikasi.",
+    en="Information about whether citizens are affected is still being verified.",
+)
+INJURED_NOT_SETTLED = Words(
+    id="Jumlah WNI yang luka-luka masih diverifikasi.", en="The number of injured citizens is still being verified."
 )
 NO_DEATH_REPORTED = Words(
     id="Hingga saat ini belum ada laporan mengenai WNI yang meninggal dunia.",
@@ -34,17 +38,29 @@ NO_DEATH_FOUND = Words(
     id="Hasil pengecekan hingga saat ini: tidak ditemukan WNI yang meninggal dunia.",
     en="The checks made so far found no Indonesian citizen among the dead.",
 )
+NOT_REGISTERED = Words(
+    id="Belum ada WNI yang tercatat di wilayah tersebut dalam data lapor diri.",
+    en="Our register holds no Indonesian citizen in the area so far.",
+)
 VOLUNTARY = Words(
     id="Lapor diri bersifat sukarela, sehingga jumlah sebenarnya dapat berbeda.",
     en="Registration is voluntary, so the actual number may differ.",
 )
 
 
+class _Said(NamedTuple):
+    """One clause, and the total that it reads aloud, if any."""
+
+    words: Words
+    total: Total | None = None
+
+
 def sentence_of(material: Material) -> Sentence:
     """The first and every later sentence, in both languages, with the keys of the figures it rests on."""
     incident = material.facts.incident
     totals = {category: own_total(material, category) for category in (Category.DEAD, Category.INJURED, Category.UNACCOUNTED)}
-    parts = [_as_of(_newest(material)), *_present(material), *_harm(material, totals), *_unreached(totals[Category.UNACCOUNTED])]
+    said = [*_present(material), *_harm(material, totals), *_unreached(totals[Category.UNACCOUNTED])]
+    parts = [_as_of(_oldest(material, said)), *(each.words for each in said)]
     if incident.state == "open" and material.due and material.due > material.frame.as_of:
         parts.append(_next(material.due))
     if incident.status == "Exercise":
@@ -56,7 +72,8 @@ def sentence_of(material: Material) -> Sentence:
 def is_possible_death(material: Material) -> bool:
     """Whether anybody at all speaks of a death of ours: a figure, a held line, the press, a named person."""
     lines = [*material.standing.current, *material.standing.older, *material.standing.held]
-    return material.facts.named.get(Category.DEAD, 0) > 0 or any(_speaks_of_death(line) for line in lines)
+    named = max(material.facts.possible_deaths, material.facts.named.get(Category.DEAD, 0))
+    return named > 0 or any(_speaks_of_death(line) for line in lines)
 
 
 def wib(at: datetime, language: str) -> str:
@@ -66,44 +83,39 @@ def wib(at: datetime, language: str) -> str:
 
 
 def _speaks_of_death(line: FiledLine) -> bool:
-    is_death = line.cell.category is Category.DEAD and line.cell.nationality in OURS
-    return is_death and line.silence is None
+    cell = line.cell
+    is_ours = cell.nationality in OURS or (cell.nationality is Nationality.MIXED and cell.series is Series.OWN)
+    return cell.category is Category.DEAD and is_ours and line.silence is None
 
 
-def _newest(material: Material) -> datetime:
+def _oldest(material: Material, said: Iterable[_Said]) -> datetime:
+    """The sentence is as old as the oldest total that is read aloud in it; without any, as the incident."""
     incident = material.facts.incident
     opened = incident.occurred_at if incident.is_replayed else incident.opened_at
-    return max([opened, *(line.report.counts_from for line in material.standing.current)])
+    times = [each.total.as_of for each in said if each.total is not None and each.total.as_of is not None]
+    return min([*times, material.frame.as_of]) if times else opened
 
 
 def _as_of(at: datetime) -> Words:
     return Words(id=f"Per {wib(at, 'id')}:", en=f"As of {wib(at, 'en')}:")
 
 
-def _present(material: Material) -> list[Words]:
+def _present(material: Material) -> list[_Said]:
     """How many are known to be there: our register, else what a mission says is registered."""
     register = material.register
     if register is not None and register.people:
-        return [_registered(register), VOLUNTARY]
+        return [_Said(_registered(register)), _Said(VOLUNTARY)]
     said = own_total(material, Category.REGISTERED)
     if said.answer is AnswerKind.NUMBER and said.source_name and not said.is_conflicting:
         where = _where(said.places)
-        return [
-            Words(
-                id=f"{_first(said.text.id)} WNI terdaftar di {where.id} menurut {said.source_name.id}.",
-                en=f"{_first(said.text.en)} Indonesian citizens are registered in {where.en}, says {said.source_name.en}.",
-            ),
-            VOLUNTARY,
-        ]
+        registered = Words(
+            id=f"{_first(said.text.id)} WNI terdaftar di {where.id} menurut {said.source_name.id}.",
+            en=f"{_first(said.text.en)} Indonesian citizens are registered in {where.en}, says {said.source_name.en}.",
+        )
+        return [_Said(registered, said), _Said(VOLUNTARY)]
     if register is None:
         return []
-    return [
-        Words(
-            id="Belum ada WNI yang tercatat di wilayah tersebut dalam data lapor diri.",
-            en="Our register holds no Indonesian citizen in the area so far.",
-        ),
-        VOLUNTARY,
-    ]
+    return [_Said(NOT_REGISTERED), _Said(VOLUNTARY)]
 
 
 def _registered(register: Register) -> Words:
@@ -114,39 +126,40 @@ def _registered(register: Register) -> Words:
     )
 
 
-def _harm(material: Material, totals: dict[Category, Total]) -> list[Words]:
+def _harm(material: Material, totals: dict[Category, Total]) -> list[_Said]:
     dead, parts = totals[Category.DEAD], _injured(totals[Category.INJURED])
     if is_possible_death(material):
-        return [*parts, VERIFYING]
+        return [*parts, _Said(VERIFYING)]
     if dead.answer is AnswerKind.NONE_FOUND and not dead.is_partial:
-        return [*parts, NO_DEATH_FOUND]
+        return [*parts, _Said(NO_DEATH_FOUND, dead)]
     if dead.answer is AnswerKind.NONE_REPORTED:
-        return [*parts, NO_DEATH_REPORTED]
-    return parts or [GATHERING]
+        return [*parts, _Said(NO_DEATH_REPORTED, dead)]
+    return parts or [_Said(GATHERING)]
 
 
-def _injured(total: Total) -> list[Words]:
+def _injured(total: Total) -> list[_Said]:
     """A number on which all agree, "at least" for parts of the area, or that the number is not settled."""
     if total.answer is not AnswerKind.NUMBER:
         return []
     number = number_of(total)
     if number is not None:
-        return [Words(id=f"{number} WNI dilaporkan luka-luka.", en=f"{_people(number)} reported injured.")]
+        return [_Said(Words(id=f"{number} WNI dilaporkan luka-luka.", en=f"{_people(number)} reported injured."), total)]
     if total.high is None and not total.is_conflicting and total.low:
-        return [Words(id=f"Sedikitnya {total.low} WNI dilaporkan luka-luka.", en=f"At least {_people(total.low)} reported injured.")]
-    return [Words(id="Jumlah WNI yang luka-luka masih diverifikasi.", en="The number of injured citizens is still being verified.")]
+        at_least = Words(id=f"Sedikitnya {total.low} WNI dilaporkan luka-luka.", en=f"At least {_people(total.low)} reported injured.")
+        return [_Said(at_least, total)]
+    return [_Said(INJURED_NOT_SETTLED)]
 
 
 def _people(number: int) -> str:
     return "1 Indonesian citizen is" if number == 1 else f"{number} Indonesian citizens are"
 
 
-def _unreached(total: Total) -> list[Words]:
+def _unreached(total: Total) -> list[_Said]:
     number = number_of(total)
     if number is None:
         return []
     have = "1 Indonesian citizen has" if number == 1 else f"{number} Indonesian citizens have"
-    return [Words(id=f"{number} WNI belum dapat dihubungi.", en=f"{have} not yet been reached.")]
+    return [_Said(Words(id=f"{number} WNI belum dapat dihubungi.", en=f"{have} not yet been reached."), total)]
 
 
 def _next(due: datetime) -> Words:

@@ -58,12 +58,12 @@ def total_of(subject: Subject, standing: Standing, incident_places: Sequence[str
     roots = [node for node in nodes if not ground.around(node)]
     answer = _answer(lines)
     low, high = _bounds(roots, ground, incident_places) if roots else (None, None)
-    telling = [line for line in lines if line.number is not None] or lines
+    telling = _telling(lines, answer)
     # An answer made of several places is as old as its oldest part.
     outermost = {root.places for root in roots}
     outer = [line for line in telling if not roots or line.cell.places in outermost]
     oldest = min(outer, key=lambda line: line.rank, default=None)
-    is_partial = not _covers([line.cell.places for line in telling], incident_places)
+    is_partial = not _covers([line.cell.places for line in telling], incident_places) or _has_hole(lines, telling, answer)
     if answer is AnswerKind.NONE_FOUND and not is_partial:
         low = high = 0
     covered = maximal({place for line in telling for place in line.cell.places})
@@ -74,9 +74,7 @@ def total_of(subject: Subject, standing: Standing, incident_places: Sequence[str
         answer=answer,
         low=low,
         high=high,
-        text=_text(
-            answer, low, low if len(roots) == 1 and high is None else high, is_approximate=any(line.is_approximate for line in telling)
-        ),
+        text=_text(answer, low, _high_said(roots, ground, high), is_approximate=any(line.is_approximate for line in telling)),
         places=place_views(covered),
         is_partial=is_partial,
         as_of=oldest.report.as_of if oldest else None,
@@ -84,6 +82,34 @@ def total_of(subject: Subject, standing: Standing, incident_places: Sequence[str
         source_name=frame.source_name(oldest.report.source, oldest.report.author) if oldest else None,
         is_conflicting=any(line.id in standing.in_conflict for line in lines),
     )
+
+
+def _telling(lines: Sequence[FiledLine], answer: AnswerKind) -> Sequence[FiledLine]:
+    """The lines that the answer is made of: what nobody asked about covers no ground of what was answered."""
+    if answer is AnswerKind.NUMBER:
+        return [line for line in lines if line.number is not None]
+    is_said = answer in (AnswerKind.NONE_FOUND, AnswerKind.NONE_REPORTED)
+    return [line for line in lines if line.says_something is is_said]
+
+
+def _has_hole(lines: Sequence[FiledLine], telling: Sequence[FiledLine], answer: AnswerKind) -> bool:
+    """Whether somebody left a place open inside what "none" was said of, and nobody has spoken of it since."""
+    if answer not in (AnswerKind.NONE_FOUND, AnswerKind.NONE_REPORTED):
+        return False
+    return any(
+        not any(_is_inside_of(line, said) and said.report.counts_from >= line.report.counts_from for said in telling)
+        for line in lines
+        if not line.says_something
+    )
+
+
+def _is_inside_of(line: FiledLine, said: FiledLine) -> bool:
+    return lies_within(line.cell.places, said.cell.places)
+
+
+def _high_said(roots: Sequence[_Node], ground: _Ground, high: int | None) -> int | None:
+    """The upper end as it is printed: of a single place its own, as it was said, though the area is larger."""
+    return _estimate(roots[0], ground)[1] if high is None and len(roots) == 1 else high
 
 
 def number_of(total: Total) -> int | None:
@@ -191,7 +217,7 @@ def _answer(lines: Sequence[FiledLine]) -> AnswerKind:
 
 def _text(answer: AnswerKind, low: int | None, high: int | None, *, is_approximate: bool) -> Words:
     if answer is not AnswerKind.NUMBER or low is None:
-        return TEXTS[answer]
+        return TEXTS.get(answer, TEXTS[AnswerKind.NOT_KNOWN])
     first = f"{low:,}"
     if high is None:
         return Words(id=f"sedikitnya {_dots(first)}", en=f"at least {first}")

@@ -15,21 +15,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import combinations
 from types import MappingProxyType
-from typing import NamedTuple
 from uuid import UUID
 
-from alerts.reports.rules.codes import (
-    SEVERITIES,
-    Category,
-    Claim,
-    LineKind,
-    LineState,
-    Nationality,
-    Rule,
-    Series,
-    Silence,
-)
-from alerts.reports.rules.values import Contact, differs, lies_within
+from alerts.reports.rules.codes import SEVERITIES, Category, LineKind, LineState, Rule, Series, Silence
+from alerts.reports.rules.filed import Cell, FiledLine, FiledReport
+from alerts.reports.rules.values import differs, lies_within
+
+__all__ = ["Cell", "FiledLine", "FiledReport"]
 
 WINDOW = timedelta(hours=12)
 """Two sources speak of the same moment when their times are no further apart: one evening."""
@@ -48,91 +40,6 @@ GROWING = frozenset(
     }
 )
 """What has happened does not unhappen: a fall here needs a reason (a nationality check, a double count)."""
-
-
-@dataclass(frozen=True, slots=True)
-class FiledReport:
-    """One report as the rules need it."""
-
-    id: UUID
-    source: str
-    author: str | None
-    as_of: datetime
-    known_at: datetime
-    supersedes: UUID | None = None
-    supersede_reason: str | None = None
-    next_report_at: datetime | None = None
-    mission_status: Mapping[str, object] | None = None
-
-    @property
-    def counts_from(self) -> datetime:
-        """Nothing can be true later than we heard of it: a fast clock does not hide its report."""
-        return min(self.as_of, self.known_at)
-
-    @property
-    def speaker(self) -> str:
-        """Whose word it is: the press and the host state speak with several voices."""
-        return f"{self.source}/{self.author or ''}" if self.source in ("media", "host_state") else self.source
-
-
-class Cell(NamedTuple):
-    """What exactly a figure counts."""
-
-    category: Category
-    places: tuple[str, ...]
-    nationality: Nationality
-    series: Series
-    kind: LineKind
-    of: Category | None
-    foreign_country: str | None
-
-    @property
-    def key(self) -> str:
-        parts = (self.series, self.category, self.nationality, "|".join(self.places), self.kind, self.of or "", self.foreign_country or "")
-        return "/".join(parts).rstrip("/")
-
-
-@dataclass(frozen=True, slots=True)
-class FiledLine:
-    """One stored line with its report. `counted` is the rung on which its claim counts."""
-
-    id: UUID
-    report: FiledReport
-    position: int
-    cell: Cell
-    raw: str
-    state: LineState = LineState.ACCEPTED
-    number: int | None = None
-    silence: Silence | None = None
-    claim: Claim = Claim.REPORTED
-    counted: Claim = Claim.REPORTED
-    authority_confirmed: bool = False
-    is_approximate: bool = False
-    how: str | None = None
-    contact: Contact | None = None
-    words: str | None = None
-    withdraws: UUID | None = None
-    withdraw_reason: str | None = None
-
-    @property
-    def is_figure(self) -> bool:
-        return self.number is not None or self.silence is not None
-
-    @property
-    def says_something(self) -> bool:
-        """A number, or that nobody was reported or found. "Not asked" and "no answer" never replace these."""
-        return self.number is not None or self.silence in (Silence.ASKED_NONE_REPORTED, Silence.CHECKED_NONE_FOUND)
-
-    @property
-    def rank(self) -> tuple[bool, datetime, str, int, str]:
-        """Newest first by what was said, never by when it arrived."""
-        return (self.says_something, self.report.counts_from, self.report.speaker, self.position, self.said)
-
-    @property
-    def said(self) -> str:
-        """Everything that was said in this line: two lines with the same are interchangeable."""
-        told = (self.raw, self.report.author, self.claim, self.authority_confirmed, self.is_approximate, self.how, self.words)
-        return repr((*told, self.contact, self.withdraw_reason, self.report.supersede_reason))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +119,7 @@ def stand(lines: Sequence[FiledLine], reports: Iterable[FiledReport], resolved: 
     for cell in sorted(by_speaker, key=lambda each: each.key):
         _stand_in_cell(result, by_speaker[cell], resolved)
     _overtake_silences(result)
-    result.contradictions.extend(_severity_contradictions(result.current, resolved))
+    _settle_severities(result, resolved)
     result.in_conflict = frozenset(line.id for each in result.contradictions for line in each.lines)
     result.held = [line for line in sorted(alive, key=_order) if _is_still_held(line, withdrawals, by_speaker)]
     result.falls = _falls(result.current, lines, frozenset(withdrawals))
@@ -238,14 +145,16 @@ def _stand_in_cell(result: Standing, speakers: Mapping[str, list[FiledLine]], re
         own = _own_word(said)
         clash = _clash(Rule.FILED_AT_ONCE, own) if _contradict_each_other(own) else None
         kept = _keep(clash, resolved)
+        if clash and kept is None and all(_is_settled(own[0], line, said, resolved) for line in own[1:]):
+            kept = own[0]
         if clash and kept is None:
             result.contradictions.append(clash)
         newest.extend([kept] if kept else own if clash or own[0].cell.kind is LineKind.OF_WHICH else own[:1])
+        result.older.extend(line for line in own if kept and line is not kept)
     newest.sort(key=lambda line: line.rank, reverse=True)
     lead = newest[0]
-    beside = [
-        line for line in newest[1:] if line.report.speaker != lead.report.speaker and _is_same_time(lead, line) and contradicts(lead, line)
-    ]
+    before = speakers[lead.report.speaker]
+    beside = [line for line in newest[1:] if line.report.speaker != lead.report.speaker and _stands_beside(lead, line, before, resolved)]
     clash = _clash(Rule.SOURCES_DIFFER, [lead, *beside]) if beside else None
     kept = _keep(clash, resolved)
     if clash and kept is None:
@@ -256,6 +165,26 @@ def _stand_in_cell(result: Standing, speakers: Mapping[str, list[FiledLine]], re
     standing_ids = {line.id for line in stands}
     result.current.extend(stands)
     result.older.extend(line for line in newest if line.id not in standing_ids)
+
+
+def _stands_beside(lead: FiledLine, line: FiledLine, before: Sequence[FiledLine], resolved: Mapping[str, UUID]) -> bool:
+    """Whether another source's figure is not overtaken but contradicted: of one evening, or better news unproven."""
+    if not contradicts(lead, line):
+        return False
+    is_fall = lead.cell.category in GROWING and lead.cell.series is Series.OWN and not lead.report.supersede_reason
+    is_doubted = (is_fall or lead.is_cut) and _is_lower(lead, line)
+    return _is_same_time(lead, line) or (is_doubted and not _is_settled(lead, line, before, resolved))
+
+
+def _is_lower(lead: FiledLine, line: FiledLine) -> bool:
+    return lead.is_standing and line.number is not None and (lead.number or 0) < line.number
+
+
+def _is_settled(lead: FiledLine, line: FiledLine, before: Iterable[FiledLine], resolved: Mapping[str, UUID]) -> bool:
+    """Whether somebody already decided for the same value of this source against that line."""
+    rule = Rule.FILED_AT_ONCE if lead.report.speaker == line.report.speaker else Rule.SOURCES_DIFFER
+    same = (each for each in before if (each.number, each.silence) == (lead.number, lead.silence))
+    return any(_keep(_clash(rule, [each, line]), resolved) is each for each in same)
 
 
 def _overtake_silences(result: Standing) -> None:
@@ -274,11 +203,20 @@ def _overtakes(number: FiledLine, silence: FiledLine) -> bool:
 
 
 def _own_word(said: Sequence[FiledLine]) -> list[FiledLine]:
-    """One source's newest lines in a cell: normally one; more when filed at once, forked, or several parts of a set."""
+    """One source's newest lines in a cell: normally one; more when filed at once, forked, or several parts of a set.
+
+    A number of what only grows is not unsaid by a later silence, nor any number by a lower one without the
+    proof that it claims: it stays beside it. A correction supersedes or withdraws it.
+    """
     lead = said[0]
     if lead.cell.kind is LineKind.OF_WHICH:
         return [line for line in said if line.report.id == lead.report.id]
-    return [lead, *(line for line in said[1:] if line.says_something == lead.says_something and _is_at_once(lead, line))]
+    words = [lead, *(line for line in said[1:] if line.says_something == lead.says_something and _is_at_once(lead, line))]
+    last = next((line for line in said[1:] if line.number is not None), None)
+    if last is None or last in words or not _is_lower(lead, last):
+        return words
+    is_unsaid = lead.number is None and lead.cell.category in GROWING and lead.cell.series is Series.OWN
+    return [*words, last] if is_unsaid or lead.is_cut else words
 
 
 def _is_at_once(lead: FiledLine, line: FiledLine) -> bool:
@@ -304,7 +242,19 @@ def _keep(clash: Contradiction | None, resolved: Mapping[str, UUID]) -> FiledLin
     return next((line for line in clash.lines if line.id == resolved.get(clash.id)), None)
 
 
-def _severity_contradictions(current: Sequence[FiledLine], resolved: Mapping[str, UUID]) -> list[Contradiction]:
+def _settle_severities(result: Standing, resolved: Mapping[str, UUID]) -> None:
+    """Severities against all injured: what somebody decided against is overtaken, the rest stands as a conflict."""
+    found = _severity_contradictions(result.current)
+    decided = [(clash, kept) for clash in found if (kept := _keep(clash, resolved))]
+    lost = {line.id for clash, kept in decided for line in clash.lines if line is not kept}
+    result.contradictions.extend(
+        clash for clash in found if _keep(clash, resolved) is None and not any(line.id in lost for line in clash.lines)
+    )
+    result.older.extend(line for line in result.current if line.id in lost)
+    result.current = [line for line in result.current if line.id not in lost]
+
+
+def _severity_contradictions(current: Sequence[FiledLine]) -> list[Contradiction]:
     """More called seriously (or lightly) hurt than are hurt at all, in the same places and series."""
     found = []
     counted = [line for line in current if line.number is not None and line.cell.kind is LineKind.STANDING]
@@ -314,8 +264,7 @@ def _severity_contradictions(current: Sequence[FiledLine], resolved: Mapping[str
         if whole is None or not _is_same_time(line, whole) or (line.number or 0) <= (whole.number or 0):
             continue
         if contradicts(line, whole):
-            clash = _clash(Rule.SEVERITY_EXCEEDS_INJURED, [whole, line], whole)
-            found.extend([clash] if _keep(clash, resolved) is None else [])
+            found.append(_clash(Rule.SEVERITY_EXCEEDS_INJURED, [whole, line], whole))
     return found
 
 

@@ -71,6 +71,12 @@ def lies_within(parts: Iterable[str], wholes: Iterable[str]) -> bool:
     return all(any(is_within(part, whole) for whole in outer) for part in parts)
 
 
+def outermost(places: Iterable[str]) -> tuple[str, ...]:
+    """The places that lie in no other of them, each once, in the order of their codes."""
+    every = set(places)
+    return tuple(sorted(place for place in every if not any(place != other and is_within(place, other) for other in every)))
+
+
 def overlaps(some: Iterable[str], others: Iterable[str]) -> bool:
     """Whether two sets of places share ground."""
     second = tuple(others)

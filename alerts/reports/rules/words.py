@@ -179,8 +179,8 @@ MESSAGE = _table(
     ),
     (
         Rule.FILED_AT_ONCE,
-        "Sumber yang sama menyebut dua nilai untuk saat yang sama: {parts}.",
-        "The same source gave two values for the same moment: {parts}.",
+        "Sumber yang sama menyebut dua nilai yang bertentangan tanpa mengoreksinya: {parts}.",
+        "The same source gave two values that contradict each other and corrected neither: {parts}.",
     ),
     (Rule.SOURCES_DIFFER, "Sumber-sumber berbeda: {parts}.", "The sources differ: {parts}."),
     (
