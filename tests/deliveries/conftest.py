@@ -76,8 +76,8 @@ def sending_settings(make_settings: Callable[..., Settings], database_url: str, 
         SIAGA_FCM_STATIC_TOKEN="push-token",
         SIAGA_FCM_BASE_URL=carrier.url,
         SIAGA_DELIVERY_LEASE_SECONDS="30",
-        SIAGA_DELIVERY_LOOKUP_AFTER_SECONDS="0.01",
-        SIAGA_DELIVERY_RESEND_AFTER_SECONDS="0.01",
+        SIAGA_DELIVERY_LOOKUP_AFTER_SECONDS="120",
+        SIAGA_DELIVERY_RESEND_AFTER_SECONDS="300",
     )
 
 
@@ -115,6 +115,10 @@ class Fanout:
 
     def states(self) -> dict[str, int]:
         return {row["state"]: row["n"] for row in self.rows("SELECT state, count(*) AS n FROM delivery GROUP BY 1")}
+
+    def grow_old(self) -> None:
+        """Everything that was begun was begun ten minutes ago: long enough for look-ups and resends."""
+        self.run("UPDATE attempt SET intent_at = intent_at - interval '10 minutes'")
 
     def run(self, statement: str, **values: Any) -> None:
         with begin(self.sessions) as session:

@@ -42,6 +42,7 @@ def test_a_look_up_finds_what_was_taken_and_proves_nothing_by_finding_nothing(
     message = fanout(f"+628121{suffix}")
     message.release()
     message.send(carriers)
+    message.grow_old()
     assert message.states() == {"unknown": 1}
     assert look_up(message.settings, message.sessions, carriers) == known
     assert message.states() == ({"unknown": 1} if known == 0 else message.states())
@@ -147,6 +148,7 @@ def test_an_unknown_is_sent_once_more_only_where_the_approval_allows_it(
     message = fanout("+6281219990503", resend_unknown=policy)
     message.release()
     message.send(carriers)
+    message.grow_old()
     assert resend_unknown(message.settings, message.sessions, carriers) == 0, "nobody has looked yet"
     look_up(message.settings, message.sessions, carriers)
     assert resend_unknown(message.settings, message.sessions, carriers) == (policy == "once")
@@ -159,6 +161,7 @@ def test_a_second_sending_that_is_not_taken_leaves_the_unknown_unknown(fanout: M
     message = fanout("+6281219990503", resend_unknown="once")
     message.release()
     message.send(carriers)
+    message.grow_old()
     look_up(message.settings, message.sessions, carriers)
     message.run("UPDATE citizen SET opted_out_at = now()")
     assert resend_unknown(message.settings, message.sessions, carriers) == 0
@@ -181,6 +184,7 @@ def test_two_attempts_of_one_delivery_that_speak_at_once_end_in_the_higher_state
     message = fanout("+6281219990503", resend_unknown="once")
     message.release()
     message.send(carriers)
+    message.grow_old()
     look_up(message.settings, message.sessions, carriers)
     assert resend_unknown(message.settings, message.sessions, carriers) == 1
     first, second = message.rows("SELECT id FROM attempt ORDER BY number")
