@@ -161,13 +161,6 @@ def check_texts(texts: Mapping[str, str], *, is_exercise: bool) -> dict[str, str
     return ready
 
 
-def variant_of(*, may_ask_reply: bool, may_link: bool) -> Variant:
-    """The variant for what a country permits."""
-    if may_ask_reply:
-        return Variant.REPLY_LINK if may_link else Variant.REPLY
-    return Variant.LINK if may_link else Variant.PLAIN
-
-
 def compose(body: str, language: str, variant: Variant) -> str:
     """The text of one variant; the link's place is marked, and filled in for each person at sending."""
     parts = [body]

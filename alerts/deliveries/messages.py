@@ -16,6 +16,7 @@ from alerts.broadcasts.models import Broadcast, BroadcastText
 from alerts.broadcasts.rules import LANGUAGES, LINK_PLACE, Channel, Variant
 from alerts.channels.country_rules import rules_for, variant_for
 from alerts.channels.ports import PushMessage, SmsMessage
+from alerts.citizens.queries import open_e164, open_token
 from alerts.deliveries.carriers import Message
 from alerts.incidents.models import Incident
 from alerts.kit.clock import db_now
@@ -68,7 +69,7 @@ class Messages:
         if channel is Channel.PUSH:
             return PushMessage(
                 attempt_id=str(attempt_id),
-                token=self.keyring.decrypt(row["token_enc"], table="device", column="token_enc", row=row["device_id"]),
+                token=open_token(self.keyring, row["device_id"], row["token_enc"]),
                 title=self.title,
                 body=self.text(row["language"], Variant.PLAIN),
                 data={"link": link, "incident_id": str(self.incident_id)},
@@ -77,7 +78,7 @@ class Messages:
         variant = Variant(variant_for(rules_for(row["number_country"] or "")).key)
         return SmsMessage(
             attempt_id=str(attempt_id),
-            to_e164=self.keyring.decrypt(row["e164_enc"], table="phone", column="e164_enc", row=row["phone_id"]),
+            to_e164=open_e164(self.keyring, row["phone_id"], row["e164_enc"]),
             body=self.text(row["language"], variant).replace(LINK_PLACE, link),
             status_callback=self.callback_url(attempt_id),
             validity_seconds=self.validity_seconds,

@@ -67,8 +67,6 @@ ALLOWED: Mapping[State, frozenset[State]] = MappingProxyType(
 """`sending → queued` only when the carrier surely has nothing: no byte left, or it said "not now"."""
 
 TERMINAL = frozenset({State.DELIVERED, State.UNDELIVERED, State.FAILED, State.EXPIRED, State.CANCELLED, State.OPTED_OUT})
-HANDED_OVER = _PROVIDER
-"""States that prove an acceptance when the attempt has a provider id (a refusal has none)."""
 
 
 def may_move(before: State, after: State) -> bool:

@@ -79,12 +79,6 @@ def drain(session: Session, task: str, *, limit: int = 1000) -> list[dict[str, A
     return [row[0] for row in session.execute(text(DRAIN), {"task": task, "limit": limit})]
 
 
-def oldest_waiting_seconds(session: Session) -> float:
-    """Age of the oldest event that nobody was told of; 0 when there is none."""
-    query = "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) FROM outbox_event WHERE rung_at IS NULL"
-    return float(session.execute(text(query)).scalar_one())
-
-
 def delete_old_events(session: Session, *, days: int = 30) -> None:
     """Forget answered events after a while; the log of actions keeps what people did."""
     statement = "DELETE FROM outbox_event WHERE rung_at < now() - make_interval(days => :days) AND waiting_for = '{}'"

@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from alerts.broadcasts.actions import draft_broadcast, freeze_submission, submit_broadcast
+from alerts.broadcasts.actions import draft_broadcast, freeze_submission, return_submission, submit_broadcast
 from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.schemas import BroadcastDraft
 from alerts.kit.audit import list_actions
@@ -279,3 +279,19 @@ def test_a_large_list_is_frozen_by_a_worker_and_says_how_far_it_is(
     session.commit()
     frozen = officer.get(f"/api/v1/broadcasts/{broadcast.id}").json()
     assert (frozen["state"], frozen["audience_count"]) == ("submitted", 3)
+
+
+def test_a_large_list_that_cannot_be_frozen_goes_back_with_the_reason(
+    session: Session, keyring: Keyring, officer: Desk, incident_id: uuid.UUID
+) -> None:
+    people(session, keyring, 3)
+    author = make_actor(session, "duty_officer")
+    command = BroadcastDraft.model_validate({"texts": TEXTS})
+    broadcast = draft_broadcast(session, actor=author, incident_id=incident_id, command=command)
+    submit_broadcast(session, actor=author, broadcast_id=broadcast.id, configured=frozenset({"sms"}), freeze_at_once_max=2)
+    asked = {"broadcast_id": broadcast.id, "audience_id": broadcast.audience_id}
+    return_submission(session, actor=author, reason="a link is barred there", **asked)
+    session.commit()
+    returned = officer.get(f"/api/v1/broadcasts/{broadcast.id}").json()
+    assert (returned["state"], returned["decision_reason"], returned["content_hash"]) == ("draft", "a link is barred there", None)
+    assert freeze_submission(session, actor=author, configured=frozenset({"sms"}), **asked) is False

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from alerts.broadcasts import rules
 from alerts.broadcasts.rules import ALLOWED, Channel, Move, MsgType, ResendUnknown, State, Submission, Variant
+from alerts.channels.country_rules import TextVariant
 from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError
 
 TEXTS = {"id": "Jauhi gedung retak.", "en": "Keep away from cracked buildings."}
@@ -103,7 +104,8 @@ def test_both_languages_are_written_and_the_link_is_ours(texts: dict[str, str], 
 
 @given(st.booleans(), st.booleans())
 def test_a_text_asks_and_links_exactly_where_it_may(may_ask: bool, may_link: bool) -> None:
-    variant = rules.variant_of(may_ask_reply=may_ask, may_link=may_link)
+    rule = TextVariant(may_ask_reply=may_ask, may_link=may_link, may_name_phone=True, is_uncertain=False)
+    variant = Variant(rule.key)
     for language, body in TEXTS.items():
         text = rules.compose(body, language, variant)
         assert text.startswith(body)

@@ -135,3 +135,8 @@ def test_moves_of_a_message() -> None:
                     rules.check_move(state, to)
     assert rules.ALLOWED[State.HANDLED] == frozenset()
     assert State.RECEIVED not in {to for targets in rules.ALLOWED.values() for to in targets}
+
+
+@pytest.mark.parametrize(("text", "is_in"), [("START", True), (" mulai. ", True), ("unstop", True), ("start now", False), ("", False)])
+def test_a_number_is_let_in_again_by_the_whole_word_only(text: str, is_in: bool) -> None:
+    assert rules.is_opt_in(text) is is_in
