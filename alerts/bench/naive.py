@@ -40,4 +40,3 @@ def send(floor: Ground, count: int) -> tuple[float, float]:
     answer = json.loads(done.stdout.splitlines()[-1])
     cpu = floor.cpu_seconds(PROCESS) - used + answer["cpu_seconds"]
     return count / answer["seconds"], cpu / count * 1000
-

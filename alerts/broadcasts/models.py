@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstr
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from alerts.broadcasts.rules import Channel, MsgType, ResendUnknown, State, Unreachable, Variant
+from alerts.broadcasts.rules import Channel, MsgType, Purpose, ResendUnknown, State, Unreachable, Variant
 from alerts.incidents.rules import Status
 from alerts.kit.db import Base, created_at, enum_column, uuid_pk
 
@@ -33,6 +33,7 @@ class Broadcast(Base):
     references: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()), server_default=text("'{}'"))
     state: Mapped[State] = mapped_column(enum_column(State), server_default=State.DRAFT.value)
     texts: Mapped[dict[str, str]] = mapped_column(JSONB)
+    purpose: Mapped[Purpose] = mapped_column(enum_column(Purpose), server_default=Purpose.ALERT.value)
     area_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()), server_default=text("'{}'"))
     list_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()), server_default=text("'{}'"))
     channels: Mapped[list[str]] = mapped_column(ARRAY(Text()))
@@ -48,6 +49,7 @@ class Broadcast(Base):
     approved_via: Mapped[str | None]
     approved_at: Mapped[datetime | None]
     released_at: Mapped[datetime | None]
+    hold_until: Mapped[datetime | None]
     decision_reason: Mapped[str | None]
     cancelled_by: Mapped[UUID | None]
     cancelled_at: Mapped[datetime | None]
@@ -91,10 +93,15 @@ class Audience(Base):
     sharing_address: Mapped[int] = mapped_column(server_default="0")
     created_at: Mapped[datetime] = created_at()
     frozen_at: Mapped[datetime | None]
+    released_at: Mapped[datetime | None]
 
 
 class AudienceMember(Base):
-    """One person of a frozen list, with the first way to reach them. Immutable but for the link's generation."""
+    """One person of a frozen list, with the ways to reach them. Immutable but for the link's generation.
+
+    Ids rise in the order of sending: nearest to the danger first, then declared need. `address_id` is the row of the first
+    way (a phone, a device, …); `further_ways` lists the next ones in order, each `[channel, address id, number's country]`.
+    """
 
     __tablename__ = "audience_member"
     __table_args__ = (
@@ -117,4 +124,6 @@ class AudienceMember(Base):
     language: Mapped[str]
     reason: Mapped[str]
     number_country: Mapped[str | None]
+    address_id: Mapped[UUID | None]
+    further_ways: Mapped[list[list[str | None]]] = mapped_column(JSONB, server_default=text("'[]'"))
     link_generation: Mapped[int] = mapped_column(server_default="1")

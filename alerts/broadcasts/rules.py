@@ -55,11 +55,25 @@ class Move(StrEnum):
 
 
 class Channel(StrEnum):
-    """Ways to a person; `none` is a person whom no way reaches, and who is counted all the same."""
+    """Ways to a person, in the order in which they are tried; `none`: no way reaches them, and they are counted all the same."""
 
     PUSH = "push"
+    WEB_PUSH = "web_push"
     SMS = "sms"
+    WHATSAPP = "whatsapp"
+    EMAIL = "email"
+    VOICE = "voice"
     NONE = "none"
+
+
+class Purpose(StrEnum):
+    """Why a message goes out, beside what CAP's msgType says. `synthetic`: to our own made-up citizen, to see that the chain works."""
+
+    ALERT = "alert"
+    FIRST_ALERT = "first_alert"
+    FOLLOW_UP = "follow_up"
+    STILL_VALID = "still_valid"
+    SYNTHETIC = "synthetic"
 
 
 class Unreachable(StrEnum):

@@ -107,6 +107,9 @@ class ServiceAccountBearer:
 class Fcm:
     """The push port over FCM. Build it anywhere; its connections open in the loop of the first call."""
 
+    name = "fcm"
+    channel = "push"
+
     def __init__(self, config: FcmConfig, *, bearer: Bearer | None = None) -> None:
         self._url = URL(f"{config.base_url.rstrip('/')}/v1/projects/{config.project}/messages:send", encoded=True)
         self._bearer = bearer or _bearer_of(config)

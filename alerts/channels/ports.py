@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 # A look-up accepts messages created this long before our intent: clocks differ, and providers cut to whole seconds.
 LOOK_BACK = timedelta(seconds=60)
@@ -98,6 +98,59 @@ class PushMessage:
     data: Mapping[str, str] = field(repr=False)
     ttl_seconds: int
     priority: Priority = Priority.HIGH
+    is_quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebPushMessage:
+    """One sealed notification to one browser. `payload` is JSON for the service worker; the keys are the browser's own."""
+
+    attempt_id: str
+    endpoint: str = field(repr=False)
+    p256dh: str = field(repr=False)
+    auth: str = field(repr=False)
+    payload: bytes = field(repr=False)
+    ttl_seconds: int
+    priority: Priority = Priority.HIGH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatsAppMessage:
+    """One approved template to one number: `variables` fill the places that WhatsApp approved beforehand, nothing else."""
+
+    attempt_id: str
+    to_e164: str = field(repr=False)
+    content_sid: str
+    variables: Mapping[str, str] = field(repr=False)
+    status_callback: str = field(repr=False)
+    validity_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailMessage:
+    """One mail to one address. `message_id` is ours, without angle brackets, and names the attempt."""
+
+    attempt_id: str
+    message_id: str
+    to: str = field(repr=False)
+    subject: str = field(repr=False)
+    body: str = field(repr=False)
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceMessage:
+    """One call that reads the text in a language and takes 1 (safe) or 2 (need help) by keypress at `answer_url`."""
+
+    attempt_id: str
+    to_e164: str = field(repr=False)
+    text: str = field(repr=False)
+    language: str
+    answer_url: str = field(repr=False)
+    status_callback: str = field(repr=False)
+
+
+Message = SmsMessage | PushMessage | WebPushMessage | WhatsAppMessage | EmailMessage | VoiceMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +172,23 @@ class FoundMessage:
     raw_status: str
     created_at: datetime
     error_code: str | None
+
+
+class Sender(Protocol):
+    """One way out: a provider's account or number for one channel. `send` returns, or raises Transient, Rejected or Unknown.
+
+    `name` stands in the log of windows and in reports (`twilio`, `fcm`); `channel` is a word of the messages' channels.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def channel(self) -> str: ...
+
+    async def send(self, message: Any) -> Accepted: ...
+
+    async def close(self) -> None: ...
 
 
 class SmsPort(Protocol):

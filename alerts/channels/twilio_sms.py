@@ -47,6 +47,9 @@ class TwilioConfig:
 class TwilioSms:
     """The SMS port over Twilio. Build it anywhere; its connections open in the loop of the first call."""
 
+    name = "twilio"
+    channel = "sms"
+
     def __init__(self, config: TwilioConfig) -> None:
         self._config = config
         self._base = URL(config.base_url.rstrip("/"))

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, SmallInteger, func, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, SmallInteger, false, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -47,6 +47,9 @@ class Citizen(Base):
     place_as_of: Mapped[datetime | None]
     stay_from: Mapped[date | None]
     stay_until: Mapped[date | None]
+    wants_whatsapp: Mapped[bool] = mapped_column(server_default=false())
+    is_vulnerable: Mapped[bool] = mapped_column(server_default=false())
+    is_tester: Mapped[bool] = mapped_column(server_default=false())
     opted_out_at: Mapped[datetime | None]
     died_at: Mapped[datetime | None]
     merged_into: Mapped[UUID | None] = mapped_column(ForeignKey("citizen.id"))
@@ -95,6 +98,43 @@ class Device(Base):
     token_enc: Mapped[bytes] = mapped_column(LargeBinary)
     token_index: Mapped[bytes] = mapped_column(LargeBinary)
     last_seen_at: Mapped[datetime]
+    created_at: Mapped[datetime] = created_at()
+    retired_at: Mapped[datetime | None]
+
+
+class WebPushSubscription(Base):
+    """A browser that takes Web Push: where to post, and the keys that seal what is posted. One endpoint, one person."""
+
+    __tablename__ = "web_push_subscription"
+    __table_args__ = (
+        Index("ix_web_push_subscription_citizen_id", "citizen_id", postgresql_where=text("retired_at IS NULL")),
+        Index("uq_web_push_subscription_endpoint_index", "endpoint_index", unique=True, postgresql_where=text("retired_at IS NULL")),
+    )
+
+    id: Mapped[UUID] = uuid_pk()
+    citizen_id: Mapped[UUID] = mapped_column(ForeignKey("citizen.id"))
+    endpoint_enc: Mapped[bytes] = mapped_column(LargeBinary)
+    endpoint_index: Mapped[bytes] = mapped_column(LargeBinary)
+    p256dh_enc: Mapped[bytes] = mapped_column(LargeBinary)
+    auth_enc: Mapped[bytes] = mapped_column(LargeBinary)
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_at: Mapped[datetime] = created_at()
+    retired_at: Mapped[datetime | None]
+
+
+class EmailAddress(Base):
+    """Where a person reads mail; one at a time. Never changed once written: a new address is a new row."""
+
+    __tablename__ = "email_address"
+    __table_args__ = (
+        Index("uq_email_address_citizen_id", "citizen_id", unique=True, postgresql_where=text("retired_at IS NULL")),
+        Index("ix_email_address_address_index", "address_index", postgresql_where=text("retired_at IS NULL")),
+    )
+
+    id: Mapped[UUID] = uuid_pk()
+    citizen_id: Mapped[UUID] = mapped_column(ForeignKey("citizen.id"))
+    address_enc: Mapped[bytes] = mapped_column(LargeBinary)
+    address_index: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = created_at()
     retired_at: Mapped[datetime | None]
 

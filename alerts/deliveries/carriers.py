@@ -17,9 +17,8 @@ import structlog
 import uvloop
 from aiolimiter import AsyncLimiter
 
-from alerts.channels.fcm import Fcm, FcmConfig
-from alerts.channels.ports import Accepted, PushMessage, PushPort, Rejected, SmsMessage, SmsPort, Transient, Unknown
-from alerts.channels.twilio_sms import TwilioConfig, TwilioSms
+from alerts.channels.outlets import exercise_senders, live_senders
+from alerts.channels.ports import Accepted, PushMessage, PushPort, Rejected, Sender, SmsMessage, SmsPort, Transient, Unknown
 from alerts.deliveries.rules import Outcome, State, refused
 from alerts.incidents.rules import Status
 from alerts.settings import Settings
@@ -134,52 +133,9 @@ async def _hand_over(senders: Senders, message: Message) -> Accepted:
 
 
 async def _make_senders(settings: Settings) -> dict[Status, Senders]:
-    return {Status.ACTUAL: _live(settings), Status.EXERCISE: _exercise(settings)}
+    return {Status.ACTUAL: _of(live_senders(settings)), Status.EXERCISE: _of(exercise_senders(settings))}
 
 
-def _live(settings: Settings) -> Senders:
-    twilio, fcm, connections = settings.twilio, settings.fcm, settings.delivery.concurrency
-    sms = None
-    if twilio.account_sid:
-        config = TwilioConfig(
-            account_sid=twilio.account_sid,
-            auth_token=twilio.auth_token.get_secret_value(),
-            from_=twilio.from_,
-            messaging_service_sid=twilio.messaging_service_sid,
-            base_url=twilio.base_url,
-            timeout_seconds=twilio.timeout_seconds,
-            connections=connections,
-        )
-        sms = TwilioSms(config)
-    push = None
-    if fcm.project:
-        push = Fcm(
-            FcmConfig(
-                project=fcm.project,
-                credentials_file=fcm.credentials_file,
-                static_token=fcm.static_token.get_secret_value(),
-                base_url=fcm.base_url,
-                timeout_seconds=fcm.timeout_seconds,
-                connections=connections,
-            )
-        )
-    return Senders(sms, push)
-
-
-def _exercise(settings: Settings) -> Senders:
-    exercise = settings.exercise
-    sms = push = None
-    if exercise.twilio_account_sid and exercise.twilio_base_url:
-        token = exercise.twilio_auth_token.get_secret_value()
-        sms = TwilioSms(
-            TwilioConfig(
-                account_sid=exercise.twilio_account_sid,
-                auth_token=token,
-                from_=exercise.twilio_from,
-                base_url=exercise.twilio_base_url,
-            )
-        )
-    if exercise.fcm_project and exercise.fcm_base_url:
-        token = exercise.fcm_static_token.get_secret_value()
-        push = Fcm(FcmConfig(project=exercise.fcm_project, static_token=token, base_url=exercise.fcm_base_url))
-    return Senders(sms, push)
+def _of(senders: Sequence[Sender]) -> Senders:
+    by_channel: dict[str, Any] = {sender.channel: sender for sender in senders}
+    return Senders(by_channel.get("sms"), by_channel.get("push"))

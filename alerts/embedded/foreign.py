@@ -64,9 +64,7 @@ def connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(driver_url(url), autocommit=True, connect_timeout=CONNECT_SECONDS)
     except psycopg.Error as error:
         host = urlsplit(url).hostname
-        raise EmbeddedError(
-            f"The Postgres of SIAGA_DATABASE_URL ({host}) does not let us in: {str(error).strip()}"
-        ) from None
+        raise EmbeddedError(f"The Postgres of SIAGA_DATABASE_URL ({host}) does not let us in: {str(error).strip()}") from None
 
 
 def create_database(url: str, name: str, *, template: str | None = None) -> str:
@@ -119,9 +117,7 @@ def require_redis(url: str) -> None:
         with redis.Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=CONNECT_SECONDS) as client:
             client.ping()
     except redis.RedisError as error:
-        raise EmbeddedError(
-            f"The Redis of SIAGA_REDIS_URL ({urlsplit(url).hostname}) does not answer: {error}"
-        ) from None
+        raise EmbeddedError(f"The Redis of SIAGA_REDIS_URL ({urlsplit(url).hostname}) does not answer: {error}") from None
 
 
 def clean(servers: dict[str, str]) -> None:

@@ -28,7 +28,10 @@ from alerts.places import AreaKind, AreaSpec, area_from
 
 
 class Incident(Base):
-    """What happened. `status` never changes (trigger); `version` rises with every change that a reader can see."""
+    """What happened. `status` never changes (trigger); `version` rises with every change that a reader can see.
+
+    `is_quiet`: attackers may hear a phone: no voice, no sound, no repeats, neutral first words.
+    """
 
     __tablename__ = "incident"
     __table_args__ = (UniqueConstraint("id", "status"),)
@@ -47,6 +50,7 @@ class Incident(Base):
     state_changed_at: Mapped[datetime] = created_at()
     version: Mapped[int] = mapped_column(server_default="1")
     is_replayed: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_quiet: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class IncidentArea(Base):
