@@ -104,12 +104,15 @@ class Delivery(Group):
     """Pace and patience of the fan-out. Seconds, unless the name says otherwise."""
 
     batch_size: int = Field(500, ge=1, le=2000)
-    window_size: int = Field(64, ge=1, le=500)
+    window_size: int = Field(100, ge=1, le=500, description="messages begun together; with the next, what a kill may leave unknown")
+    windows_in_flight: int = Field(3, ge=1, le=20, description="windows under way at once in one process")
     concurrency: int = Field(128, ge=1, le=2000)
     rate_per_second: float = Field(0, ge=0, description="0: as fast as the carrier takes it")
     lease_seconds: float = Field(60, gt=0)
     sweep_seconds: float = Field(5, gt=0)
     receipts_seconds: float = Field(0.5, gt=0)
+    step_seconds: float = Field(180, gt=0, description="who has not answered by then is tried by the next way")
+    ring_seconds: float = Field(1, gt=0, description="how often batches that are due are asked for")
     lookup_after_seconds: float = Field(120, gt=0)
     resend_after_seconds: float = Field(300, gt=0)
     retry_seconds: float = Field(15, gt=0)

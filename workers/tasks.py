@@ -12,7 +12,8 @@ import structlog
 from celery import shared_task
 
 from alerts.broadcasts.actions import freeze_submission, return_submission
-from alerts.deliveries.actions import release, stop, sweep
+from alerts.deliveries.actions import release_all, ring_due, stop, sweep
+from alerts.deliveries.escalation import escalate
 from alerts.deliveries.evidence import apply_receipts, look_up, mark_answered
 from alerts.deliveries.queries import invariants, late
 from alerts.deliveries.resending import resend_unknown
@@ -62,8 +63,7 @@ def freeze(runtime: Runtime, payload: Payload) -> None:
 
 @task("deliveries.release")
 def release_list(runtime: Runtime, payload: Payload) -> None:
-    with begin(runtime.sessions) as session:
-        release(session, UUID(payload["broadcast_id"]), batch_size=runtime.settings.delivery.batch_size)
+    release_all(runtime.settings, runtime.sessions, UUID(payload["broadcast_id"]))
 
 
 @task("deliveries.send")
@@ -82,6 +82,18 @@ def stop_list(runtime: Runtime, payload: Payload) -> None:
 def sweep_all(runtime: Runtime, _: Payload) -> None:
     with begin(runtime.sessions) as session:
         sweep(session)
+
+
+@task("deliveries.ring")
+def ring_batches(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        ring_due(session)
+
+
+@task("deliveries.escalate")
+def begin_next_steps(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        escalate(session)
 
 
 @task("deliveries.apply_receipts")

@@ -43,6 +43,8 @@ def schedule(settings: Settings) -> Mapping[str, float]:
     return {
         "deliveries.apply_receipts": settings.delivery.receipts_seconds,
         "deliveries.sweep": settings.delivery.sweep_seconds,
+        "deliveries.ring": settings.delivery.ring_seconds,
+        "deliveries.escalate": settings.delivery.ring_seconds,
         "deliveries.look_up": settings.delivery.sweep_seconds,
         "deliveries.resend": settings.delivery.sweep_seconds,
         "live.refresh_all": settings.live.refresh_seconds,

@@ -14,7 +14,6 @@ from sqlalchemy import Select, column, insert, table, text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import Audience
-from alerts.broadcasts.rules import Channel
 from alerts.channels.country_rules import list_rules
 from alerts.citizens.audience import in_areas
 from alerts.citizens.rules import DEVICE_LIVE_DAYS
@@ -61,7 +60,8 @@ def freeze_selected(session: Session, audience: Audience, channels: Collection[s
 
     Several behind one address get one message: the rest are counted as sharing it.
     """
-    values = _choice_values(channels)
+    points = danger_points(audience.areas)
+    values = _choice_values(channels) | {"lats": [lat for lat, _ in points], "lons": [lon for _, lon in points]}
     values |= {"audience": audience.id, "broadcast": audience.broadcast_id, "wave": audience.wave}
     return int(session.execute(text(FREEZE), values).scalar_one())
 
@@ -87,40 +87,79 @@ def copy_members(session: Session, audience: Audience, member_ids: Select[Any]) 
 
 
 def _choice_values(channels: Collection[str]) -> dict[str, Any]:
-    return {
-        "may_push": Channel.PUSH.value in channels,
-        "may_sms": Channel.SMS.value in channels,
-        "unserved": unserved_countries(),
-        "live_days": DEVICE_LIVE_DAYS,
-    }
+    return {"channels": list(channels), "unserved": unserved_countries(), "live_days": DEVICE_LIVE_DAYS}
 
 
-# A person's first way: a live device, else the first usable number that some provider serves, else none, and why.
-CHOICES = """
-SELECT p.citizen_id, p.reason, c.language, c.class, d.id AS device_id, n.id AS phone_id, n.number_country, w.channel,
-    CASE WHEN w.channel <> 'none' THEN NULL WHEN c.opted_out_at IS NOT NULL THEN 'opted_out'
-         WHEN n.id IS NOT NULL AND :may_sms THEN 'no_provider' ELSE 'no_address' END AS unreachable,
-    row_number() OVER (PARTITION BY w.channel, CASE w.channel WHEN 'push' THEN d.token_index WHEN 'sms' THEN n.e164_index END
-                       ORDER BY p.citizen_id) AS nth
-FROM selected_person p JOIN citizen c ON c.id = p.citizen_id
-LEFT JOIN LATERAL (
-    SELECT id, token_index FROM device WHERE citizen_id = c.id AND retired_at IS NULL
-      AND last_seen_at > now() - make_interval(days => :live_days) ORDER BY last_seen_at DESC LIMIT 1) d ON true
-LEFT JOIN LATERAL (
-    SELECT id, number_country, e164_index FROM phone WHERE citizen_id = c.id AND retired_at IS NULL AND is_valid
-    ORDER BY number_country = ANY(:unserved), position LIMIT 1) n ON true
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN c.opted_out_at IS NOT NULL THEN 'none' WHEN d.id IS NOT NULL AND :may_push THEN 'push'
-        WHEN n.id IS NOT NULL AND :may_sms AND NOT n.number_country = ANY(:unserved) THEN 'sms' ELSE 'none' END AS channel) w
+def danger_points(described: Sequence[dict[str, Any]]) -> list[tuple[float, float]]:
+    """Where the danger is, as far as shapes say: a circle's centre, the middle of a polygon's corners."""
+    points = []
+    for area in described:
+        geometry = area.get("geometry") or {}
+        if "lat" in geometry:
+            points.append((float(geometry["lat"]), float(geometry["lon"])))
+        elif geometry.get("points"):
+            corners = geometry["points"]
+            points.append((sum(p[0] for p in corners) / len(corners), sum(p[1] for p in corners) / len(corners)))
+    return points
+
+
+# A person's ways in the order in which they are tried, each once. Who opted out has none.
+WAYS = """
+SELECT array_agg(y.channel ORDER BY y.place) AS channels, array_agg(y.id ORDER BY y.place) AS ids,
+    array_agg(y.country ORDER BY y.place) AS countries, (array_agg(y.fingerprint ORDER BY y.place))[1] AS fingerprint
+FROM (
+    (SELECT 'push' AS channel, id, NULL AS country, token_index AS fingerprint, 10 AS place FROM device
+     WHERE citizen_id = c.id AND retired_at IS NULL AND last_seen_at > now() - make_interval(days => :live_days)
+     ORDER BY last_seen_at DESC LIMIT 1)
+    UNION ALL
+    (SELECT 'web_push', id, NULL, endpoint_index, 20 FROM web_push_subscription
+     WHERE citizen_id = c.id AND retired_at IS NULL ORDER BY last_seen_at DESC LIMIT 1)
+    UNION ALL
+    SELECT u.channel, n.id, n.number_country, n.e164_index, u.place + n.position
+    FROM phone n CROSS JOIN (VALUES ('sms', 30), ('whatsapp', 40), ('voice', 60)) AS u(channel, place)
+    WHERE n.citizen_id = c.id AND n.retired_at IS NULL AND n.is_valid AND (u.channel <> 'whatsapp' OR c.wants_whatsapp AND n.position = 1)
+      AND (u.channel = 'whatsapp' OR NOT n.number_country = ANY (CAST(:unserved AS text[])))
+      AND NOT EXISTS (SELECT FROM phone o WHERE o.citizen_id = c.id AND o.retired_at IS NULL AND o.e164_index = n.e164_index
+                      AND o.position < n.position)
+    UNION ALL
+    SELECT 'email', id, NULL, address_index, 50 FROM email_address WHERE citizen_id = c.id AND retired_at IS NULL
+) y WHERE y.channel = ANY (CAST(:channels AS text[])) AND c.opted_out_at IS NULL
 """
 
-COLUMNS = "citizen_id, phone_id, device_id, channel, unreachable, language, reason, number_country"
+CHOICES = f"""
+SELECT p.citizen_id, p.reason, c.language, c.class, c.lat, c.lon, c.is_vulnerable, f.channel, f.id AS address_id, f.country AS number_country,
+    CASE WHEN f.channel = 'push' THEN f.id END AS device_id, CASE WHEN f.channel IN ('sms', 'whatsapp', 'voice') THEN f.id END AS phone_id,
+    CASE WHEN f.channel <> 'none' THEN NULL WHEN c.opted_out_at IS NOT NULL THEN 'opted_out' WHEN g.number_country IS NOT NULL THEN 'no_provider'
+         ELSE 'no_address' END AS unreachable,
+    coalesce((SELECT jsonb_agg(jsonb_build_array(o.channel, o.id, o.country) ORDER BY o.place)
+              FROM unnest(w.channels[2:], w.ids[2:], w.countries[2:]) WITH ORDINALITY AS o(channel, id, country, place)), '[]') AS further_ways,
+    row_number() OVER (PARTITION BY f.channel, CASE WHEN f.channel <> 'none' THEN w.fingerprint END ORDER BY p.citizen_id) AS nth
+FROM selected_person p JOIN citizen c ON c.id = p.citizen_id
+CROSS JOIN LATERAL ({WAYS}) w
+LEFT JOIN LATERAL (
+    SELECT n.number_country FROM phone n WHERE w.channels IS NULL AND 'sms' = ANY (CAST(:channels AS text[])) AND c.opted_out_at IS NULL
+      AND n.citizen_id = c.id AND n.retired_at IS NULL AND n.is_valid ORDER BY n.position LIMIT 1) g ON true
+CROSS JOIN LATERAL (
+    SELECT coalesce(w.channels[1], 'none') AS channel, w.ids[1] AS id, coalesce(w.countries[1], g.number_country) AS country) f
+"""  # noqa: S608 - our own words; every value is bound
+
+COLUMNS = "citizen_id, phone_id, device_id, channel, unreachable, language, reason, number_country, address_id, further_ways"
+RING_KM = 5
+KM_PER_DEGREE = 111.2
+
+# Nearest to the danger first, in rings of RING_KM; within a ring those first who declared that they need more time.
+RING = f"""
+floor((SELECT min(sqrt(power((h.lat - chosen.lat) * {KM_PER_DEGREE}, 2)
+    + power((h.lon - chosen.lon) * {KM_PER_DEGREE} * cos(radians(h.lat)), 2)))
+    FROM unnest(CAST(:lats AS float8[]), CAST(:lons AS float8[])) AS h(lat, lon)) / {RING_KM})
+"""
 
 FREEZE = f"""
 WITH chosen AS MATERIALIZED ({CHOICES}),
 kept AS (
     INSERT INTO audience_member (audience_id, broadcast_id, wave, {COLUMNS})
-    SELECT :audience, :broadcast, :wave, {COLUMNS} FROM chosen WHERE nth = 1 OR channel = 'none' ORDER BY citizen_id
+    SELECT :audience, :broadcast, :wave, {COLUMNS} FROM chosen WHERE nth = 1 OR channel = 'none'
+    ORDER BY {RING} NULLS LAST, NOT is_vulnerable, citizen_id
     RETURNING 1)
 UPDATE audience SET frozen_at = clock_timestamp(), count = (SELECT count(*) FROM kept),
     sharing_address = (SELECT count(*) FROM chosen WHERE nth > 1 AND channel <> 'none')

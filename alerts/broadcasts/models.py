@@ -78,7 +78,10 @@ class BroadcastText(Base):
 
 
 class Audience(Base):
-    """One frozen list, numbered within its message. Its members are written once and stay."""
+    """One frozen list, numbered within its message. Its members are written once and stay.
+
+    `released_at`: every member has its first delivery. `released_to`: the member up to whom they have been made.
+    """
 
     __tablename__ = "audience"
     __table_args__ = (UniqueConstraint("broadcast_id", "number"),)
@@ -94,6 +97,7 @@ class Audience(Base):
     created_at: Mapped[datetime] = created_at()
     frozen_at: Mapped[datetime | None]
     released_at: Mapped[datetime | None]
+    released_to: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class AudienceMember(Base):

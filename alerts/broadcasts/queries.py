@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts.audience import count_selected_outside, select_people, unserved_countries
 from alerts.broadcasts.models import Audience, AudienceMember, Broadcast, BroadcastHand
-from alerts.broadcasts.rules import LINK_PLACE, Channel, State, Variant, all_variants
+from alerts.broadcasts.rules import Channel, State, Variant, all_variants
 from alerts.broadcasts.schemas import AudienceView, BroadcastView, CountryPreview, TextView
 from alerts.channels.country_rules import check_text, rules_for, variant_for
 from alerts.channels.texts import measure

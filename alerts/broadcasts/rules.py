@@ -14,11 +14,11 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+from alerts.channels.ports import LINK_PLACE
 from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError
 
 EXERCISE_WORD = "LATIHAN"
 LANGUAGES = ("id", "en")
-LINK_PLACE = "{link}"
 FREEZE_AT_ONCE_MAX = 20_000
 VALIDITY_SECONDS_MAX = 36_000
 """Twilio keeps a message for at most ten hours; a warning older than that would only mislead."""

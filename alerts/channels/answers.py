@@ -102,6 +102,11 @@ def twilio_state(raw_status: str) -> ReportedState | None:
     return TWILIO_STATES.get(raw_status)
 
 
+def reported_state(source: str, raw_status: str) -> ReportedState | None:
+    """How far a provider says the message got, in the words of its dialect; None for a word that we do not know."""
+    return TWILIO_STATES.get(raw_status) if source == "twilio" else None
+
+
 def parse_retry_after(header: str | None, *, now: datetime | None = None) -> float | None:
     """Seconds of a Retry-After header (a number or a date), between 0 and one hour; None if it says nothing usable."""
     text = (header or "").strip()

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 # A look-up accepts messages created this long before our intent: clocks differ, and providers cut to whole seconds.
 LOOK_BACK = timedelta(seconds=60)
+LINK_PLACE = "{link}"
+"""Where a text has room for each person's own link."""
 
 
 class Verdict(StrEnum):
@@ -71,13 +73,22 @@ class Unknown(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmsMessage:
-    """One text to one number. `validity_seconds`: how long the carrier may keep trying."""
+    """One text to one number. `validity_seconds`: how long the carrier may keep trying.
+
+    `text` is what many messages share, with LINK_PLACE where each has its own `link`; an adapter may prepare it once.
+    """
 
     attempt_id: str
     to_e164: str = field(repr=False)
-    body: str = field(repr=False)
+    text: str = field(repr=False)
+    link: str = field(default="", repr=False)
     status_callback: str = field(repr=False)
     validity_seconds: int
+
+    @property
+    def body(self) -> str:
+        """What the person reads."""
+        return self.text.replace(LINK_PLACE, self.link)
 
 
 class Priority(StrEnum):

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from twilio.request_validator import RequestValidator
 from yarl import URL
 
 from alerts.channels.answers import NOT_NOW_CODES, TWILIO_ANSWERS, parse_retry_after, twilio_answer
 from alerts.channels.country_rules import is_number_served
+from alerts.channels.http_pool import Result
 from alerts.channels.ports import Accepted, FoundMessage, Rejected, SmsMessage, Transient, Unknown, Verdict
+from alerts.channels.twilio_many import Account, TwilioMany
 from alerts.channels.wire import Wire, WireAnswer
 
 if TYPE_CHECKING:
     from starlette.datastructures import FormData
 
-LONGEST_VALIDITY_SECONDS = 36_000
 LOOKUP_PAGE_SIZE = 50
 LOOKUP_MOST_PAGES = 4
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,15 @@ class TwilioSms:
         self._messages = URL(f"{self._base}/2010-04-01/Accounts/{config.account_sid}/Messages.json")
         self._sender = _sender_fields(config)
         credentials = base64.b64encode(f"{config.account_sid}:{config.auth_token}".encode()).decode()
+        account = Account(
+            base_url=config.base_url,
+            account_sid=config.account_sid,
+            auth_token=config.auth_token,
+            sender_fields=self._sender,
+            timeout_seconds=config.timeout_seconds,
+            connections=config.connections,
+        )
+        self._many = TwilioMany(account)
         self._wire = Wire(
             {"Authorization": f"Basic {credentials}", "Accept": "application/json"},
             connections=config.connections,
@@ -69,10 +78,19 @@ class TwilioSms:
 
     async def send(self, message: SmsMessage) -> Accepted:
         """Hand one text to Twilio. Raises Transient, Rejected or Unknown; see reading of the answer below."""
-        if message.validity_seconds < 1:
-            raise Rejected("expired", verdict=Verdict.OTHER)
-        answer = await self._wire.post(self._messages, self._form(message), headers=FORM)
-        return read_create_answer(answer, is_region_served=lambda: is_number_served(message.to_e164))
+        [answer] = await self.send_many([message], until=math.inf)
+        if isinstance(answer, Accepted):
+            return answer
+        raise answer or Transient("not_begun")
+
+    async def send_many(self, messages: Sequence[SmsMessage], *, until: float) -> list[Accepted | Exception | None]:
+        """Hand texts over, each at most once. None: not begun before `until` (monotonic seconds)."""
+        results = await self._many.post(messages, until=until)
+        return [_read(result, message) for result, message in zip(results, messages, strict=True)]
+
+    async def find(self, message: SmsMessage, *, created_after: datetime) -> tuple[FoundMessage, ...]:
+        """What Twilio lists of this very message; see `find_by_to`."""
+        return await self.find_by_to(message.to_e164, body=message.body, from_=self.sender, created_after=created_after)
 
     async def find_by_to(self, to_e164: str, *, body: str, from_: str, created_after: datetime) -> tuple[FoundMessage, ...]:
         """Messages to this number, of this text and sender, newest first, created at or after the moment given.
@@ -95,6 +113,7 @@ class TwilioSms:
         return tuple(found)
 
     async def close(self) -> None:
+        await self._many.close()
         await self._wire.close()
 
     async def _page(self, url: URL) -> Mapping[str, Any]:
@@ -114,17 +133,15 @@ class TwilioSms:
         url = self._base.join(URL(uri, encoded=True))
         return url if url.origin() == self._base.origin() else None
 
-    def _form(self, message: SmsMessage) -> bytes:
-        """The text goes as approved (`SmartEncoded` off): nothing may be replaced on the way, and a look-up compares it."""
-        fields = [
-            ("To", message.to_e164),
-            *self._sender,
-            ("Body", message.body),
-            ("StatusCallback", message.status_callback),
-            ("ValidityPeriod", str(min(message.validity_seconds, LONGEST_VALIDITY_SECONDS))),
-            ("SmartEncoded", "false"),
-        ]
-        return urlencode(fields).encode()
+
+def _read(result: Result, message: SmsMessage) -> Accepted | Exception | None:
+    """An answer of the wire as the port says it."""
+    if not isinstance(result, WireAnswer):
+        return result
+    try:
+        return read_create_answer(result, is_region_served=lambda: is_number_served(message.to_e164))
+    except (Transient, Rejected, Unknown) as error:
+        return error
 
 
 def read_create_answer(answer: WireAnswer, *, is_region_served: Callable[[], bool] = lambda: True) -> Accepted:

@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from alerts.broadcasts.actions import claim_release, submit_correction
-from alerts.broadcasts.models import AudienceMember, Broadcast
-from alerts.broadcasts.queries import claim_broadcast, get_broadcast
-from alerts.broadcasts.schemas import Correction
-from alerts.deliveries.evidence import expire_leases
-from alerts.deliveries.models import Delivery
-from alerts.deliveries.rules import State
-from alerts.kit.actor import Actor
-from alerts.kit.errors import ConflictError
+from alerts.broadcasts.actions import claim_release
+from alerts.broadcasts.models import Audience
+from alerts.broadcasts.queries import get_broadcast
+from alerts.deliveries.windows import expire_windows
+from alerts.kit.db import Sessions, begin
 from alerts.kit.outbox import publish
+from alerts.settings import Settings
+
+SLICE = 50_000
 
 
-def release(session: Session, broadcast_id: UUID, *, batch_size: int) -> int:
-    """Make every member of the approved list a row, in batches, and ask for each batch to be sent. Once; the count.
+def release(session: Session, broadcast_id: UUID, *, audience_id: int | None = None, batch_size: int) -> int:
+    """Make the next slice of an approved list rows, in batches, and ask for each batch to be sent; the count of rows.
 
-    Who cannot be reached has a row too, with the reason: every member is in exactly one state.
+    Call again, each time in a transaction of its own, until it gives 0: then the list is released. A cancel gets its turn
+    in between. Who cannot be reached has a row too, with the reason: every member is in exactly one state.
     """
-    broadcast = claim_release(session, broadcast_id)
-    if broadcast is None:
+    audience = _next_slice(session, broadcast_id, audience_id)
+    if audience is None:
         return 0
-    values = {"broadcast": broadcast.id, "audience": broadcast.audience_id, "size": batch_size}
-    reachable = session.execute(text(MAKE_REACHABLE), values).rowcount  # type: ignore[attr-defined]
-    unreachable = session.execute(text(MAKE_UNREACHABLE), values).rowcount  # type: ignore[attr-defined]
-    session.execute(text(RING_BATCHES), values)
-    publish(session, "delivery.progress", broadcast_id=broadcast.id, incident_id=broadcast.incident_id)
-    return int(reachable + unreachable)
+    values = {"broadcast": broadcast_id, "audience": audience.id, "after": audience.released_to, "slice": SLICE, "size": batch_size}
+    made = session.execute(MAKE_SLICE, values).one()
+    session.execute(FINISH_SLICE, {"audience": audience.id, "to": made.last or audience.released_to, "is_last": made.people < SLICE})
+    session.expire(audience)
+    publish(session, "delivery.progress", broadcast_id=broadcast_id, incident_id=get_broadcast(session, broadcast_id).incident_id)
+    return int(made.people)
+
+
+def release_all(settings: Settings, sessions: Sessions, broadcast_id: UUID, *, audience_id: int | None = None) -> int:
+    """Release a whole list, slice by slice; the count of rows made now. A second call goes on where the first was ended."""
+    total = 0
+    while True:
+        with begin(sessions) as session:
+            count = release(session, broadcast_id, audience_id=audience_id, batch_size=settings.delivery.batch_size)
+        total += count
+        if count < SLICE:
+            return total
 
 
 def stop(session: Session, broadcast_id: UUID) -> int:
@@ -41,78 +51,82 @@ def stop(session: Session, broadcast_id: UUID) -> int:
     broadcast = get_broadcast(session, broadcast_id)
     if broadcast.cancelled_at is None:
         return 0
-    count = session.execute(text(STOP), {"broadcast": broadcast_id}).rowcount  # type: ignore[attr-defined]
+    count = session.execute(STOP, {"broadcast": broadcast_id}).rowcount  # type: ignore[attr-defined]
     publish(session, "delivery.progress", broadcast_id=broadcast_id, incident_id=broadcast.incident_id)
     return int(count)
 
 
-def sweep(session: Session) -> dict[str, int]:
-    """Turn expired intents into `unknown`, and ask again for batches that are due and that nobody was asked for."""
-    expired = expire_leases(session)
-    rung = session.execute(text(RING_DUE)).rowcount  # type: ignore[attr-defined]
-    return {"expired": expired, "rung": int(rung)}
+def sweep(session: Session) -> int:
+    """Turn what lies in abandoned windows into `unknown`; the count."""
+    return expire_windows(session)
 
 
-def correct_broadcast(session: Session, *, actor: Actor, broadcast_id: UUID, command: Correction) -> Broadcast:
-    """An Update or Cancel to exactly those whom the original was handed over to, by the channel that took it."""
-    original = claim_broadcast(session, broadcast_id, actor)
-    if original.released_at is None:
-        raise ConflictError("not_released", "nobody has this message yet: edit or cancel it instead", state=original.state.value)
-    waiting = select(Delivery.id).where(Delivery.broadcast_id == broadcast_id, Delivery.state == State.QUEUED).limit(1)
-    if original.cancelled_at is None and session.execute(waiting).first():
-        raise ConflictError(
-            "still_sending", "this message is still going out: cancel it first, then correct it", state=original.state.value
-        )
-    return submit_correction(session, actor=actor, original=original, command=command, members=handed_over_members(broadcast_id))
+def ring_due(session: Session) -> int:
+    """Ask again for batches that are due and that nobody was asked for; the count. A slow lane's many batches take turns."""
+    return int(session.execute(RING_DUE, {"at_once": 8}).rowcount)  # type: ignore[attr-defined]
 
 
-def handed_over_members(broadcast_id: UUID) -> Select[Any]:
-    """Members of whom a carrier accepted a message, or of whom nobody knows: both may have read it."""
-    delivery = select(Delivery.member_id).where(Delivery.broadcast_id == broadcast_id)
-    may_have_it = delivery.where(Delivery.accepted_at.is_not(None) | Delivery.state.in_((State.UNKNOWN, State.SENDING)))
-    return select(AudienceMember.id).where(AudienceMember.id.in_(may_have_it))
+def _next_slice(session: Session, broadcast_id: UUID, audience_id: int | None) -> Audience | None:
+    """The list, locked, while it still has members without a row; marks the message released with the first slice."""
+    broadcast = get_broadcast(session, broadcast_id)
+    if broadcast.released_at is None and claim_release(session, broadcast_id) is None:
+        return None
+    audience = session.get_one(Audience, audience_id or broadcast.audience_id, with_for_update={"key_share": True}, populate_existing=True)
+    is_open = audience.released_at is None and audience.frozen_at is not None
+    return audience if is_open and _is_still_approved(session, broadcast_id) else None
 
 
-MAKE_REACHABLE = """
-WITH reachable AS MATERIALIZED (
-    SELECT id, channel, (row_number() OVER (ORDER BY id) - 1) / :size AS bucket
-    FROM audience_member WHERE audience_id = :audience AND channel <> 'none'
+def _is_still_approved(session: Session, broadcast_id: UUID) -> bool:
+    return session.execute(text("SELECT state = 'approved' FROM broadcast WHERE id = :id FOR SHARE"), {"id": broadcast_id}).scalar_one() is True
+
+
+MAKE_SLICE = text("""
+WITH person AS MATERIALIZED (
+    SELECT id, channel, coalesce(number_country, '') AS lane, address_id, number_country, unreachable FROM audience_member
+    WHERE audience_id = :audience AND id > :after ORDER BY id LIMIT :slice
+), placed AS MATERIALIZED (
+    SELECT *, (row_number() OVER (PARTITION BY channel, lane ORDER BY id) - 1) / :size AS bucket FROM person
+), bucket AS (
+    SELECT channel, lane, bucket, min(id) AS first FROM placed GROUP BY 1, 2, 3
 ), made AS (
-    INSERT INTO delivery_batch (broadcast_id, rung_at)
-    SELECT :broadcast, clock_timestamp() FROM (SELECT DISTINCT bucket FROM reachable) b RETURNING id
+    INSERT INTO delivery_batch (broadcast_id, audience_id, channel, number_country, first_member_id, state, rung_at)
+    SELECT :broadcast, :audience, channel, lane, first, CASE channel WHEN 'none' THEN 'done' ELSE 'waiting' END, clock_timestamp()
+    FROM bucket ORDER BY first RETURNING id, channel, first_member_id
 ), numbered AS (
-    SELECT id, row_number() OVER (ORDER BY id) - 1 AS bucket FROM made
+    SELECT b.channel, b.lane, b.bucket, made.id FROM bucket b JOIN made ON made.first_member_id = b.first
+), written AS (
+    INSERT INTO delivery (id, member_id, broadcast_id, batch_id, address_id, channel, number_country, state, error_code)
+    SELECT p.id * 64 + 1, p.id, :broadcast, n.id, p.address_id, p.channel, p.number_country,
+        CASE WHEN p.channel <> 'none' THEN 'queued' WHEN p.unreachable = 'opted_out' THEN 'opted_out' ELSE 'failed' END, p.unreachable
+    FROM placed p JOIN numbered n USING (channel, lane, bucket) ORDER BY p.id
+), rung AS (
+    INSERT INTO outbox_event (name, payload)
+    SELECT 'delivery.batch_due', jsonb_build_object('batch_id', id) FROM made WHERE channel <> 'none' ORDER BY first_member_id
 )
-INSERT INTO delivery (member_id, broadcast_id, batch_id, channel, state)
-SELECT r.id, :broadcast, n.id, r.channel, 'queued' FROM reachable r JOIN numbered n USING (bucket) ORDER BY r.id
-ON CONFLICT (member_id, step) DO NOTHING
-"""
+SELECT count(*) AS people, max(id) AS last FROM person
+""")
 
-MAKE_UNREACHABLE = """
-INSERT INTO delivery (member_id, broadcast_id, channel, state, error_code)
-SELECT id, :broadcast, channel, CASE unreachable WHEN 'opted_out' THEN 'opted_out' ELSE 'failed' END, unreachable
-FROM audience_member WHERE audience_id = :audience AND channel = 'none' ORDER BY id
-ON CONFLICT (member_id, step) DO NOTHING
-"""
+FINISH_SLICE = text("""
+UPDATE audience SET released_to = :to, released_at = CASE WHEN :is_last THEN clock_timestamp() END WHERE id = :audience
+""")
 
-RING_BATCHES = """
-INSERT INTO outbox_event (name, payload)
-SELECT 'delivery.batch_due', jsonb_build_object('batch_id', id) FROM delivery_batch WHERE broadcast_id = :broadcast ORDER BY id
-"""
+# What lies in an open window may be with the carrier already: its worker, or the end of its lease, says what became of it.
+STOP = text("""
+UPDATE delivery SET state = 'cancelled', state_at = clock_timestamp() WHERE id IN (
+    SELECT d.id FROM delivery_batch b JOIN delivery d ON d.batch_id = b.id WHERE b.broadcast_id = :broadcast AND d.state = 'queued'
+      AND NOT EXISTS (SELECT FROM send_window w WHERE w.closed_at IS NULL AND w.batch_id = b.id AND d.id = ANY (w.deliveries))
+    ORDER BY d.id FOR UPDATE OF d SKIP LOCKED)
+""")
 
-STOP = """
-UPDATE delivery SET state = 'cancelled', state_at = clock_timestamp()
-WHERE id IN (SELECT id FROM delivery WHERE broadcast_id = :broadcast AND state = 'queued' ORDER BY id FOR UPDATE SKIP LOCKED)
-"""
-
-RING_DUE = """
-WITH due AS (
+RING_DUE = text("""
+WITH ranked AS (
+    SELECT id, row_number() OVER (PARTITION BY channel, number_country ORDER BY due_at, id) AS place FROM delivery_batch
+    WHERE (state = 'waiting' AND due_at <= clock_timestamp() AND (rung_at IS NULL OR rung_at < due_at))
+       OR (state = 'claimed' AND lease_until < clock_timestamp() AND (rung_at IS NULL OR rung_at < lease_until))
+), due AS (
     UPDATE delivery_batch SET rung_at = clock_timestamp() WHERE id IN (
-        SELECT id FROM delivery_batch
-        WHERE (state = 'waiting' AND due_at <= clock_timestamp() AND (rung_at IS NULL OR rung_at < due_at))
-           OR (state = 'claimed' AND lease_until < clock_timestamp() AND (rung_at IS NULL OR rung_at < lease_until))
-        ORDER BY due_at LIMIT 2000 FOR UPDATE SKIP LOCKED)
+        SELECT b.id FROM delivery_batch b JOIN ranked r ON r.id = b.id WHERE r.place <= :at_once ORDER BY b.id FOR UPDATE OF b SKIP LOCKED)
     RETURNING id
 )
-INSERT INTO outbox_event (name, payload) SELECT 'delivery.batch_due', jsonb_build_object('batch_id', id) FROM due
-"""
+INSERT INTO outbox_event (name, payload) SELECT 'delivery.batch_due', jsonb_build_object('batch_id', id) FROM due ORDER BY id
+""")

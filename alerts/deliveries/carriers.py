@@ -1,39 +1,31 @@
-"""The carriers of one worker process: one event loop and one HTTP session, made after the fork and kept.
+"""The carriers of one worker process: one event loop and its connections, made after the fork and kept.
 
-The tasks are plain functions; they hand a window of messages to the loop and wait for its answers.
+The tasks are plain functions; they hand windows of messages to the loop and wait for the answers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from datetime import datetime
 from threading import Thread
 from typing import Any, TypeVar
 
 import structlog
 import uvloop
-from aiolimiter import AsyncLimiter
 
+from alerts.broadcasts.rules import Channel
 from alerts.channels.outlets import exercise_senders, live_senders
-from alerts.channels.ports import Accepted, PushMessage, PushPort, Rejected, Sender, SmsMessage, SmsPort, Transient, Unknown
+from alerts.channels.ports import Accepted, FoundMessage, Message, Rejected, Sender, Transient, Unknown
 from alerts.deliveries.rules import Outcome, State, refused
 from alerts.incidents.rules import Status
 from alerts.settings import Settings
 
 log = structlog.get_logger()
 T = TypeVar("T")
-Message = SmsMessage | PushMessage
-
-
-@dataclass(frozen=True)
-class Senders:
-    """The ways out for messages of one status. A missing one fails its messages by name, never silently."""
-
-    sms: SmsPort | None
-    push: PushPort | None
+Answers = Future[list[Outcome | None]]
 
 
 class Carriers:
@@ -43,99 +35,83 @@ class Carriers:
         self._loop = uvloop.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="carriers", daemon=True)
         self._thread.start()
-        self._rate = settings.delivery.rate_per_second
-        self._senders: Mapping[Status, Senders] = self._run(_make_senders(settings))
-        self._gate = self._run(_make_gate(self._rate, settings.delivery.concurrency))
+        made = {Status.ACTUAL: live_senders(settings), Status.EXERCISE: exercise_senders(settings)}
+        self._senders: Mapping[Status, Mapping[str, Sender]] = {
+            status: {sender.name: sender for sender in senders} for status, senders in made.items()
+        }
+        self._slots = asyncio.Semaphore(settings.delivery.concurrency)
 
-    def send_all(self, status: Status, messages: Sequence[Message], *, until: float) -> list[Outcome | None]:
-        """Hand a window over and wait for every answer.
+    def names(self, status: Status, channel: Channel) -> tuple[str, ...]:
+        """The senders of a channel, in order of preference."""
+        return tuple(name for name, sender in self._senders[status].items() if sender.channel == channel)
+
+    def submit(self, status: Status, name: str, messages: Sequence[Message], *, until: float) -> Answers:
+        """Begin to hand a window over by a sender; its answers come later, in order.
 
         After `until` (monotonic seconds: well before the lease's end, seen from here) nothing more is begun: such
         messages come back as None.
         """
-        senders = self._senders[status]
-        return self._run(_gather([self._send(senders, message, until) for message in messages]))
+        return asyncio.run_coroutine_threadsafe(self._send_all(self._senders[status].get(name), messages, until), self._loop)
 
-    def find(self, status: Status, message: SmsMessage, *, created_after: Any) -> Sequence[Any]:
-        """What the carrier lists for this number, text and sender; absence proves nothing."""
-        senders = self._senders[status]
-        if senders.sms is None:
-            return ()
-        return self._run(senders.sms.find_by_to(message.to_e164, body=message.body, from_=senders.sms.sender, created_after=created_after))
+    def send(self, status: Status, name: str, message: Message) -> Outcome:
+        """Hand one message over and wait for its answer."""
+        [outcome] = self.submit(status, name, [message], until=time.monotonic() + 1).result()
+        return outcome or Outcome(State.QUEUED, code="not_begun")
+
+    def find(self, status: Status, name: str, message: Message, *, created_after: datetime) -> Sequence[FoundMessage]:
+        """What the carrier lists for this number, text and sender; absence proves nothing. Empty where it has no list.
+
+        Raises Transient when the list cannot be read now.
+        """
+        look = getattr(self._senders[status].get(name), "find", None)
+        return self._run(look(message, created_after=created_after)) if look is not None else ()
 
     def close(self) -> None:
-        """Close the HTTP sessions and stop the loop."""
+        """Close all connections and stop the loop."""
         for senders in self._senders.values():
-            for port in (senders.sms, senders.push):
-                if port is not None:
-                    self._run(port.close())
+            for sender in senders.values():
+                self._run(sender.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
         self._loop.close()
 
-    async def _send(self, senders: Senders, message: Message, until: float) -> Outcome | None:
-        async with self._gate:
+    async def _send_all(self, sender: Sender | None, messages: Sequence[Message], until: float) -> list[Outcome | None]:
+        if sender is None:
+            return [NO_SENDER] * len(messages)
+        many: Callable[..., Awaitable[Sequence[Accepted | Exception | None]]] | None = getattr(sender, "send_many", None)
+        if many is not None:
+            return [read_answer(answer) for answer in await many(messages, until=until)]
+        return list(await asyncio.gather(*(self._send_one(sender, message, until) for message in messages)))
+
+    async def _send_one(self, sender: Sender, message: Message, until: float) -> Outcome | None:
+        async with self._slots:
             if time.monotonic() >= until:
                 return None
-            return await _send_one(senders, message)
+            try:
+                return read_answer(await sender.send(message))
+            except Exception as error:  # noqa: BLE001 - whatever it was, it is an answer that has to be read
+                return read_answer(error)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        return future.result()
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 
-class _Gate:
-    """At most so many at once, and (if a rate is set) evenly spaced."""
-
-    def __init__(self, rate: float, concurrency: int) -> None:
-        self._slots = asyncio.Semaphore(concurrency)
-        self._limiter = AsyncLimiter(1, 1 / rate) if rate else None
-
-    async def __aenter__(self) -> None:
-        await self._slots.acquire()
-        if self._limiter is not None:
-            await self._limiter.acquire()
-
-    async def __aexit__(self, *_: object) -> None:
-        self._slots.release()
+NO_SENDER = Outcome(State.QUEUED, code="no_sender_configured")
 
 
-async def _make_gate(rate: float, concurrency: int) -> _Gate:
-    return _Gate(rate, concurrency)
-
-
-async def _gather(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    return list(await asyncio.gather(*work))
-
-
-async def _send_one(senders: Senders, message: Message) -> Outcome:
-    """One request; the port's three ways to say no become states. Anything else that goes wrong is unknown."""
-    try:
-        accepted = await _hand_over(senders, message)
-    except Transient as error:
-        return Outcome(State.QUEUED, code=error.code, retry_after=error.retry_after)
-    except Rejected as error:
-        return Outcome(refused(error.verdict), code=error.code, verdict=error.verdict)
-    except Unknown as error:
-        return Outcome(State.UNKNOWN, code=error.code)
-    except Exception as error:  # bytes may have left: the only honest state is unknown
-        log.exception("carrier.unexpected", attempt=message.attempt_id, kind=type(error).__name__)
-        return Outcome(State.UNKNOWN, code="unexpected")
-    return Outcome(State.ACCEPTED, provider_id=accepted.provider_id, raw_status=accepted.raw_status)
-
-
-async def _hand_over(senders: Senders, message: Message) -> Accepted:
-    if isinstance(message, SmsMessage) and senders.sms is not None:
-        return await senders.sms.send(message)
-    if isinstance(message, PushMessage) and senders.push is not None:
-        return await senders.push.send(message)
-    raise Transient("no_sender_configured")
-
-
-async def _make_senders(settings: Settings) -> dict[Status, Senders]:
-    return {Status.ACTUAL: _of(live_senders(settings)), Status.EXERCISE: _of(exercise_senders(settings))}
-
-
-def _of(senders: Sequence[Sender]) -> Senders:
-    by_channel: dict[str, Any] = {sender.channel: sender for sender in senders}
-    return Senders(by_channel.get("sms"), by_channel.get("push"))
+def read_answer(answer: Accepted | Exception | None) -> Outcome | None:
+    """The port's yes and its three ways to say no become states. Anything else that goes wrong is unknown."""
+    match answer:
+        case None:
+            return None
+        case Accepted():
+            return Outcome(State.ACCEPTED, provider_id=answer.provider_id, raw_status=answer.raw_status)
+        case Transient():
+            return Outcome(State.QUEUED, code=answer.code, retry_after=answer.retry_after)
+        case Rejected():
+            return Outcome(refused(answer.verdict), code=answer.code, verdict=answer.verdict)
+        case Unknown():
+            return Outcome(State.UNKNOWN, code=answer.code)
+    # Bytes may have left: the only honest state is unknown. No trace: it would show what the message was made of.
+    log.error("carrier.unexpected", kind=type(answer).__name__)
+    return Outcome(State.UNKNOWN, code="unexpected")

@@ -7,31 +7,37 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from alerts.deliveries.rules import State
+from alerts.deliveries.rules import State, attempt_name
 
 ENDINGS = {"no_address": "no_address", "no_provider": "unserved", "UNREGISTERED": "dead", "NOT_FOUND": "dead"}
 
 
 def export_facts(session: Session) -> dict[str, Any]:
-    """Frozen members, attempts and endings of every released message."""
+    """Frozen members, attempts, windows and endings of every released message. Open windows count as attempts too."""
     return {
         "members": [{"broadcast": str(row.broadcast), "person": str(row.person)} for row in session.execute(text(MEMBERS))],
         "attempts": [_attempt(row) for row in session.execute(text(ATTEMPTS)).mappings()],
         "endings": [_ending(row) for row in session.execute(text(ENDED)).mappings()],
+        "windows": [_window(row) for row in session.execute(text(WINDOWS)).mappings()],
         "no_resend": [str(row.id) for row in session.execute(text(NO_RESEND))],
     }
 
 
 def _attempt(row: Any) -> dict[str, Any]:
     return {
-        "attempt": str(row["attempt"]),
+        "attempt": attempt_name(row["delivery_id"], row["number"]),
         "broadcast": str(row["broadcast"]),
         "person": str(row["person"]),
         "step": str(row["step"]),
-        "number": row["number"],
-        "resend_of": str(row["resend_of"]) if row["resend_of"] else None,
+        "number": row["step"] * 1000 + row["number"],
+        "resend_of": attempt_name(row["delivery_id"], row["resend_of"]) if row["resend_of"] else None,
         "is_unresolved": row["state"] in {State.UNKNOWN, State.SENDING},
     }
+
+
+def _window(row: Any) -> dict[str, Any]:
+    names = [attempt_name(delivery, number) for delivery, number in zip(row["deliveries"], row["numbers"], strict=True)]
+    return {"window": row["id"], "attempts": names, "intent_at": row["intent_at"].isoformat(), "is_closed": row["closed_at"] is not None}
 
 
 def _ending(row: Any) -> dict[str, Any]:
@@ -45,19 +51,32 @@ def _reason(state: str, code: str | None) -> str:
 
 
 MEMBERS = """
-SELECT m.broadcast_id AS broadcast, m.citizen_id AS person FROM audience_member m JOIN broadcast b ON b.audience_id = m.audience_id
-WHERE b.released_at IS NOT NULL
+SELECT m.broadcast_id AS broadcast, m.citizen_id AS person FROM audience_member m JOIN audience a ON a.id = m.audience_id
+WHERE a.released_at IS NOT NULL
 """
 
 ATTEMPTS = """
-SELECT t.id AS attempt, d.broadcast_id AS broadcast, m.citizen_id AS person, d.step, t.number, t.resend_of, t.state
-FROM attempt t JOIN delivery d ON d.id = t.delivery_id JOIN audience_member m ON m.id = d.member_id
+WITH open AS (
+    SELECT u.delivery_id, u.number, w.resend_of[u.place] AS resend_of
+    FROM send_window w, unnest(w.deliveries, w.numbers) WITH ORDINALITY AS u(delivery_id, number, place) WHERE w.closed_at IS NULL
+), every AS (
+    SELECT delivery_id, number, resend_of, state FROM attempt
+    UNION ALL
+    SELECT delivery_id, number, resend_of, 'sending' FROM open o
+    WHERE NOT EXISTS (SELECT FROM attempt a WHERE (a.delivery_id, a.number) = (o.delivery_id, o.number))
+)
+SELECT e.delivery_id, e.number, e.resend_of, e.state, d.broadcast_id AS broadcast, m.citizen_id AS person, d.step
+FROM every e JOIN delivery d ON d.id = e.delivery_id JOIN audience_member m ON m.id = d.member_id
 """
+
+WINDOWS = "SELECT id, deliveries, numbers, intent_at, closed_at FROM send_window ORDER BY id"
 
 ENDED = """
 SELECT d.broadcast_id AS broadcast, m.citizen_id AS person, d.state, d.error_code AS code
 FROM delivery d JOIN audience_member m ON m.id = d.member_id
-WHERE d.accepted_at IS NULL AND d.state IN ('failed', 'opted_out', 'cancelled', 'expired')
+WHERE d.accepted_at IS NULL AND d.state IN ('failed', 'opted_out', 'cancelled', 'expired') AND d.error_code IS DISTINCT FROM 'answered'
+ORDER BY d.id
 """
+"""A person's last step has the last word."""
 
 NO_RESEND = "SELECT id FROM broadcast WHERE resend_unknown = 'never' AND released_at IS NOT NULL"

@@ -93,24 +93,29 @@ WITH chosen AS (
     SELECT b.id, b.msg_type, b.approved_at FROM broadcast b
     WHERE (b.incident_id = CAST(:incident AS uuid) OR b.id = CAST(:broadcast AS uuid)) AND b.released_at IS NOT NULL
       AND b.released_at <= coalesce(CAST(:known_at AS timestamptz), clock_timestamp())
-), rows AS (
-    SELECT c.id, c.msg_type, c.approved_at, d.channel, d.error_code, m.unreachable IS NOT NULL AS is_unreachable,
-        d.state, d.state_at <= k.at AS is_settled, d.accepted_at <= k.at AS is_accepted, d.delivered_at <= k.at AS is_delivered,
-        d.answered_at <= k.at AS is_answered, d.provider_id IS NOT NULL AS has_provider_id, least(d.state_at, k.at) AS state_at
-    FROM chosen c JOIN delivery d ON d.broadcast_id = c.id JOIN audience_member m ON m.id = d.member_id
+), step AS (
+    SELECT c.id, d.member_id, d.channel, d.state, d.state_at <= k.at AS is_settled, d.accepted_at <= k.at AS is_accepted,
+        d.delivered_at <= k.at AS is_delivered, d.answered_at <= k.at AS is_answered, least(d.state_at, k.at) AS state_at
+    FROM chosen c JOIN delivery_batch q ON q.broadcast_id = c.id JOIN delivery d ON d.batch_id = q.id
     CROSS JOIN (SELECT coalesce(CAST(:known_at AS timestamptz), clock_timestamp()) AS at) k
+), person AS (
+    SELECT id, member_id, coalesce(bool_or(is_accepted), false) AS is_accepted, coalesce(bool_or(is_delivered), false) AS is_delivered,
+        coalesce(bool_or(is_answered), false) AS is_answered, bool_or(NOT is_settled OR state IN ('queued', 'sending')) AS is_under_way,
+        bool_or(is_settled AND state = 'unknown') AS is_unknown, bool_or(channel = 'none') AS is_unreachable,
+        bool_and(state IN ('cancelled', 'expired')) AS is_stopped,
+        bool_and(channel = 'push') FILTER (WHERE is_accepted) AS is_push_only, max(state_at) AS state_at
+    FROM step GROUP BY 1, 2
 ), judged AS (
     SELECT *, CASE
         WHEN is_accepted THEN 'handed_over'
         WHEN is_unreachable THEN 'unreachable'
-        WHEN NOT is_settled OR state IN ('queued', 'sending') THEN 'in_progress'
-        WHEN state = 'unknown' THEN 'unknown'
-        WHEN state IN ('cancelled', 'expired') THEN 'stopped'
-        WHEN state IN ('failed', 'opted_out', 'undelivered') THEN 'unreachable'
-        ELSE 'handed_over' END AS verdict
-    FROM rows
+        WHEN is_under_way THEN 'in_progress'
+        WHEN is_unknown THEN 'unknown'
+        WHEN is_stopped THEN 'stopped'
+        ELSE 'unreachable' END AS verdict
+    FROM person
 )
-SELECT id AS broadcast_id, msg_type, approved_at, count(*) AS frozen,
+SELECT c.id AS broadcast_id, c.msg_type, c.approved_at, count(*) AS frozen,
     count(*) FILTER (WHERE verdict = 'handed_over') AS handed_over,
     count(*) FILTER (WHERE verdict = 'unknown') AS unknown,
     count(*) FILTER (WHERE verdict = 'unreachable') AS unreachable,
@@ -118,43 +123,50 @@ SELECT id AS broadcast_id, msg_type, approved_at, count(*) AS frozen,
     count(*) FILTER (WHERE verdict = 'stopped') AS stopped,
     count(*) FILTER (WHERE is_delivered) AS delivered,
     count(*) FILTER (WHERE is_answered) AS answered,
-    count(*) FILTER (WHERE verdict = 'handed_over' AND channel = 'push') AS no_receipt_possible,
+    count(*) FILTER (WHERE is_push_only AND NOT is_delivered) AS no_receipt_possible,
     max(state_at) AS newest_at
-FROM judged GROUP BY 1, 2, 3 ORDER BY approved_at
+FROM judged JOIN chosen c USING (id) GROUP BY 1, 2, 3 ORDER BY c.approved_at
 """
 
 BY_GROUP = """
-SELECT d.channel, m.number_country, d.state, d.error_code, count(*) AS people, count(d.answered_at) AS answered
-FROM delivery d JOIN audience_member m ON m.id = d.member_id WHERE d.broadcast_id = :broadcast GROUP BY 1, 2, 3, 4 ORDER BY people DESC
+SELECT d.channel, d.number_country, d.state, d.error_code, count(*) AS people, count(d.answered_at) AS answered
+FROM delivery_batch b JOIN delivery d ON d.batch_id = b.id WHERE b.broadcast_id = :broadcast GROUP BY 1, 2, 3, 4 ORDER BY people DESC
 """
 
 INVARIANTS = {
     "I1 every released member has its first delivery": """
-        SELECT m.id FROM audience_member m JOIN broadcast b ON b.audience_id = m.audience_id
-        WHERE b.released_at IS NOT NULL AND NOT EXISTS (SELECT FROM delivery d WHERE d.member_id = m.id AND d.step = 1)""",
+        SELECT m.id FROM audience a JOIN audience_member m ON m.audience_id = a.id
+        WHERE a.released_at IS NOT NULL AND NOT EXISTS (SELECT FROM delivery d WHERE d.id = m.id * 64 + 1)""",
     "I2 one acceptance per step, and approved resends": """
         SELECT a.delivery_id FROM attempt a WHERE a.provider_id IS NOT NULL AND a.resend_of IS NULL
         GROUP BY 1 HAVING count(*) > 1""",
+    "I2 an approval that forbids resends has none": """
+        SELECT a.delivery_id FROM attempt a JOIN delivery d ON d.id = a.delivery_id JOIN broadcast b ON b.id = d.broadcast_id
+        WHERE a.resend_of IS NOT NULL AND b.resend_unknown = 'never'""",
     "I3 nothing is sent without a provider id": """
         SELECT id FROM delivery WHERE state IN ('accepted', 'sent', 'delivered', 'undelivered') AND provider_id IS NULL""",
-    "I4 no sending whose lease expired over one lease ago": """
-        SELECT id FROM attempt WHERE state = 'sending' AND lease_until + (lease_until - intent_at) < clock_timestamp()""",
-    "I5 states sum to the frozen count": """
-        SELECT b.id FROM broadcast b JOIN audience a ON a.id = b.audience_id LEFT JOIN delivery d ON d.broadcast_id = b.id AND d.step = 1
-        WHERE b.released_at IS NOT NULL GROUP BY b.id, a.count HAVING count(d.id) <> a.count""",
-    "I6 no send begins over 2 s after a cancel": """
-        SELECT t.id FROM attempt t JOIN delivery d ON d.id = t.delivery_id JOIN broadcast b ON b.id = d.broadcast_id
-        WHERE b.cancelled_at IS NOT NULL AND t.intent_at > b.cancelled_at + interval '2 seconds'""",
-    "I7 no send to the opted-out": """
-        SELECT t.id FROM attempt t JOIN delivery d ON d.id = t.delivery_id JOIN audience_member m ON m.id = d.member_id
-        JOIN citizen c ON c.id = m.citizen_id WHERE c.opted_out_at < t.intent_at - interval '1 second'""",
-    "I5b nothing is queued where nobody will look": """
+    "I4 no window whose lease expired over one lease ago": """
+        SELECT id FROM send_window WHERE closed_at IS NULL AND lease_until + (lease_until - intent_at) < clock_timestamp()""",
+    "I5 states sum to the frozen count, per wave": """
+        SELECT a.id FROM audience a WHERE a.released_at IS NOT NULL AND a.count <> (
+            SELECT count(*) FROM delivery_batch b JOIN delivery d ON d.batch_id = b.id WHERE b.audience_id = a.id AND d.step = 1)""",
+    "I5 nothing is queued where nobody will look": """
         SELECT d.id FROM delivery d JOIN delivery_batch b ON b.id = d.batch_id
-        WHERE d.state = 'queued'
-          AND (b.state = 'done' OR b.state = 'claimed' AND b.lease_until < clock_timestamp() - interval '5 minutes')""",
-    "I9 a delivery in sending has an attempt in sending": """
-        SELECT d.id FROM delivery d WHERE d.state = 'sending'
-          AND NOT EXISTS (SELECT FROM attempt a WHERE a.delivery_id = d.id AND a.state = 'sending')""",
+        WHERE d.state = 'queued' AND (b.state = 'done' OR b.state = 'claimed' AND b.lease_until < clock_timestamp() - interval '5 minutes')
+          AND NOT EXISTS (SELECT FROM send_window w WHERE w.closed_at IS NULL AND d.id = ANY (w.deliveries))""",
+    "I6 no send begins over 2 s after a cancel": """
+        SELECT w.id FROM send_window w JOIN delivery_batch b ON b.id = w.batch_id JOIN broadcast m ON m.id = b.broadcast_id
+        WHERE m.cancelled_at IS NOT NULL AND w.intent_at > m.cancelled_at + interval '2 seconds'""",
+    "I7 no send to the opted-out": """
+        SELECT t.delivery_id FROM attempt t JOIN delivery d ON d.id = t.delivery_id JOIN audience_member m ON m.id = d.member_id
+        JOIN citizen c ON c.id = m.citizen_id WHERE t.window_id IS NOT NULL AND c.opted_out_at < t.intent_at - interval '1 second'""",
+    "I9 no open window of a generation that is over": """
+        SELECT w.id FROM send_window w JOIN delivery_batch b ON b.id = w.batch_id
+        WHERE w.closed_at IS NULL AND w.resend_of IS NULL AND w.generation < b.generation""",
+    "I9 a closed window says what became of each": """
+        SELECT w.id FROM send_window w, unnest(w.deliveries, w.numbers) AS u(delivery_id, number)
+        WHERE w.closed_at > clock_timestamp() - interval '1 hour'
+          AND NOT EXISTS (SELECT FROM attempt a WHERE (a.delivery_id, a.number) = (u.delivery_id, u.number))""",
 }
 
 LIVENESS = {
@@ -163,7 +175,7 @@ LIVENESS = {
         WHERE created_at > now() - interval '5 minutes' AND rings = 1
         HAVING percentile_disc(0.99) WITHIN GROUP (ORDER BY rung_at - created_at) > interval '5 seconds'""",
     "I10 unknown is resolved within ten minutes, or shown": """
-        SELECT id FROM attempt WHERE state = 'unknown' AND looked_up_at IS NULL AND channel = 'sms'
+        SELECT delivery_id FROM attempt WHERE state = 'unknown' AND looked_up_at IS NULL AND channel IN ('sms', 'whatsapp', 'voice')
           AND intent_at < clock_timestamp() - interval '10 minutes'""",
 }
 """Promises of pace. They depend on the machine too, so a doctor watches them and no test decides by them."""
@@ -175,5 +187,7 @@ SELECT
     (SELECT extract(epoch FROM clock_timestamp() - min(due_at)) FROM delivery_batch
         WHERE state = 'waiting' AND due_at < clock_timestamp()) AS queued_age_seconds,
     (SELECT count(*) FROM attempt WHERE state = 'unknown') AS unknown_attempts,
-    (SELECT extract(epoch FROM clock_timestamp() - min(intent_at)) FROM attempt WHERE state = 'unknown') AS unknown_age_seconds
+    (SELECT extract(epoch FROM clock_timestamp() - min(intent_at)) FROM attempt WHERE state = 'unknown') AS unknown_age_seconds,
+    (SELECT extract(epoch FROM clock_timestamp() - max(closed_at)) FROM send_window
+        WHERE id > (SELECT max(id) - 100 FROM send_window)) AS last_progress_seconds
 """

@@ -1,14 +1,15 @@
 """One more sending of what nobody knows of: only where the approval said so, only once, only after looking.
 
 The delivery stays `unknown` until something is evidence; the second handing-over is an attempt of its own that names
-the first (`resend_of`), so that whoever counts can tell a permitted repetition from a mistake.
+the first (`resend_of`), so that whoever counts can tell a permitted repetition from a mistake. The same discipline as
+for the first: a committed window, then the carrier, then the record.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,84 +18,143 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts.rules import Channel
 from alerts.deliveries.carriers import Carriers
-from alerts.deliveries.evidence import News, apply_news
-from alerts.deliveries.messages import Messages
+from alerts.deliveries.evidence import AttemptKey, News, apply_news
+from alerts.deliveries.messages import Messages, Row
 from alerts.deliveries.rules import Evidence, Outcome, State
-from alerts.deliveries.sending import Intent, hand_over, remember, window_size
+from alerts.deliveries.sending import BEGIN_WITHIN_SECONDS, CANNOT_BE_WRITTEN, NOT_BEGUN
+from alerts.deliveries.windows import SEALED
 from alerts.incidents.rules import Status
 from alerts.kit.db import Sessions, begin, rows_of
 from alerts.settings import Settings
 
+Group = tuple[UUID, str]
+
 
 def resend_unknown(settings: Settings, sessions: Sessions, carriers: Carriers) -> int:
-    """Commit the intents, hand over, record. The count of second sendings that a carrier took."""
-    delivery = settings.delivery
-    after = delivery.lookup_after_seconds + delivery.resend_after_seconds
-    values = {"after": after, "lease": delivery.lease_seconds, "limit": window_size(settings)}
-    began = time.monotonic()
+    """Commit windows, hand over, record. The count of second sendings that a carrier took."""
+    return sum(_resend(settings, sessions, carriers, channel) for channel in SEALED)
+
+
+def _resend(settings: Settings, sessions: Sessions, carriers: Carriers, channel: Channel) -> int:
     with begin(sessions) as session:
-        rows = rows_of(session.execute(text(INTEND_AGAIN), values))
-        messages = {row["broadcast_id"]: Messages.load(session, settings, row["broadcast_id"]) for row in rows}
-    by_broadcast: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        by_broadcast[row["broadcast_id"]].append(row)
+        groups = _begin(session, settings, channel)
+        messages = {broadcast_id: Messages.load(session, settings, broadcast_id) for broadcast_id, _ in groups}
     taken = 0
-    for broadcast_id, group in by_broadcast.items():
-        intents = [Intent(row["attempt_id"], row["delivery_id"], row["number"], Channel(row["channel"]), row) for row in group]
-        status, until = Status(group[0]["status"]), began + delivery.lease_seconds / 2
-        answers = hand_over(carriers, status, messages[broadcast_id], intents, until=until)
+    for (broadcast_id, sender), rows in groups.items():
+        outcomes = _hand_over(settings, carriers, sender, messages[broadcast_id], channel, rows)
         with begin(sessions) as session:
-            taken += _record(session, answers)
+            taken += _record(session, rows, outcomes)
     return taken
 
 
-def _record(session: Session, answers: Sequence[tuple[Intent, Outcome]]) -> int:
+def _begin(session: Session, settings: Settings, channel: Channel) -> Mapping[Group, list[dict[str, Any]]]:
+    """Commit one window per message and sender; its rows, by both."""
+    delivery = settings.delivery
+    values = {
+        "channel": channel.value,
+        "after": delivery.lookup_after_seconds + delivery.resend_after_seconds,
+        "limit": delivery.window_size,
+    }
+    groups: dict[Group, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows_of(session.execute(DUE[channel], values)):
+        groups[row["broadcast_id"], row["sender"]].append(row)
+    for rows in groups.values():
+        window = session.execute(INTEND, _intent(rows, lease_seconds=delivery.lease_seconds)).scalar_one()
+        for row in rows:
+            row["window"] = window
+    return groups
+
+
+def _intent(rows: Sequence[Mapping[str, Any]], *, lease_seconds: float) -> dict[str, Any]:
+    first = rows[0]
+    return {
+        "batch": first["batch_id"],
+        "sender": first["sender"],
+        "lease": lease_seconds,
+        "deliveries": [row["delivery_id"] for row in rows],
+        "numbers": [row["number"] for row in rows],
+        "resend_of": [row["resend_of"] for row in rows],
+    }
+
+
+def _hand_over(
+    settings: Settings, carriers: Carriers, sender: str, messages: Messages, channel: Channel, rows: Sequence[Mapping[str, Any]]
+) -> list[Outcome]:
+    until = time.monotonic() + min(BEGIN_WITHIN_SECONDS, settings.delivery.lease_seconds / 3)
+    written = [messages.try_write(Row.of(row), channel) for row in rows]
+    answers = iter(carriers.submit(Status(rows[0]["status"]), sender, [m for m in written if m is not None], until=until).result())
+    return [CANNOT_BE_WRITTEN if message is None else next(answers) or NOT_BEGUN for message in written]
+
+
+def _record(session: Session, rows: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome]) -> int:
     """An acceptance moves the delivery; any other answer leaves it unknown: the first sending may still have arrived."""
-    remember(session, answers)
+    values = {
+        "window": rows[0]["window"],
+        "deliveries": [row["delivery_id"] for row in rows],
+        "numbers": [row["number"] for row in rows],
+        "resend_of": [row["resend_of"] for row in rows],
+        "states": [NOT_TAKEN.get(outcome.state, State.FAILED).value for outcome in outcomes],
+        "codes": [outcome.code for outcome in outcomes],
+    }
+    if not session.execute(RECORD, values).scalar_one():
+        return 0
     accepted = [
-        News(intent.attempt_id, State.ACCEPTED, outcome.provider_id, outcome.raw_status or "", None)
-        for intent, outcome in answers
+        News(AttemptKey(row["delivery_id"], row["number"]), State.ACCEPTED, outcome.provider_id, outcome.raw_status or "", None)
+        for row, outcome in zip(rows, outcomes, strict=True)
         if outcome.state is State.ACCEPTED
     ]
     apply_news(session, accepted, Evidence.ANSWER)
-    for intent, outcome in answers:
-        if outcome.state is not State.ACCEPTED:
-            state = State.UNKNOWN if outcome.state is State.UNKNOWN else State.FAILED
-            session.execute(text(NOT_TAKEN), {"attempt": intent.attempt_id, "state": state.value, "code": outcome.code})
     return len(accepted)
 
 
-INTEND_AGAIN = """
+NOT_TAKEN = {State.UNKNOWN: State.UNKNOWN, State.ACCEPTED: State.UNKNOWN}
+"""What an attempt is before its news is applied: an acceptance moves it on at once, by the rules of evidence."""
+
+_DUE = """
 WITH due AS (
-    SELECT d.id, d.attempts, d.broadcast_id, d.member_id, a.id AS attempt_id, a.batch_id, a.generation, a.channel, b.status
+    SELECT d.id, d.attempts + 1 AS number, d.broadcast_id, d.batch_id, d.member_id, d.address_id, d.number_country, a.number AS resend_of,
+        a.sender, b.status
     FROM delivery d JOIN attempt a ON a.delivery_id = d.id AND a.state = 'unknown' AND a.resend_of IS NULL
-    JOIN broadcast b ON b.id = d.broadcast_id JOIN audience_member m ON m.id = d.member_id JOIN citizen c ON c.id = m.citizen_id
-    WHERE d.state = 'unknown' AND b.state = 'approved' AND b.resend_unknown = 'once'
+    JOIN broadcast b ON b.id = d.broadcast_id JOIN incident i ON i.id = b.incident_id
+    JOIN audience_member m ON m.id = d.member_id JOIN citizen c ON c.id = m.citizen_id
+    WHERE d.state = 'unknown' AND b.state = 'approved' AND b.resend_unknown = 'once' AND NOT i.is_quiet
       AND clock_timestamp() < b.approved_at + make_interval(secs => b.validity_seconds)
       AND a.intent_at < clock_timestamp() - make_interval(secs => :after)
-      AND (a.channel <> 'sms' OR a.looked_up_at IS NOT NULL)
-      AND c.opted_out_at IS NULL AND c.died_at IS NULL AND c.merged_into IS NULL
-      AND d.answered_at IS NULL
-      AND NOT EXISTS (SELECT FROM attempt r WHERE r.resend_of = a.id AND (r.state <> 'failed' OR r.error_code <> 'not_begun'))
-      AND NOT EXISTS (SELECT FROM broadcast k WHERE b.id = ANY (k."references") AND k.released_at IS NOT NULL)
+      AND a.channel = :channel AND (a.channel NOT IN ('sms', 'whatsapp', 'voice') OR a.looked_up_at IS NOT NULL)
+      AND c.opted_out_at IS NULL AND c.died_at IS NULL AND c.merged_into IS NULL AND d.answered_at IS NULL
+      AND NOT EXISTS (SELECT FROM attempt r WHERE r.delivery_id = d.id AND r.resend_of = a.number
+                      AND (r.state <> 'failed' OR r.error_code <> 'not_begun'))
+      AND NOT EXISTS (SELECT FROM send_window w WHERE w.closed_at IS NULL AND d.id = ANY (w.deliveries))
+      AND NOT EXISTS (SELECT FROM broadcast k WHERE b.id = ANY (k."references") AND k.msg_type IN ('Update', 'Cancel') AND k.released_at IS NOT NULL)
     ORDER BY d.id LIMIT :limit FOR UPDATE OF d SKIP LOCKED FOR SHARE OF b
-), counted AS (
-    UPDATE delivery d SET attempts = d.attempts + 1 FROM due WHERE d.id = due.id RETURNING d.id, d.attempts
-), written AS (
-    INSERT INTO attempt (delivery_id, batch_id, generation, number, channel, state, resend_of, lease_until)
-    SELECT due.id, due.batch_id, due.generation, counted.attempts, due.channel, 'sending', due.attempt_id,
-        clock_timestamp() + make_interval(secs => :lease)
-    FROM due JOIN counted ON counted.id = due.id RETURNING id, delivery_id, number, channel
 )
-SELECT w.id AS attempt_id, w.delivery_id, w.number, w.channel, due.broadcast_id, due.status, m.id AS member_id, m.citizen_id,
-    m.language, m.number_country,
-    m.link_generation, m.phone_id, m.device_id, p.e164_enc, v.token_enc
-FROM written w JOIN due ON due.id = w.delivery_id JOIN audience_member m ON m.id = due.member_id
-LEFT JOIN phone p ON p.id = m.phone_id LEFT JOIN device v ON v.id = m.device_id
-ORDER BY w.delivery_id
+SELECT due.id AS delivery_id, due.number, due.broadcast_id, due.batch_id, due.resend_of, due.sender, due.status, due.member_id, m.citizen_id,
+    due.address_id, m.language, due.number_country, m.link_generation, {fields} AS sealed
+FROM due JOIN audience_member m ON m.id = due.member_id JOIN {table} a ON a.id = due.address_id ORDER BY due.id
 """
+DUE = {channel: text(_DUE.format(fields=fields, table=table)) for channel, (fields, table) in SEALED.items()}
 
-NOT_TAKEN = """
-UPDATE attempt SET state = :state, evidence = 'answer', resolved_at = clock_timestamp(), error_code = :code
-WHERE id = :attempt AND state = 'sending'
-"""
+INTEND = text("""
+INSERT INTO send_window (batch_id, generation, sender, deliveries, numbers, resend_of, lease_until)
+VALUES (:batch, 0, :sender, :deliveries, :numbers, :resend_of, clock_timestamp() + make_interval(secs => :lease)) RETURNING id
+""")
+
+RECORD = text("""
+WITH held AS (
+    UPDATE send_window SET closed_at = clock_timestamp() WHERE id = :window AND closed_at IS NULL RETURNING id, sender, intent_at
+), o AS (
+    SELECT * FROM unnest(CAST(:deliveries AS bigint[]), CAST(:numbers AS smallint[]), CAST(:resend_of AS smallint[]), CAST(:states AS text[]),
+        CAST(:codes AS text[])) AS o(delivery_id, number, resend_of, state, code)
+), locked AS MATERIALIZED (
+    SELECT d.id, d.channel FROM delivery d WHERE d.id = ANY (CAST(:deliveries AS bigint[])) AND EXISTS (SELECT FROM held) ORDER BY d.id FOR UPDATE
+), counted AS (
+    UPDATE delivery d SET attempts = greatest(d.attempts, o.number) FROM o, locked WHERE d.id = o.delivery_id AND locked.id = d.id
+), written AS (
+    INSERT INTO attempt AS a (delivery_id, number, window_id, channel, sender, state, evidence, resend_of, intent_at, resolved_at, error_code)
+    SELECT o.delivery_id, o.number, held.id, locked.channel, held.sender, o.state, 'answer', o.resend_of, held.intent_at, clock_timestamp(), o.code
+    FROM o JOIN locked ON locked.id = o.delivery_id CROSS JOIN held
+    ON CONFLICT (delivery_id, number) DO UPDATE SET window_id = excluded.window_id, sender = excluded.sender,
+        resend_of = excluded.resend_of, intent_at = excluded.intent_at
+)
+SELECT count(*) FROM held
+""")

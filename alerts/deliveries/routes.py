@@ -12,14 +12,13 @@ from alerts.broadcasts.queries import get_broadcast, present
 from alerts.broadcasts.schemas import BroadcastView, Correction
 from alerts.channels.webhook import REFUSALS, TwilioForm, form_of
 from alerts.deliveries import actions, queries
-from alerts.deliveries.evidence import keep_receipt
+from alerts.deliveries.receipts import ReceiptDoor, read_receipt
 from alerts.deliveries.schemas import ReachGroup, ReachView
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
-from alerts.kit.errors import ForbiddenError, InvalidError, NotFoundError
+from alerts.kit.errors import NotFoundError
 from alerts.kit.http import etag_of, is_unchanged
 from alerts.kit.idempotency import Idem
-from alerts.kit.ids import attempt_of_callback
 from alerts.settings import SettingsDep
 from alerts.staff.access import require
 from alerts.staff.rules import Permission
@@ -59,24 +58,16 @@ def post_correct(broadcast_id: UUID, body: Correction, actor: Corrector, session
     responses=REFUSALS,
     openapi_extra=form_of("MessageSid", "MessageStatus", "ErrorCode"),
 )
-def post_status(attempt: str, form: TwilioForm, session: Tx, settings: SettingsDep) -> Response:
+async def post_status(attempt: str, form: TwilioForm, settings: SettingsDep, door: ReceiptDoor) -> Response:
     """A receipt for one attempt: signed by the carrier, and by us in its address. Any order, any number of times."""
-    attempt_id = attempt_of_callback(settings.keyring.callback, attempt)
-    if attempt_id is None:
-        raise ForbiddenError("bad_attempt", "this attempt id was not signed by us", field="path.attempt")
-    raw_status = str(form.get("MessageStatus") or form.get("SmsStatus") or "")
-    if not raw_status or "\x00" in raw_status:
-        raise InvalidError("status_missing", "MessageStatus is missing", field="MessageStatus")
-    provider_id = str(form.get("MessageSid") or form.get("SmsSid") or "")[:64]
-    if not provider_id:
-        raise InvalidError("sid_missing", "MessageSid is missing", field="MessageSid")
-    found = keep_receipt(
-        session,
-        attempt_id=UUID(attempt_id),
-        raw_status=raw_status[:40],
-        provider_id=provider_id,
-        error_code=str(form.get("ErrorCode") or "")[:16] or None,
+    receipt = read_receipt(
+        settings.keyring.callback,
+        attempt,
+        source="twilio",
+        raw_status=str(form.get("MessageStatus") or form.get("SmsStatus") or ""),
+        provider_id=str(form.get("MessageSid") or form.get("SmsSid") or ""),
+        error_code=str(form.get("ErrorCode") or ""),
     )
-    if not found:
+    if not await door.add(receipt):
         raise NotFoundError("attempt_not_found", "there is no such attempt", field="path.attempt")
     return Response(status_code=204)

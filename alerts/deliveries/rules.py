@@ -14,6 +14,10 @@ from types import MappingProxyType
 from alerts.channels.ports import ReportedState, Verdict
 
 
+STEP_PLACES = 64
+"""A delivery's id is its member's number times this, plus its step: no table is asked which delivery is whose."""
+
+
 class State(StrEnum):
     """Where one step towards one person stands. There is no "pending"."""
 
@@ -45,6 +49,21 @@ class Evidence(StrEnum):
     CALLBACK = "callback"
     LOOKUP = "lookup"
     LEASE_EXPIRED = "lease_expired"
+    RESTORED = "restored"
+
+
+def attempt_name(delivery_id: int, number: int) -> str:
+    """What an attempt is called outside: in callback addresses, in push data, in the carrier's log."""
+    return f"{delivery_id}-{number}"
+
+
+def parse_attempt_name(name: str) -> tuple[int, int] | None:
+    """The delivery and the number, or None for anything else."""
+    delivery, dash, number = name.partition("-")
+    is_well_formed = dash and len(name) <= 26 and name.isascii() and delivery.isdigit() and number.isdigit()
+    if not is_well_formed or int(delivery) >= 2**63 or int(number) >= 2**15:
+        return None
+    return int(delivery), int(number)
 
 
 _PROVIDER = frozenset({State.ACCEPTED, State.SENT, State.DELIVERED, State.UNDELIVERED, State.FAILED})

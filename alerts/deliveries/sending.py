@@ -1,34 +1,40 @@
-"""How one batch is sent: claim, commit the intent, hand over, record. The order is the promise.
+"""How one batch is sent: claim, commit a window, hand it over, record. The order is the promise (see windows.py).
 
-The *intent* (state `sending`, an attempt id, this generation, a lease by the database's clock) is committed
-before anything leaves. A worker that dies in between leaves attempts of which nobody can say more than
-`unknown`; a worker that slept past its lease finds that its generation is stale and can write nothing, and
-by its own clock it begins nothing more. No transaction is open while the carrier is spoken to.
+Several windows are under way at once: the answers of one are recorded in the transaction that commits the next, so
+that the carrier's time and the database's pass together. No transaction is open while the carrier is spoken to.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import TypeVar
 
 import structlog
-from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from alerts.broadcasts.rules import Channel
-from alerts.channels.ports import Verdict
-from alerts.citizens.actions import record_opt_out, retire_device
-from alerts.citizens.rules import OptSource
-from alerts.deliveries.carriers import Carriers
-from alerts.deliveries.messages import Messages
+from alerts.channels.ports import Message
+from alerts.deliveries.carriers import Answers, Carriers
+from alerts.deliveries.escalation import begin_next_step
+from alerts.deliveries.findings import remember
+from alerts.deliveries.messages import Messages, Row
 from alerts.deliveries.rules import Outcome, State, backoff_seconds
-from alerts.incidents.rules import Status
-from alerts.kit.db import Sessions, begin
+from alerts.deliveries.windows import (
+    Claim,
+    Window,
+    claim_batch,
+    finish_batch,
+    is_held,
+    leave_out,
+    load_rows,
+    open_window,
+    record,
+    renew_lease,
+)
+from alerts.kit.db import Sessions, begin, one_connection
 from alerts.kit.outbox import publish
 from alerts.settings import Settings
 
@@ -36,168 +42,130 @@ log = structlog.get_logger()
 T = TypeVar("T")
 DEADLOCK = "40P01"
 TRIES_AFTER_DEADLOCK = 5
-DEAD_SHARE_MAX = 0.05
+BEGIN_WITHIN_SECONDS = 1.5
+"""Nothing of a window begins later than this after its intent, so that a cancel is quick whatever the carrier does."""
+TASK_SECONDS = 10.0
+"""After this a task gives its batch back and asks for it again: a deploy never waits for a slow lane."""
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A batch that is ours until its lease ends or another generation begins."""
+class _Flight:
+    """A committed window whose messages are with the carrier. A message that could not be written is None."""
 
-    batch_id: int
-    broadcast_id: UUID
-    incident_id: UUID
-    generation: int
-    status: Status
+    window: Window
+    messages: Sequence[Message | None]
+    answers: Answers
 
-
-@dataclass(frozen=True)
-class Intent:
-    """One committed attempt, with what is needed to write its message."""
-
-    attempt_id: UUID
-    delivery_id: int
-    number: int
-    channel: Channel
-    row: dict[str, Any]
+    def outcomes(self) -> list[Outcome]:
+        """Wait for the answers; one per delivery of the window."""
+        given = iter(self.answers.result())
+        return [CANNOT_BE_WRITTEN if message is None else next(given) or NOT_BEGUN for message in self.messages]
 
 
 def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, batch_id: int, owner: str) -> bool:
     """Send what is due of one batch. False while another worker holds it: then it must be asked for again."""
-    delivery = settings.delivery
-    with begin(sessions) as session:
-        claim = claim_batch(session, batch_id, owner=owner, lease_seconds=delivery.lease_seconds)
-        if claim is None:
-            return not is_held(session, batch_id)
-        messages = Messages.load(session, settings, claim.broadcast_id)
-    while True:
-        began = time.monotonic()
-        with begin(sessions) as session:
-            intents = commit_intents(session, claim, limit=window_size(settings), lease_seconds=delivery.lease_seconds)
-        if not intents:
-            break
-        answers = hand_over(carriers, claim.status, messages, intents, until=began + delivery.lease_seconds / 2)
-        _retry(partial(record, sessions, claim, answers, settings))
-    with begin(sessions) as session:
-        finish_batch(session, claim)
-    return True
+    with one_connection(sessions) as own:
+        with begin(own) as session:
+            claim = claim_batch(session, batch_id, owner=owner, lease_seconds=settings.delivery.lease_seconds)
+            if claim is None:
+                return not is_held(session, batch_id)
+            leave_out(session, claim)
+            rows = load_rows(session, claim)
+            messages = Messages.load(session, settings, claim.broadcast_id)
+        return _Sending(settings, own, carriers, claim, messages).run(rows)
 
 
-def hand_over(
-    carriers: Carriers, status: Status, messages: Messages, intents: Sequence[Intent], *, until: float
-) -> list[tuple[Intent, Outcome]]:
-    """Write and hand over one window. A row that cannot be written fails alone."""
-    written = [messages.try_write(intent.row, attempt_id=intent.attempt_id, channel=intent.channel) for intent in intents]
-    outcomes = iter(carriers.send_all(status, [message for message in written if message is not None], until=until))
-    return [
-        (intent, CANNOT_BE_WRITTEN if message is None else next(outcomes) or NOT_BEGUN)
-        for intent, message in zip(intents, written, strict=True)
-    ]
+class _Sending:
+    """One batch under way."""
+
+    def __init__(self, settings: Settings, sessions: Sessions, carriers: Carriers, claim: Claim, messages: Messages) -> None:
+        self._settings, self._sessions, self._carriers = settings, sessions, carriers
+        self._claim, self._messages = claim, messages
+        self._ends_at = time.monotonic() + TASK_SECONDS
+        self._renew_at = time.monotonic() + settings.delivery.lease_seconds / 3
+        self._wait_seconds = 0.0
+        self._has_failures = False
+
+    def run(self, rows: list[Row]) -> bool:
+        """Hand over window after window; the answers of the oldest are recorded with the intent of the next."""
+        flying: deque[_Flight] = deque()
+        left = deque(rows)
+        while left or flying:
+            is_full = len(flying) >= self._settings.delivery.windows_in_flight
+            answered = flying.popleft() if flying and (is_full or not left or flying[0].answers.done()) else None
+            outcomes = answered.outcomes() if answered else []
+            window = self._step(answered, outcomes, self._take(left))
+            if window is not None:
+                flying.append(self._launch(window))
+        with begin(self._sessions) as session:
+            self._finish(session)
+        return True
+
+    def _take(self, left: deque[Row]) -> list[Row]:
+        """The next window's rows; none when time is over."""
+        if time.monotonic() >= self._ends_at:
+            left.clear()
+        return [left.popleft() for _ in range(min(len(left), self._settings.delivery.window_size))]
+
+    def _step(self, answered: _Flight | None, outcomes: list[Outcome], rows: list[Row]) -> Window | None:
+        """One transaction: record what was answered, and commit what goes next."""
+
+        def work() -> Window | None:
+            with begin(self._sessions) as session:
+                if answered is not None:
+                    self._record(session, answered.window, outcomes)
+                self._keep_lease(session)
+                return self._open(session, rows) if rows else None
+
+        return _again_after_deadlock(work)
+
+    def _open(self, session: Session, rows: list[Row]) -> Window | None:
+        names = self._carriers.names(self._claim.status, self._claim.channel)
+        sender = names[0] if names else "none"
+        return open_window(session, self._claim, rows, sender=sender, lease_seconds=self._settings.delivery.lease_seconds)
+
+    def _keep_lease(self, session: Session) -> None:
+        if time.monotonic() >= self._renew_at:
+            renew_lease(session, self._claim, lease_seconds=self._settings.delivery.lease_seconds)
+            self._renew_at = time.monotonic() + self._settings.delivery.lease_seconds / 3
+
+    def _launch(self, window: Window) -> _Flight:
+        """Write the messages and give them to the carrier."""
+        until = time.monotonic() + min(BEGIN_WITHIN_SECONDS, self._settings.delivery.lease_seconds / 3)
+        messages = [self._messages.try_write(row, self._claim.channel) for row in window.rows]
+        written = [message for message in messages if message is not None]
+        return _Flight(window, messages, self._carriers.submit(self._claim.status, window.sender, written, until=until))
+
+    def _record(self, session: Session, window: Window, outcomes: list[Outcome]) -> None:
+        waits = [self._wait(row, outcome) for row, outcome in zip(window.rows, outcomes, strict=True)]
+        record(session, self._claim, window, outcomes, waits)
+        if any(outcome.state is not State.ACCEPTED for outcome in outcomes):
+            self._has_failures = True
+            remember(session, self._claim, window, outcomes)
+
+    def _wait(self, row: Row, outcome: Outcome) -> float | None:
+        """Seconds until the next try of what surely was not sent. The validity period ends it, not a number of tries."""
+        if outcome.state is not State.QUEUED:
+            return None
+        return outcome.retry_after or backoff_seconds(row.number, base=self._settings.delivery.retry_seconds)
+
+    def _finish(self, session: Session) -> None:
+        leave_out(session, self._claim)
+        seconds = self._settings.delivery.step_seconds
+        is_done = finish_batch(session, self._claim, next_step_seconds=seconds, wait_seconds=self._wait_seconds)
+        if is_done and self._has_failures:
+            begin_next_step(session, self._claim.batch_id, only_failed=True)
+        ids = {"broadcast_id": self._claim.broadcast_id, "incident_id": self._claim.incident_id}
+        publish(session, "delivery.progress", **ids)
 
 
-def window_size(settings: Settings) -> int:
-    """How many intents are committed at once: never more than leaves within a second, so that a cancel is quick."""
-    rate = settings.delivery.rate_per_second
-    return min(settings.delivery.window_size, max(1, int(rate))) if rate else settings.delivery.window_size
-
-
-def claim_batch(session: Session, batch_id: int, *, owner: str, lease_seconds: float) -> Claim | None:
-    """Take a batch that nobody holds, raise its generation, and turn the intents of a dead owner into `unknown`."""
-    row = session.execute(text(CLAIM), {"batch": batch_id, "owner": owner, "lease": lease_seconds}).mappings().first()
-    if row is None:
-        return None
-    claim = Claim(row["id"], row["broadcast_id"], row["incident_id"], row["generation"], Status(row["status"]))
-    session.execute(text(EXPIRE_OLDER), {"batch": batch_id, "generation": claim.generation})
-    session.execute(text(UNKNOWN_DELIVERIES), {"batch": batch_id})
-    return claim
-
-
-def is_held(session: Session, batch_id: int) -> bool:
-    """Whether somebody has claimed the batch (whose lease may yet run out)."""
-    return session.execute(text("SELECT state = 'claimed' FROM delivery_batch WHERE id = :id"), {"id": batch_id}).scalar() is True
-
-
-def commit_intents(session: Session, claim: Claim, *, limit: int, lease_seconds: float) -> list[Intent]:
-    """Write down what is about to be handed over. Nothing, when the claim is stale, the message cancelled or too old."""
-    values = {"batch": claim.batch_id, "generation": claim.generation, "lease": lease_seconds, "limit": limit}
-    if session.execute(text(HOLD), values).first() is None:
-        return []
-    if not session.execute(text(MAY_SEND), {"broadcast": claim.broadcast_id}).scalar_one():
-        session.execute(text(STOP_QUEUED), {"batch": claim.batch_id})
-        return []
-    session.execute(text(LEAVE_OUT), {"batch": claim.batch_id})
-    rows = session.execute(text(INTEND), values).mappings()
-    return [_intent(dict(row)) for row in rows]
-
-
-def record(sessions: Sessions, claim: Claim, answers: Sequence[tuple[Intent, Outcome]], settings: Settings) -> int:
-    """Write a window's answers in bulk: only where the attempt still waits for one and the generation is ours."""
-    with begin(sessions) as session:
-        held = session.execute(text(STILL_OURS), {"batch": claim.batch_id, "generation": claim.generation}).first()
-        if held is None:
-            return 0
-        values = _columns(answers, settings)
-        session.execute(text(LOCK_DELIVERIES), {"deliveries": values["deliveries"]})
-        session.execute(text(RECORD_ATTEMPTS), {**values, "generation": claim.generation})
-        remember(session, answers)
-        return session.execute(text(RECORD_DELIVERIES), values).rowcount  # type: ignore[attr-defined,no-any-return]
-
-
-def remember(session: Session, answers: Sequence[tuple[Intent, Outcome]]) -> None:
-    """What a refusal says of the person or device goes into the register: an opt-out at the carrier, an app that is gone.
-
-    Many dead devices at once are more likely our own fault than everybody's: then nothing is pruned, and it is said.
-    """
-    for intent, outcome in answers:
-        if outcome.verdict is Verdict.OPTED_OUT:
-            record_opt_out(session, citizen_id=intent.row["citizen_id"], source=OptSource.CARRIER)
-    dead = [intent.row["device_id"] for intent, outcome in answers if outcome.verdict is Verdict.DEAD_TOKEN]
-    if len(dead) > max(1, len(answers) * DEAD_SHARE_MAX):
-        log.error("push.dead_tokens_in_bulk", dead=len(dead), of=len(answers))
-        return
-    for device_id in dead:
-        retire_device(session, device_id)
-
-
-def finish_batch(session: Session, claim: Claim) -> None:
-    """Give the batch back: done, or waiting for the next time that something in it is due."""
-    session.execute(text(FINISH), {"batch": claim.batch_id, "generation": claim.generation})
-    publish(session, "delivery.progress", broadcast_id=claim.broadcast_id, incident_id=claim.incident_id)
-
-
-def _intent(row: dict[str, Any]) -> Intent:
-    return Intent(row["attempt_id"], row["delivery_id"], row["number"], Channel(row["channel"]), row)
-
-
-def _columns(pairs: Sequence[tuple[Intent, Outcome]], settings: Settings) -> dict[str, list[Any]]:
-    """The answers by column, for `unnest`. An attempt that surely sent nothing failed; its delivery is queued again."""
-    final = [outcome for _, outcome in pairs]
-    return {
-        "attempts": [intent.attempt_id for intent, _ in pairs],
-        "deliveries": [intent.delivery_id for intent, _ in pairs],
-        "states": [outcome.state.value for outcome in final],
-        "attempt_states": [State.FAILED.value if o.state in NOT_SENT else o.state.value for o in final],
-        "providers": [outcome.provider_id for outcome in final],
-        "raws": [outcome.raw_status for outcome in final],
-        "codes": [outcome.code for outcome in final],
-        "waits": [_wait(intent, outcome, settings) for intent, outcome in pairs],
-    }
-
-
-NOT_SENT = frozenset({State.QUEUED, State.OPTED_OUT})
 CANNOT_BE_WRITTEN = Outcome(State.FAILED, code="cannot_be_written")
 NOT_BEGUN = Outcome(State.QUEUED, code="not_begun", retry_after=0.1)
-"""Time ran out before this one was begun. While the batch is still ours that is knowledge, not doubt: it goes back to the queue."""
+"""Time ran out before this one was begun. While the window is still ours that is knowledge, not doubt: it goes back to the queue."""
 
 
-def _wait(intent: Intent, outcome: Outcome, settings: Settings) -> float | None:
-    """Seconds until the next try of what surely was not sent. The validity period ends it, not a number of tries."""
-    if outcome.state is not State.QUEUED:
-        return None
-    return outcome.retry_after or backoff_seconds(intent.number, base=settings.delivery.retry_seconds)
-
-
-def _retry(work: Callable[[], T]) -> T:
-    """Receipts and records may deadlock although both sort: the loser simply goes again."""
+def _again_after_deadlock(work: Callable[[], T]) -> T:
+    """Receipts and records may deadlock although both lock in one order: the loser simply goes again."""
     for _ in range(TRIES_AFTER_DEADLOCK):
         try:
             return work()
@@ -206,104 +174,3 @@ def _retry(work: Callable[[], T]) -> T:
                 raise
             log.info("record.deadlock")
     return work()
-
-
-CLAIM = """
-UPDATE delivery_batch b SET state = 'claimed', generation = generation + 1, owner = :owner,
-    lease_until = clock_timestamp() + make_interval(secs => :lease)
-FROM broadcast m
-WHERE b.id = :batch AND m.id = b.broadcast_id
-  AND (b.state = 'waiting' AND b.due_at <= clock_timestamp() OR b.state = 'claimed' AND b.lease_until < clock_timestamp())
-RETURNING b.id, b.broadcast_id, m.incident_id, b.generation, m.status
-"""
-
-EXPIRE_OLDER = """
-UPDATE attempt SET state = 'unknown', evidence = 'lease_expired', resolved_at = clock_timestamp()
-WHERE batch_id = :batch AND generation < :generation AND state = 'sending'
-"""
-
-UNKNOWN_DELIVERIES = """
-UPDATE delivery d SET state = 'unknown', state_at = clock_timestamp()
-WHERE d.batch_id = :batch AND d.state = 'sending'
-  AND NOT EXISTS (SELECT FROM attempt a WHERE a.delivery_id = d.id AND a.state = 'sending')
-"""
-
-HOLD = """
-UPDATE delivery_batch SET lease_until = clock_timestamp() + make_interval(secs => :lease)
-WHERE id = :batch AND generation = :generation AND state = 'claimed' AND lease_until > clock_timestamp()
-RETURNING id
-"""
-
-STILL_OURS = "SELECT id FROM delivery_batch WHERE id = :batch AND generation = :generation AND state = 'claimed' FOR SHARE"
-
-# FOR SHARE: a cancel that committed first is seen; one that comes later waits for this intent to be written down.
-MAY_SEND = """
-SELECT state = 'approved' AND clock_timestamp() < approved_at + make_interval(secs => validity_seconds)
-FROM broadcast WHERE id = :broadcast FOR SHARE
-"""
-
-STOP_QUEUED = """
-UPDATE delivery d SET state_at = clock_timestamp(),
-    state = CASE WHEN m.state = 'approved' THEN 'expired' ELSE 'cancelled' END
-FROM broadcast m WHERE m.id = d.broadcast_id AND d.batch_id = :batch AND d.state = 'queued'
-"""
-
-# Opt-out, death and merge may have come after the list was frozen.
-LEAVE_OUT = """
-UPDATE delivery d SET state_at = clock_timestamp(),
-    state = CASE WHEN c.opted_out_at IS NOT NULL THEN 'opted_out' ELSE 'cancelled' END
-FROM audience_member m JOIN citizen c ON c.id = m.citizen_id
-WHERE d.batch_id = :batch AND d.state = 'queued' AND m.id = d.member_id
-  AND (c.opted_out_at IS NOT NULL OR c.died_at IS NOT NULL OR c.merged_into IS NOT NULL)
-"""
-
-INTEND = """
-WITH picked AS (
-    SELECT id FROM delivery
-    WHERE batch_id = :batch AND state = 'queued' AND (next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp())
-    ORDER BY id LIMIT :limit FOR UPDATE
-), moved AS (
-    UPDATE delivery d SET state = 'sending', attempts = attempts + 1, state_at = clock_timestamp()
-    FROM picked WHERE d.id = picked.id AND d.state = 'queued'
-    RETURNING d.id, d.member_id, d.attempts, d.channel
-), written AS (
-    INSERT INTO attempt (delivery_id, batch_id, generation, number, channel, state, lease_until)
-    SELECT id, :batch, :generation, attempts, channel, 'sending', clock_timestamp() + make_interval(secs => :lease) FROM moved
-    RETURNING id, delivery_id, number, channel
-)
-SELECT w.id AS attempt_id, w.delivery_id, w.number, w.channel, m.id AS member_id, m.citizen_id, m.language, m.number_country,
-    m.link_generation, m.phone_id, m.device_id, p.e164_enc, v.token_enc
-FROM written w JOIN moved ON moved.id = w.delivery_id JOIN audience_member m ON m.id = moved.member_id
-LEFT JOIN phone p ON p.id = m.phone_id LEFT JOIN device v ON v.id = m.device_id
-ORDER BY w.delivery_id
-"""
-
-LOCK_DELIVERIES = "SELECT id FROM delivery WHERE id = ANY(:deliveries) ORDER BY id FOR UPDATE"
-
-_OUTCOMES = """
-unnest(CAST(:attempts AS uuid[]), CAST(:deliveries AS bigint[]), CAST(:states AS text[]), CAST(:attempt_states AS text[]),
-    CAST(:providers AS text[]), CAST(:raws AS text[]), CAST(:codes AS text[]), CAST(:waits AS float8[]))
-    AS o(attempt_id, delivery_id, state, attempt_state, provider_id, raw_status, code, wait)
-"""
-
-RECORD_ATTEMPTS = f"""
-UPDATE attempt a SET state = o.attempt_state, evidence = 'answer', resolved_at = clock_timestamp(),
-    provider_id = coalesce(a.provider_id, o.provider_id), raw_status = o.raw_status, error_code = o.code
-FROM {_OUTCOMES} WHERE a.id = o.attempt_id AND a.generation = :generation AND a.state = 'sending'
-"""  # noqa: S608 - our own words
-
-RECORD_DELIVERIES = f"""
-UPDATE delivery d SET state = o.state, state_at = clock_timestamp(), error_code = o.code,
-    provider_id = coalesce(d.provider_id, o.provider_id),
-    accepted_at = CASE WHEN o.provider_id IS NULL THEN d.accepted_at ELSE coalesce(d.accepted_at, clock_timestamp()) END,
-    next_attempt_at = CASE WHEN o.wait IS NULL THEN NULL ELSE clock_timestamp() + make_interval(secs => o.wait) END
-FROM {_OUTCOMES} WHERE d.id = o.delivery_id AND d.state = 'sending'
-"""  # noqa: S608 - our own words
-
-FINISH = """
-UPDATE delivery_batch b SET lease_until = NULL, owner = NULL,
-    state = CASE WHEN q.due_at IS NULL THEN 'done' ELSE 'waiting' END, due_at = coalesce(q.due_at, b.due_at)
-FROM (SELECT min(coalesce(next_attempt_at, clock_timestamp())) AS due_at FROM delivery
-      WHERE batch_id = :batch AND state = 'queued') q
-WHERE b.id = :batch AND b.generation = :generation AND b.state = 'claimed'
-"""

@@ -5,6 +5,7 @@ Row ids are UUIDv7, made by Postgres (`uuidv7()`), so that newest-first is order
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from typing import NamedTuple
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 MAC_BYTES = 16
 MAC_DIGITS = 22  # 62**22 > 2**128
+MAC_LETTERS = 22  # of base64, without the padding
 VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
 
 
@@ -22,13 +24,19 @@ class MemberToken(NamedTuple):
     mac: bytes
 
 
+FOUR_DIGITS = 62**4
+PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
+
+
 def to_base62(number: int, width: int = 1) -> str:
-    """A non-negative integer in base62, padded with zeros to `width`."""
-    digits = []
+    """A non-negative integer in base62, padded with zeros to `width`. Four digits at a time: long divisions are dear."""
+    groups = []
     while number:
-        number, rest = divmod(number, 62)
-        digits.append(ALPHABET[rest])
-    return "".join(reversed(digits)).rjust(width, "0")
+        number, group = divmod(number, FOUR_DIGITS)
+        high, low = divmod(group, 3844)
+        groups.append(PAIRS[high] + PAIRS[low])
+    groups.reverse()
+    return "".join(groups).lstrip("0").rjust(width, "0")
 
 
 def from_base62(text: str) -> int:
@@ -66,18 +74,18 @@ def is_member_token_valid(key: bytes, token: MemberToken, generation: int) -> bo
     return hmac.compare_digest(token.mac, _mac(key, f"link:{token.number}:{generation}"))
 
 
-def callback_token(key: bytes, attempt_id: object) -> str:
-    """`<attempt id>.<MAC>`: goes out in a StatusCallback URL and comes back, proving who made it."""
-    mac = int.from_bytes(_mac(key, f"callback:{attempt_id}"))
-    return f"{attempt_id}.{to_base62(mac, MAC_DIGITS)}"
+def callback_token(key: bytes, attempt: str) -> str:
+    """`<attempt>.<MAC>`: goes out in a StatusCallback URL and comes back, proving who made it."""
+    mac = base64.urlsafe_b64encode(_mac(key, f"callback:{attempt}"))
+    return f"{attempt}.{mac[:MAC_LETTERS].decode()}"
 
 
 def attempt_of_callback(key: bytes, token: str) -> str | None:
-    """The attempt id of a token that we signed, otherwise None."""
-    attempt_id, dot, _ = token.partition(".")
+    """The attempt's name of a token that we signed, otherwise None."""
+    attempt, dot, _ = token.partition(".")
     if not dot or len(token) > 128 or not token.isascii():
         return None
-    return attempt_id if hmac.compare_digest(token, callback_token(key, attempt_id)) else None
+    return attempt if hmac.compare_digest(token, callback_token(key, attempt)) else None
 
 
 def _mac(key: bytes, text: str) -> bytes:

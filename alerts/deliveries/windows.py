@@ -1,0 +1,291 @@
+"""Claims and windows: the statements that make a handing-over safe. Each is one round trip.
+
+A *window* is committed before anything of it leaves: deliveries, attempt numbers, this generation, a lease by the
+database's clock. A worker that dies in between leaves a window of which nobody can say more than `unknown`; a worker
+that slept past its lease finds its window closed or its generation stale, and can write nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.orm import Session
+
+from alerts.broadcasts.rules import Channel
+from alerts.deliveries.messages import Row
+from alerts.deliveries.rules import Evidence, Outcome, State
+from alerts.incidents.rules import Status
+
+EXPIRE_AT_ONCE = 200
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A batch that is ours until its lease ends or another generation begins."""
+
+    batch_id: int
+    broadcast_id: UUID
+    incident_id: UUID
+    generation: int
+    status: Status
+    channel: Channel
+    number_country: str
+    step: int
+    is_quiet: bool
+
+
+@dataclass(frozen=True)
+class Window:
+    """A committed intent: what is about to be handed over, in order."""
+
+    id: int
+    sender: str
+    rows: Sequence[Row]
+
+
+def claim_batch(session: Session, batch_id: int, *, owner: str, lease_seconds: float) -> Claim | None:
+    """Take a batch that nobody holds, raise its generation, and close what a dead owner left open as `unknown`."""
+    row = session.execute(CLAIM, {"batch": batch_id, "owner": owner, "lease": lease_seconds}).mappings().first()
+    if row is None:
+        return None
+    _expire(session, EXPIRE_OF_BATCH, {"batch": batch_id})
+    words = {"status": Status(row["status"]), "channel": Channel(row["channel"])}
+    return Claim(**{**row, **words})
+
+
+def is_held(session: Session, batch_id: int) -> bool:
+    """Whether somebody has claimed the batch (whose lease may yet run out)."""
+    return session.execute(text("SELECT state = 'claimed' FROM delivery_batch WHERE id = :id"), {"id": batch_id}).scalar() is True
+
+
+def renew_lease(session: Session, claim: Claim, *, lease_seconds: float) -> bool:
+    """Keep the batch for another lease. False when it is ours no more."""
+    values = {"batch": claim.batch_id, "generation": claim.generation, "lease": lease_seconds}
+    return session.execute(RENEW, values).first() is not None
+
+
+def load_rows(session: Session, claim: Claim) -> list[Row]:
+    """What of the batch is queued and due, with the sealed addresses, nearest to the danger first."""
+    return [Row._make(row) for row in session.execute(LOAD[claim.channel], {"batch": claim.batch_id})]
+
+
+def open_window(session: Session, claim: Claim, rows: Sequence[Row], *, sender: str, lease_seconds: float) -> Window | None:
+    """Write down that these are about to be handed over.
+
+    None when the claim is stale, the message cancelled or too old, or nobody of these may be sent to any more: whoever
+    opted out, died or was merged since the list was frozen is left out, and so are those who answered an earlier step.
+    """
+    values = {
+        "batch": claim.batch_id,
+        "generation": claim.generation,
+        "sender": sender,
+        "lease": lease_seconds,
+        "ids": [row.delivery_id for row in rows],
+        "citizens": [row.citizen_id for row in rows],
+    }
+    found = session.execute(INTEND if claim.step == 1 else INTEND_LATER_STEP, values).first()
+    if found is None:
+        return None
+    by_id = {row.delivery_id: row for row in rows}
+    return Window(found.id, sender, [by_id[delivery]._replace(number=n) for delivery, n in zip(found.deliveries, found.numbers, strict=True)])
+
+
+def leave_out(session: Session, claim: Claim) -> None:
+    """Give a final state to what is queued and may not be sent: the message ended, or the person asked or needs no more."""
+    values = {"batch": claim.batch_id, "generation": claim.generation}
+    session.execute(STOP_QUEUED, values)
+    session.execute(LEAVE_OUT, values)
+
+
+def record(session: Session, claim: Claim, window: Window, outcomes: Sequence[Outcome], waits: Sequence[float | None]) -> int:
+    """Write a window's answers and close it, if it is still open and ours; the count of deliveries that moved."""
+    values = {
+        "batch": claim.batch_id,
+        "generation": claim.generation,
+        "window": window.id,
+        "sender": window.sender,
+        "channel": claim.channel.value,
+        "deliveries": [row.delivery_id for row in window.rows],
+        "numbers": [row.number for row in window.rows],
+        "states": [outcome.state.value for outcome in outcomes],
+        "attempt_states": [NOT_SENT.get(outcome.state, outcome.state).value for outcome in outcomes],
+        "providers": [outcome.provider_id for outcome in outcomes],
+        "raws": [outcome.raw_status for outcome in outcomes],
+        "codes": [outcome.code for outcome in outcomes],
+        "waits": list(waits),
+    }
+    return int(session.execute(RECORD, values).scalar_one())
+
+
+def expire_windows(session: Session) -> int:
+    """Windows whose worker let the lease run out: nobody knows what of them was sent. The count of deliveries."""
+    return _expire(session, EXPIRE_LATE, {"limit": EXPIRE_AT_ONCE})
+
+
+def finish_batch(session: Session, claim: Claim, *, next_step_seconds: float | None, wait_seconds: float = 0) -> bool:
+    """Give the batch back: done, or waiting until something in it is due (no sooner than the wait). Whether it is done.
+
+    A done batch's people get their next step after `next_step_seconds` (None: no step by the clock).
+    """
+    values = {"batch": claim.batch_id, "generation": claim.generation, "wait": wait_seconds, "next_step": next_step_seconds}
+    return session.execute(FINISH, values).scalar() == "done"
+
+
+def _expire(session: Session, which: TextClause, values: dict[str, Any]) -> int:
+    windows = list(session.execute(which, values).scalars())
+    if not windows:
+        return 0
+    return len(session.execute(EXPIRE, {"windows": windows, "evidence": Evidence.LEASE_EXPIRED.value}).all())
+
+
+NOT_SENT = {State.QUEUED: State.FAILED, State.OPTED_OUT: State.FAILED}
+"""An attempt that surely sent nothing failed, whatever becomes of its delivery."""
+
+CLAIM = text("""
+UPDATE delivery_batch b SET state = 'claimed', generation = generation + 1, owner = :owner,
+    lease_until = clock_timestamp() + make_interval(secs => :lease)
+FROM broadcast m JOIN incident i ON i.id = m.incident_id
+WHERE b.id = :batch AND m.id = b.broadcast_id
+  AND (b.state = 'waiting' AND b.due_at <= clock_timestamp() OR b.state = 'claimed' AND b.lease_until < clock_timestamp())
+RETURNING b.id AS batch_id, b.broadcast_id, m.incident_id, b.generation, m.status, b.channel, b.number_country, b.step, i.is_quiet
+""")
+
+RENEW = text("""
+UPDATE delivery_batch SET lease_until = clock_timestamp() + make_interval(secs => :lease)
+WHERE id = :batch AND generation = :generation AND state = 'claimed' AND lease_until > clock_timestamp() RETURNING id
+""")
+
+SEALED = {
+    Channel.SMS: ("ARRAY[a.e164_enc]", "phone"),
+    Channel.WHATSAPP: ("ARRAY[a.e164_enc]", "phone"),
+    Channel.VOICE: ("ARRAY[a.e164_enc]", "phone"),
+    Channel.PUSH: ("ARRAY[a.token_enc]", "device"),
+    Channel.WEB_PUSH: ("ARRAY[a.endpoint_enc, a.p256dh_enc, a.auth_enc]", "web_push_subscription"),
+    Channel.EMAIL: ("ARRAY[a.address_enc]", "email_address"),
+}
+"""Per channel: the encrypted fields of an address, and the table that holds it."""
+
+ROW = """d.id, d.attempts, d.member_id, m.citizen_id, d.address_id, m.language, d.number_country, m.link_generation"""
+
+LOAD = {
+    channel: text(f"""
+SELECT {ROW}, {fields} FROM delivery d JOIN audience_member m ON m.id = d.member_id JOIN {table} a ON a.id = d.address_id
+WHERE d.batch_id = :batch AND d.state = 'queued' AND (d.next_attempt_at IS NULL OR d.next_attempt_at <= clock_timestamp())
+ORDER BY d.id
+""")  # noqa: S608 - our own words
+    for channel, (fields, table) in SEALED.items()
+}
+
+# FOR SHARE: a cancel that committed first is seen; one that comes later waits until this intent is written down.
+# Nobody else takes a queued delivery of this batch: the generation is ours, and a stop looks for open windows.
+_INTEND = """
+WITH live AS (
+    SELECT b.id FROM delivery_batch b JOIN broadcast m ON m.id = b.broadcast_id
+    WHERE b.id = :batch AND b.generation = :generation AND b.state = 'claimed' AND b.lease_until > clock_timestamp()
+      AND m.state = 'approved' AND clock_timestamp() < m.approved_at + make_interval(secs => m.validity_seconds)
+    FOR SHARE OF b, m
+), may AS (
+    SELECT d.id, d.attempts + 1 AS number
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:citizens AS uuid[])) AS r(id, citizen_id)
+    JOIN delivery d ON d.id = r.id JOIN citizen c ON c.id = r.citizen_id CROSS JOIN live
+    WHERE d.state = 'queued' AND c.opted_out_at IS NULL AND c.died_at IS NULL AND c.merged_into IS NULL {further}
+)
+INSERT INTO send_window (batch_id, generation, sender, deliveries, numbers, lease_until)
+SELECT :batch, :generation, :sender, array_agg(id ORDER BY id), array_agg(number ORDER BY id),
+    clock_timestamp() + make_interval(secs => :lease)
+FROM may HAVING count(*) > 0
+RETURNING id, deliveries, numbers
+"""
+ANSWERED_BEFORE = "(SELECT FROM delivery p WHERE p.id BETWEEN d.member_id * 64 + 1 AND d.id - 1 AND p.answered_at IS NOT NULL)"
+INTEND = text(_INTEND.format(further=""))
+INTEND_LATER_STEP = text(_INTEND.format(further=f"AND NOT EXISTS {ANSWERED_BEFORE}"))
+
+MINE = """
+EXISTS (SELECT FROM delivery_batch b WHERE b.id = :batch AND b.generation = :generation AND b.state = 'claimed')
+AND NOT EXISTS (SELECT FROM send_window w WHERE w.closed_at IS NULL AND w.batch_id = :batch AND d.id = ANY (w.deliveries))
+"""
+
+STOP_QUEUED = text(f"""
+UPDATE delivery d SET state_at = clock_timestamp(), state = CASE WHEN m.state = 'approved' THEN 'expired' ELSE 'cancelled' END
+FROM broadcast m WHERE m.id = d.broadcast_id AND d.batch_id = :batch AND d.state = 'queued'
+  AND NOT (m.state = 'approved' AND clock_timestamp() < m.approved_at + make_interval(secs => m.validity_seconds)) AND {MINE}
+""")  # noqa: S608 - our own words
+
+# Opt-out, death and merge may have come after the list was frozen; an answer ends all further steps.
+LEAVE_OUT = text(f"""
+UPDATE delivery d SET state_at = clock_timestamp(), state = CASE WHEN c.opted_out_at IS NOT NULL THEN 'opted_out' ELSE 'cancelled' END,
+    error_code = CASE WHEN c.opted_out_at IS NOT NULL THEN 'opted_out' WHEN c.died_at IS NOT NULL THEN 'died'
+        WHEN c.merged_into IS NOT NULL THEN 'merged' ELSE 'answered' END
+FROM audience_member m JOIN citizen c ON c.id = m.citizen_id
+WHERE d.batch_id = :batch AND d.state = 'queued' AND m.id = d.member_id
+  AND (c.opted_out_at IS NOT NULL OR c.died_at IS NOT NULL OR c.merged_into IS NOT NULL OR d.step > 1 AND EXISTS {ANSWERED_BEFORE}) AND {MINE}
+""")  # noqa: S608
+
+# A callback may have been quicker: what it said stays, and only what it left open is filled in.
+RECORD = text("""
+WITH held AS (
+    SELECT w.id, w.intent_at FROM send_window w JOIN delivery_batch b ON b.id = w.batch_id
+    WHERE w.id = :window AND w.closed_at IS NULL AND b.generation = :generation AND b.state = 'claimed' FOR UPDATE OF w
+), o AS (
+    SELECT * FROM unnest(CAST(:deliveries AS bigint[]), CAST(:numbers AS smallint[]), CAST(:states AS text[]),
+        CAST(:attempt_states AS text[]), CAST(:providers AS text[]), CAST(:raws AS text[]), CAST(:codes AS text[]), CAST(:waits AS float8[]))
+        AS o(delivery_id, number, state, attempt_state, provider_id, raw_status, code, wait)
+), locked AS MATERIALIZED (
+    SELECT d.id FROM delivery d WHERE d.id = ANY (CAST(:deliveries AS bigint[])) AND EXISTS (SELECT FROM held) ORDER BY d.id FOR UPDATE
+), written AS (
+    INSERT INTO attempt (delivery_id, number, window_id, channel, sender, state, evidence, intent_at, resolved_at, provider_id, raw_status,
+        error_code)
+    SELECT o.delivery_id, o.number, held.id, :channel, :sender, o.attempt_state, 'answer', held.intent_at, clock_timestamp(), o.provider_id,
+        o.raw_status, o.code
+    FROM o JOIN locked ON locked.id = o.delivery_id CROSS JOIN held
+    ON CONFLICT (delivery_id, number) DO UPDATE SET window_id = excluded.window_id, sender = excluded.sender, intent_at = excluded.intent_at,
+        provider_id = coalesce(attempt.provider_id, excluded.provider_id)
+), closed AS (
+    UPDATE send_window w SET closed_at = clock_timestamp() FROM held WHERE w.id = held.id
+), moved AS (
+    UPDATE delivery d SET state = o.state, attempts = o.number, state_at = clock_timestamp(), error_code = o.code,
+        provider_id = coalesce(d.provider_id, o.provider_id),
+        accepted_at = CASE WHEN o.provider_id IS NULL THEN d.accepted_at ELSE coalesce(d.accepted_at, clock_timestamp()) END,
+        next_attempt_at = CASE WHEN o.wait IS NULL THEN NULL ELSE clock_timestamp() + make_interval(secs => o.wait) END
+    FROM o JOIN locked ON locked.id = o.delivery_id WHERE d.id = o.delivery_id AND d.state = 'queued' RETURNING 1
+)
+SELECT count(*) FROM moved
+""")
+
+EXPIRE_OF_BATCH = text("SELECT id FROM send_window WHERE batch_id = :batch AND closed_at IS NULL AND resend_of IS NULL ORDER BY id FOR UPDATE")
+EXPIRE_LATE = text("""
+SELECT id FROM send_window WHERE closed_at IS NULL AND lease_until < clock_timestamp() ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+
+EXPIRE = text("""
+WITH item AS (
+    SELECT w.id AS window_id, w.sender, w.intent_at, u.delivery_id, u.number, w.resend_of[u.place] AS resend_of
+    FROM send_window w, unnest(w.deliveries, w.numbers) WITH ORDINALITY AS u(delivery_id, number, place) WHERE w.id = ANY (:windows)
+), locked AS MATERIALIZED (
+    SELECT d.id, d.channel FROM delivery d WHERE d.id IN (SELECT delivery_id FROM item) ORDER BY d.id FOR UPDATE
+), lost AS (
+    INSERT INTO attempt (delivery_id, number, window_id, channel, sender, state, evidence, resend_of, intent_at, resolved_at)
+    SELECT i.delivery_id, i.number, i.window_id, l.channel, i.sender, 'unknown', :evidence, i.resend_of, i.intent_at, clock_timestamp()
+    FROM item i JOIN locked l ON l.id = i.delivery_id ORDER BY 1 ON CONFLICT (delivery_id, number) DO NOTHING RETURNING delivery_id, number
+), closed AS (
+    UPDATE send_window SET closed_at = clock_timestamp() WHERE id = ANY (:windows)
+), marked AS (
+    UPDATE delivery d SET attempts = greatest(d.attempts, lost.number), state_at = CASE WHEN d.state = 'queued' THEN clock_timestamp() ELSE d.state_at END,
+        state = CASE WHEN d.state = 'queued' THEN 'unknown' ELSE d.state END
+    FROM lost WHERE d.id = lost.delivery_id
+)
+SELECT delivery_id FROM lost
+""")
+
+FINISH = text("""
+UPDATE delivery_batch b SET lease_until = NULL, owner = NULL, state = CASE WHEN q.due_at IS NULL THEN 'done' ELSE 'waiting' END,
+    due_at = CASE WHEN q.due_at IS NULL THEN b.due_at ELSE greatest(q.due_at, clock_timestamp() + make_interval(secs => :wait)) END,
+    next_step_at = CASE WHEN q.due_at IS NULL THEN clock_timestamp() + make_interval(secs => CAST(:next_step AS float8)) END
+FROM (SELECT min(coalesce(next_attempt_at, clock_timestamp())) AS due_at FROM delivery
+      WHERE batch_id = :batch AND state = 'queued') q
+WHERE b.id = :batch AND b.generation = :generation AND b.state = 'claimed' RETURNING b.state
+""")

@@ -1,0 +1,67 @@
+"""Many small writes, one commit: a handler hands in its item and waits; one flusher writes all that has gathered.
+
+For doors through which storms come (receipts, check-ins). Nothing is answered before it is durable. There is no timer:
+while one flush runs, the next items gather, so that a quiet door is quick and a busy one commits in bulk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+TOGETHER_MAX = 1000
+WAITING_MAX = 20_000
+
+
+class DoorBusyError(Exception):
+    """More waits than can be written soon: the caller shall come again."""
+
+
+class GroupCommit(Generic[Item, Result]):
+    """`flush` writes a list of items in one transaction and returns a result for each, in order; it runs in a thread of its own."""
+
+    def __init__(self, flush: Callable[[Sequence[Item]], Sequence[Result]], *, name: str) -> None:
+        self._flush = flush
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def add(self, item: Item) -> Result:
+        """Wait until the item is committed; its result. Raises what the flush raised, or DoorBusyError."""
+        if len(self._waiting) >= WAITING_MAX:
+            raise DoorBusyError
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._waiting.append((item, future))
+        if self._task is None:
+            self._task = loop.create_task(self._run())
+        return await future
+
+    def close(self) -> None:
+        """Let the thread end. What is waiting is still written."""
+        self._thread.shutdown(wait=True)
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:TOGETHER_MAX], self._waiting[TOGETHER_MAX:]
+                await self._write(batch)
+        finally:
+            self._task = None
+
+    async def _write(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+        items = [item for item, _ in batch]
+        try:
+            results = await asyncio.get_running_loop().run_in_executor(self._thread, self._flush, items)
+        except Exception as error:  # noqa: BLE001 - every waiter is told what went wrong, whatever it was
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():  # the caller may have gone away
+                future.set_result(result)
