@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0015_prepared"
-down_revision = "0014_cases"
+revision = "0016_prepared"
+down_revision = "0015_notices"
 branch_labels = None
 depends_on = None
 
