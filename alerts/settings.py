@@ -115,6 +115,34 @@ class Delivery(Group):
     retry_seconds: float = Field(15, gt=0)
 
 
+class Pace(Group):
+    """How fast we may send: segments per second (0: unlimited), shared by all workers. Otherwise seconds.
+
+    A country's own rule goes before `country_per_second`. Without Valkey every worker keeps to its share of these
+    rates: one of as many as were last seen, but never fewer than `processes`.
+    """
+
+    account_per_second: float = Field(0, ge=0)
+    sender_per_second: float = Field(0, ge=0)
+    country_per_second: float = Field(0, ge=0)
+    processes: int = Field(4, ge=1)
+    burst_seconds: float = Field(0.25, gt=0, le=1, description="a grant reaches no further: a cancel takes effect within 2 s")
+    regain_seconds: float = Field(60, gt=0)
+    timeout_seconds: float = Field(0.25, gt=0, le=0.3)
+    probe_seconds: float = Field(0.5, gt=0)
+    settle_seconds: float = Field(2, gt=0)
+    beat_seconds: float = Field(5, gt=0)
+
+
+class Routing(Group):
+    """How windows move between two senders of one channel. Seconds."""
+
+    memory_seconds: float = Field(15, gt=0)
+    back_seconds: float = Field(300, gt=0)
+    slow_seconds: float = Field(5, gt=0)
+    sync_seconds: float = Field(1, gt=0)
+
+
 class Relay(Group):
     """The outbox relay and the schedule. Seconds."""
 
@@ -157,6 +185,8 @@ class Settings(Group):
     fcm: Fcm = Fcm()
     exercise: Exercise = Exercise()
     delivery: Delivery = Delivery()
+    pace: Pace = Pace()
+    routing: Routing = Routing()
     relay: Relay = Relay()
     live: Live = Live()
     web: Web = Web()
