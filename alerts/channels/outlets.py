@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from alerts.channels.fcm import Fcm, FcmConfig
 from alerts.channels.ports import Sender
-from alerts.channels.twilio_sms import TwilioConfig, TwilioSms
+from alerts.channels.twilio_account import TwilioConfig
+from alerts.channels.twilio_sms import TwilioSms
 from alerts.settings import Settings
 
 
