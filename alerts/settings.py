@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping
+from email.utils import parseaddr
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +18,11 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from alerts.kit.crypto import Keyring
+from alerts.kit.p256 import public_text
+from alerts.settings_groups import Email, Group, WebPush, is_loopback_host
 
 PREFIX = "SIAGA_"
 TWILIO_LIVE_URL = "https://api.twilio.com"
@@ -34,12 +37,6 @@ class Mode(StrEnum):
     PRODUCTION = "production"
     DEMO = "demo"
     TEST = "test"
-
-
-class Group(BaseModel):
-    """One nested group; unknown names inside a known group are refused, so a typo is seen."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class Database(Group):
@@ -183,7 +180,11 @@ class Settings(Group):
     keys: Keys = Keys()
     twilio: Twilio = Twilio()
     fcm: Fcm = Fcm()
+    web_push: WebPush = WebPush()
+    email: Email = Email()
     exercise: Exercise = Exercise()
+    exercise_web_push: WebPush = WebPush()
+    exercise_email: Email = Email()
     delivery: Delivery = Delivery()
     pace: Pace = Pace()
     routing: Routing = Routing()
@@ -200,6 +201,10 @@ class Settings(Group):
             ("twilio_from", exercise.twilio_from, live.from_),
             ("twilio_auth_token", exercise.twilio_auth_token.get_secret_value(), live.auth_token.get_secret_value()),
             ("fcm_project", exercise.fcm_project, self.fcm.project),
+            ("web_push_private_key", _web_push_key(self.exercise_web_push), _web_push_key(self.web_push)),
+            ("email_from", _mailbox(self.exercise_email), _mailbox(self.email)),
+            ("email_username", self.exercise_email.username, self.email.username),
+            ("email_password", self.exercise_email.password.get_secret_value(), self.email.password.get_secret_value()),
         ]
         for name, ours, theirs in pairs:
             if ours and ours == theirs:
@@ -215,12 +220,20 @@ class Settings(Group):
         for url in urls:
             if url not in ("", TWILIO_LIVE_URL, FCM_LIVE_URL) and not is_loopback(url):
                 raise ValueError(f"in mode {self.mode} a carrier must be on loopback, not {urlsplit(url).hostname}")
+        for mail in (self.email, self.exercise_email):
+            if mail.host and not is_loopback_host(mail.host):
+                raise ValueError(f"in mode {self.mode} a mail server must be on loopback, not {mail.host}")
         return self
 
     @property
     def channels(self) -> frozenset[str]:
         """Ways to citizens that have a sender; whoever could only be reached by another is counted as not reachable."""
-        configured = {"push": self.fcm.project, "sms": self.twilio.account_sid}
+        configured = {
+            "push": self.fcm.project,
+            "web_push": self.web_push.private_key.get_secret_value(),
+            "sms": self.twilio.account_sid,
+            "email": self.email.host,
+        }
         return frozenset(name for name, account in configured.items() if account)
 
     @cached_property
@@ -248,6 +261,16 @@ def is_loopback(url: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
+def _web_push_key(group: WebPush) -> str:
+    """The public half: the same key is the same, in whichever form it is written."""
+    secret = group.private_key.get_secret_value()
+    return public_text(secret) if secret else ""
+
+
+def _mailbox(group: Email) -> str:
+    return parseaddr(group.from_)[1].lower()
+
+
 def _with_files(env: dict[str, str]) -> dict[str, str]:
     for name, path in list(env.items()):
         if name.startswith(PREFIX) and name.endswith("_FILE") and name != "SIAGA_FCM_CREDENTIALS_FILE":
@@ -264,8 +287,10 @@ def _nest(env: Mapping[str, str]) -> dict[str, object]:
         if not name.startswith(PREFIX) or name in NOT_SETTINGS:
             continue
         key = name.removeprefix(PREFIX).lower()
-        group, _, field = key.partition("_")
-        if group in groups and field:
+        # The longest name that fits: `web_push_subject` belongs to `web_push`, not to `web`.
+        group = max((each for each in groups if key.startswith(f"{each}_")), key=len, default="")
+        if group:
+            field = key.removeprefix(f"{group}_")
             inner = nested.setdefault(group, {})
             assert isinstance(inner, dict)
             inner[field] = value

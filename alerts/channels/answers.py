@@ -201,10 +201,22 @@ def twilio_answer(code: str, *, is_region_served: bool = True) -> Answer:
     return _ALL_OF_TWILIO.get(code, ANYTHING_ELSE)
 
 
+def web_push_answer(status: int, explanation: str) -> Answer:
+    """The row of a push service's refusal; `explanation` is the body of its answer, in whatever form."""
+    words = explanation.lower()
+    if status in (400, 403) and any(each in words for each in OTHER_KEY_WORDS):
+        return OTHER_KEY
+    if status == 400 and any(each in words for each in SIGNATURE_WORDS):
+        return WEB_PUSH_ANSWERS[401]
+    return WEB_PUSH_ANSWERS.get(status, ANYTHING_ELSE)
+
+
 def smtp_answer(code: int, enhanced: str, *, is_of_address: bool) -> Answer:
     """The row of a mail server's 5xx to RCPT (`is_of_address`) or DATA; `enhanced` is its RFC 3463 code or empty."""
     if code in SMTP_ACCOUNT_CODES:
         return SMTP_SENDER
+    if is_of_address and enhanced.startswith("5.7."):
+        return ANYTHING_ELSE  # a policy on who may send to whom: nothing is wrong with the text
     fitting = [start for start in SMTP_ENHANCED_ANSWERS if enhanced.startswith(start)]
     if fitting:
         return SMTP_ENHANCED_ANSWERS[max(fitting, key=len)]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from alerts.channels.email_smtp import EmailSmtp, SmtpConfig
 from alerts.channels.fcm import Fcm, FcmConfig
 from alerts.channels.ports import Sender
+from alerts.channels.push_services import EndpointPolicy
 from alerts.channels.twilio_account import TwilioConfig
 from alerts.channels.twilio_sms import TwilioSms
-from alerts.settings import Settings
+from alerts.channels.web_push import WebPush, WebPushConfig
+from alerts.settings import Mode, Settings
+from alerts.settings_groups import Email
+from alerts.settings_groups import WebPush as WebPushGroup
 
 
 def live_senders(settings: Settings) -> tuple[Sender, ...]:
@@ -34,7 +39,7 @@ def live_senders(settings: Settings) -> tuple[Sender, ...]:
             connections=connections,
         )
         senders.append(Fcm(push))
-    return tuple(senders)
+    return (*senders, *_browser_and_mail(settings, settings.web_push, settings.email))
 
 
 def exercise_senders(settings: Settings) -> tuple[Sender, ...]:
@@ -52,4 +57,38 @@ def exercise_senders(settings: Settings) -> tuple[Sender, ...]:
     if exercise.fcm_project and exercise.fcm_base_url:
         token = exercise.fcm_static_token.get_secret_value()
         senders.append(Fcm(FcmConfig(project=exercise.fcm_project, static_token=token, base_url=exercise.fcm_base_url)))
+    return (*senders, *_browser_and_mail(settings, settings.exercise_web_push, settings.exercise_email))
+
+
+def endpoint_policy(settings: Settings, group: WebPushGroup | None = None) -> EndpointPolicy:
+    """Which push services are believed: the known ones and those of the group (the live one, unless told otherwise)."""
+    hosts = (group or settings.web_push).extra_hosts
+    return EndpointPolicy(extra_hosts=hosts, is_rehearsal=settings.mode is not Mode.PRODUCTION)
+
+
+def _browser_and_mail(settings: Settings, web_push: WebPushGroup, email: Email) -> tuple[Sender, ...]:
+    """The senders that live and exercise settings describe by the same groups."""
+    senders: list[Sender] = []
+    if key := web_push.private_key.get_secret_value():
+        config = WebPushConfig(
+            private_key=key,
+            subject=web_push.subject,
+            policy=endpoint_policy(settings, web_push),
+            longest_ttl_seconds=web_push.ttl_seconds,
+            timeout_seconds=web_push.timeout_seconds,
+            connections=settings.delivery.concurrency,
+        )
+        senders.append(WebPush(config))
+    if email.host:
+        server = SmtpConfig(
+            host=email.host,
+            port=email.port,
+            from_=email.from_,
+            tls=email.tls,
+            username=email.username,
+            password=email.password.get_secret_value(),
+            timeout_seconds=email.timeout_seconds,
+            connections=email.connections,
+        )
+        senders.append(EmailSmtp(server))
     return tuple(senders)
