@@ -21,7 +21,21 @@ DESCRIPTION = """Protects a country's citizens abroad in a crisis.
 
 Acting POSTs need an `Idempotency-Key`; a PATCH needs `If-Match`; errors are RFC 9457 problem documents
 that name the field. Lists are newest first, with `cursor` and `limit`. Times are RFC 3339 with an offset."""
-API_SLICES = ("staff", "missions", "citizens", "incidents", "broadcasts", "deliveries", "inbox", "checkins", "people", "reports", "live")
+API_SLICES = (
+    "staff",
+    "missions",
+    "country_rules",
+    "citizens",
+    "incidents",
+    "broadcasts",
+    "deliveries",
+    "inbox",
+    "checkins",
+    "checkins.cases",
+    "people",
+    "reports",
+    "live",
+)
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 

@@ -44,9 +44,10 @@ def _create_help_case() -> None:
         sa.Column("owner_mission", sa.Text()),
         sa.Column("is_owner_assumed", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("owned_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
-        sa.Column("state", _words(*CASE_STATES, name="state"), server_default="open", nullable=False),
+        sa.Column("state", _words(*CASE_STATES, name="case_state"), server_default="open", nullable=False),
         sa.Column("state_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.Column("raised_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("last_call_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.Column("says_safe_at", sa.DateTime(timezone=True)),
         sa.Column("acting_by", sa.Text()),
         sa.Column("first_checkin_id", sa.Uuid()),
@@ -104,9 +105,7 @@ def _create_help_case_entry() -> None:
 
 def _widen_inbound_message() -> None:
     table = "inbound_message"
-    op.add_column(
-        table, sa.Column("channel", _words("sms", "whatsapp", "open_link", name="way_in"), server_default="sms", nullable=False)
-    )
+    op.add_column(table, sa.Column("channel", _words("sms", "whatsapp", "open_link", name="way_in"), server_default="sms", nullable=False))
     op.add_column(table, sa.Column("mission_code", sa.Text()))
     op.add_column(table, sa.Column("case_id", sa.Uuid()))
     for name in ("name_enc", "place_enc", "address_index"):
@@ -175,7 +174,7 @@ def _create_roaming_broadcast() -> None:
         sa.Column("text_sha256", sa.LargeBinary(), nullable=False),
         sa.Column("asked_by", sa.Text(), nullable=False),
         sa.Column("asked_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
-        sa.Column("state", _words(*ROAMING_STATES, name="state"), server_default="asked", nullable=False),
+        sa.Column("state", _words(*ROAMING_STATES, name="roaming_state"), server_default="asked", nullable=False),
         sa.Column("generation", sa.Integer(), server_default="0", nullable=False),
         sa.Column("next_attempt_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()")),
         sa.Column("intent_at", sa.DateTime(timezone=True)),
@@ -203,9 +202,7 @@ def _create_roaming_count() -> None:
         sa.Column("known_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.Column("phones_found", sa.BigInteger(), nullable=False),
         sa.Column("phones_delivered", sa.BigInteger()),
-        sa.ForeignKeyConstraint(
-            ["roaming_broadcast_id"], ["roaming_broadcast.id"], name=op.f("fk_roaming_count_roaming_broadcast_id")
-        ),
+        sa.ForeignKeyConstraint(["roaming_broadcast_id"], ["roaming_broadcast.id"], name=op.f("fk_roaming_count_roaming_broadcast_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_roaming_count")),
         sa.UniqueConstraint("roaming_broadcast_id", "as_of", name=op.f("uq_roaming_count_roaming_broadcast_id_as_of")),
     )
