@@ -120,7 +120,8 @@ def sandbox(
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to this version and load the missions. Safe to repeat."""
+    """Bring the database to this version and load the missions and the country rules. Safe to repeat."""
+    from alerts.country_rules.actions import load_packaged_rules
     from alerts.kit.db import begin, require_postgres
     from alerts.migrations import upgrade
     from alerts.missions.actions import load_missions
@@ -131,7 +132,8 @@ def migrate() -> None:
     upgrade(settings.database.url.get_secret_value())
     with begin(_sessions(settings)) as session:
         loaded = load_missions(session)
-    print(f"migrated; {loaded}")
+        rules = load_packaged_rules(session)
+    print(f"migrated; {loaded}; {rules}")
 
 
 @app.command()

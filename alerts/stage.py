@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from alerts.country_rules.actions import load_packaged_rules
 from alerts.deliveries.facts import export_facts
 from alerts.embedded import EmbeddedError, Services
 from alerts.embedded.safety import require_sandbox
@@ -68,10 +69,11 @@ class Stage:
         self._engine.dispose()
 
     def migrate(self) -> None:
-        """Make the tables and load the missions."""
+        """Make the tables and load the missions and the country rules."""
         upgrade(self.settings.database.url.get_secret_value())
         with begin(self.sessions) as session:
             load_missions(session)
+            load_packaged_rules(session)
 
     def start(self, *names: str, plan: Mapping[str, Any] | None = None, concurrency: int = 2) -> None:
         """Start processes (all of them by default) and wait until they serve."""
