@@ -10,11 +10,13 @@ from datetime import timedelta
 from enum import StrEnum
 
 import phonenumbers
+from email_validator import EmailNotValidError, validate_email
 
 from alerts.kit.errors import InvalidError
 from alerts.kit.text import visible
 
 PHONE_TEXT_MAX = 40
+EMAIL_MAX = 254
 PHONE_CHARACTERS = re.compile(r"\+?[\d\s().\-/]+")
 # A device that has not been seen for this long is not counted on.
 DEVICE_LIVE_DAYS = 60
@@ -123,6 +125,27 @@ def find_phone(written: str, regions: Iterable[str]) -> PhoneNumber | None:
         except InvalidError:
             continue
     return found.pop() if len(found) == 1 else None
+
+
+def parse_email(written: str, *, field: str = "email") -> str:
+    """One address as it is written to: plain letters, the domain in lower case and as the network names it.
+
+    Whether somebody reads there is not asked. Raises InvalidError (422) naming `field`; an address in letters that
+    most mail servers do not take is refused too.
+    """
+    text = "" if "\x00" in written else _plain(written)
+    if not text or len(text) > EMAIL_MAX:
+        raise InvalidError("email_malformed", "an e-mail address is a name, an @ and a domain", field=field)
+    try:
+        found = validate_email(text, check_deliverability=False, allow_smtputf8=False, test_environment=True)
+    except EmailNotValidError:
+        raise InvalidError("email_malformed", "this is not an e-mail address that can be written to", field=field) from None
+    return found.ascii_email or found.normalized
+
+
+def fold_email(address: str) -> str:
+    """An address as it is found again: servers that tell capital letters apart are not met."""
+    return address.casefold()
 
 
 def fold_name(name: str) -> str:

@@ -64,6 +64,7 @@ class PreviewRow(View):
     province: str | None
     has_point: bool
     has_device: bool
+    has_email: bool
 
 
 class RefusedRow(View):
