@@ -60,7 +60,7 @@ def serve(*, workers: Annotated[int, typer.Option(min=1, help="processes")] = 1)
 def worker(
     *,
     concurrency: Annotated[int, typer.Option(min=1, help="child processes")] = 2,
-    queues: Annotated[str, typer.Option(help="of `quick`, `sending` and `evidence`: run them apart, so that none waits for another")] = "",
+    queues: Annotated[str, typer.Option(help="of quick, sending, evidence, paging: run them apart, so that none waits for another")] = "",
 ) -> None:
     """The Celery worker (prefork): sends, looks up, understands replies, recomputes sheets."""
     from workers.app import connect_child_signals, make_celery

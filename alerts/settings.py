@@ -22,7 +22,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from alerts.kit.crypto import Keyring
 from alerts.kit.p256 import public_text
-from alerts.settings_groups import Email, Group, WebPush, is_loopback_host
+from alerts.settings_groups import Email, Group, Sms2, Voice, WebPush, WhatsApp, is_loopback_host
 
 PREFIX = "SIAGA_"
 TWILIO_LIVE_URL = "https://api.twilio.com"
@@ -148,6 +148,16 @@ class Relay(Group):
     batch_size: int = Field(200, ge=1)
 
 
+class Paging(Group):
+    """Messages to staff that repeat until somebody acts. Seconds."""
+
+    repeat_seconds: float = Field(120, gt=0)
+    poll_seconds: float = Field(1, gt=0)
+    lease_seconds: float = Field(60, gt=0)
+    retry_seconds: float = Field(5, gt=0)
+    alarm_seconds: float = Field(3600, gt=0, description="an alarm of one kind and sender is told at most this often")
+
+
 class Live(Group):
     """The live screens. Seconds."""
 
@@ -182,13 +192,20 @@ class Settings(Group):
     fcm: Fcm = Fcm()
     web_push: WebPush = WebPush()
     email: Email = Email()
+    whatsapp: WhatsApp = WhatsApp()
+    voice: Voice = Voice()
+    sms2: Sms2 = Sms2()
     exercise: Exercise = Exercise()
     exercise_web_push: WebPush = WebPush()
     exercise_email: Email = Email()
+    exercise_whatsapp: WhatsApp = WhatsApp()
+    exercise_voice: Voice = Voice()
+    exercise_sms2: Sms2 = Sms2()
     delivery: Delivery = Delivery()
     pace: Pace = Pace()
     routing: Routing = Routing()
     relay: Relay = Relay()
+    paging: Paging = Paging()
     live: Live = Live()
     web: Web = Web()
 
@@ -205,10 +222,33 @@ class Settings(Group):
             ("email_from", _mailbox(self.exercise_email), _mailbox(self.email)),
             ("email_username", self.exercise_email.username, self.email.username),
             ("email_password", self.exercise_email.password.get_secret_value(), self.email.password.get_secret_value()),
+            *self._numbers_and_providers(),
         ]
         for name, ours, theirs in pairs:
             if ours and ours == theirs:
                 raise ValueError(f"exercise.{name} is the live one: exercises need senders of their own")
+        return self
+
+    def _numbers_and_providers(self) -> list[tuple[str, str, str]]:
+        """A number or template of any live way is live in every way."""
+        live = {self.twilio.from_, self.whatsapp.from_, self.voice.from_, *self.whatsapp.templates}
+        whatsapp, ours, theirs = self.exercise_whatsapp, self.exercise_sms2, self.sms2
+        numbers = [("twilio_from", self.exercise.twilio_from), ("whatsapp_from", whatsapp.from_), ("voice_from", self.exercise_voice.from_)]
+        templates = [("whatsapp_content_sids", sid) for sid in sorted(whatsapp.templates)]
+        return [
+            *((name, value, value if value in live else "") for name, value in (*numbers, *templates)),
+            ("sms2_from", ours.from_, theirs.from_),
+            ("sms2_user", ours.user, theirs.user),
+            ("sms2_secret", ours.secret.get_secret_value(), theirs.secret.get_secret_value()),
+        ]
+
+    @model_validator(mode="after")
+    def _ways_have_accounts(self) -> Self:
+        """WhatsApp and calls go by the Twilio account of their own set."""
+        live = (self.twilio.account_sid, self.whatsapp.from_, self.voice.from_)
+        exercise = (self.exercise.twilio_account_sid, self.exercise_whatsapp.from_, self.exercise_voice.from_)
+        if any((whatsapp or voice) and not account for account, whatsapp, voice in (live, exercise)):
+            raise ValueError("WhatsApp and calls need the Twilio account that they go by")
         return self
 
     @model_validator(mode="after")
@@ -217,6 +257,7 @@ class Settings(Group):
         if self.mode is Mode.PRODUCTION:
             return self
         urls = (self.twilio.base_url, self.fcm.base_url, self.exercise.twilio_base_url, self.exercise.fcm_base_url)
+        urls += (self.sms2.url, self.exercise_sms2.url)
         for url in urls:
             if url not in ("", TWILIO_LIVE_URL, FCM_LIVE_URL) and not is_loopback(url):
                 raise ValueError(f"in mode {self.mode} a carrier must be on loopback, not {urlsplit(url).hostname}")
@@ -231,8 +272,10 @@ class Settings(Group):
         configured = {
             "push": self.fcm.project,
             "web_push": self.web_push.private_key.get_secret_value(),
-            "sms": self.twilio.account_sid,
+            "sms": self.twilio.account_sid or self.sms2.url,
+            "whatsapp": self.whatsapp.from_,
             "email": self.email.host,
+            "voice": self.voice.from_,
         }
         return frozenset(name for name, account in configured.items() if account)
 

@@ -30,7 +30,7 @@ from alerts.settings import Settings, new_key
 from alerts.staff.actions import NewStaff, create_staff, create_token
 from alerts.staff.rules import Role
 
-PROCESSES = ("sandbox", "serve", "worker", "quick", "evidence", "relay")
+PROCESSES = ("sandbox", "serve", "worker", "quick", "evidence", "paging", "relay")
 READY_SECONDS = 60.0
 
 
@@ -86,6 +86,7 @@ class Stage:
             "worker": ["worker", "--queues", "sending", "--concurrency", str(concurrency)],
             "quick": ["worker", "--queues", "quick", "--concurrency", "1"],
             "evidence": ["worker", "--queues", "evidence", "--concurrency", "1"],
+            "paging": ["worker", "--queues", "paging", "--concurrency", "1"],
             "relay": ["relay"],
         }
         if plan_path.exists():

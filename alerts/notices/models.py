@@ -18,6 +18,7 @@ from alerts.notices.rules import AlarmKind, Channel, ContactKind, State, StopRea
 from alerts.staff.rules import Role
 
 _CURRENT = text("retired_at IS NULL")
+_ROUND = ("paging_id", "round", "contact_id", "channel")
 _STATUS = "status IN ('Actual', 'Exercise')"
 
 
@@ -116,7 +117,7 @@ class Notice(Base):
         CheckConstraint(_STATUS, name="status"),
         CheckConstraint("(status = 'Exercise') = (upper(body) LIKE 'LATIHAN%')", name="exercise_says_so"),
         CheckConstraint("(state = 'sending') = (lease_until IS NOT NULL)", name="sending_has_a_lease"),
-        Index("uq_notice_round", "paging_id", "round", "contact_id", "channel", unique=True, postgresql_where=text("paging_id IS NOT NULL")),
+        Index("uq_notice_round", *_ROUND, unique=True, postgresql_where=text("paging_id IS NOT NULL")),
         Index("ix_notice_due_at", "due_at", postgresql_where=text("state = 'queued'")),
         Index("ix_notice_lease_until", "lease_until", postgresql_where=text("state = 'sending'")),
         Index("ix_notice_staff_id_id", "staff_id", "id"),

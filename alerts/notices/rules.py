@@ -152,6 +152,12 @@ def is_on_duty(candidate: Candidate, now: datetime) -> bool:
     return begins <= local < ends if begins < ends else local >= begins or local < ends
 
 
+def on_duty(candidates: Iterable[Candidate], now: datetime) -> list[Candidate]:
+    """Who is on duty by the roster; everybody of the role where the roster names nobody for this hour."""
+    everybody = list(candidates)
+    return [each for each in everybody if is_on_duty(each, now)] or everybody
+
+
 def ladder(candidates: Iterable[Candidate], *, excluded: Iterable[UUID], now: datetime) -> list[Candidate]:
     """In what order people are paged: on duty by the roster, then the rest of the roster, then others of the role.
 
@@ -163,26 +169,26 @@ def ladder(candidates: Iterable[Candidate], *, excluded: Iterable[UUID], now: da
     return sorted(usable, key=lambda each: (not is_on_duty(each, now), each.position is None, each.position or 0, str(each.staff_id)))
 
 
-def people_of_round(rungs: Sequence[Candidate], number: int, *, is_quiet: bool) -> list[Candidate]:
-    """Round 1 pages the first; every further round adds the next deputy and pages again all before.
+def people_of_round(rungs: Sequence[Candidate], number: int, *, is_quiet: bool) -> list[tuple[Candidate, bool]]:
+    """Round 1 pages the first; every further round adds the next deputy and pages again all before. With whether they are new.
 
     In a quiet incident nobody at a mission is paged twice: a phone that rings again may give them away.
     """
-    repeated = rungs[: number - 1]
-    added = rungs[number - 1 : number]
-    return [each for each in repeated if not (is_quiet and each.is_of_mission)] + list(added)
+    repeated = [(each, False) for each in rungs[: number - 1] if not (is_quiet and each.is_of_mission)]
+    return repeated + [(each, True) for each in rungs[number - 1 : number]]
 
 
-def channels_of(candidate: Candidate, configured: Iterable[str], *, is_quiet: bool) -> list[tuple[Contact, Channel]]:
-    """Every way to the person that has a sender. No call to a mission in a quiet incident; mail only beside or without all else."""
+def channels_of(candidate: Candidate, configured: Iterable[str], *, is_quiet: bool, is_new: bool = True) -> list[tuple[Contact, Channel]]:
+    """Every way to the person that has a sender: all at once, because nobody knows which of them wakes somebody.
+
+    No call to a mission in a quiet incident. Mail wakes nobody: it comes once, and again only to who has nothing else.
+    """
     have = set(configured)
     ways = [(contact, channel) for contact in candidate.contacts for channel in WAYS[contact.kind] if channel.value in have]
-    return [way for way in ways if not (way[1] is Channel.VOICE and is_quiet and candidate.is_of_mission)]
-
-
-def is_at_once(channel: Channel) -> bool:
-    """Whether the channel wakes somebody: mail does not, and repeats with no round but the first."""
-    return channel is not Channel.EMAIL
+    if is_quiet and candidate.is_of_mission:
+        ways = [way for way in ways if way[1] is not Channel.VOICE]
+    waking = [way for way in ways if way[1] is not Channel.EMAIL]
+    return waking if waking and not is_new else ways
 
 
 def backoff_seconds(attempt: int, *, base: float) -> float:
@@ -212,7 +218,7 @@ ALARM_TEXTS: Mapping[AlarmKind, str] = MappingProxyType(
     {
         AlarmKind.STOP_ALL: N_("SIAGA: %(sender)s refuses our account. Nothing goes out by it until somebody mends it."),
         AlarmKind.NO_PERMISSION: N_("SIAGA: %(sender)s may not send to a country that it serves: the permission is switched off there."),
-        AlarmKind.DEAD_TOKENS: N_("SIAGA: %(sender)s calls %(count)s devices dead at once. Nothing was removed: look at the push account first."),
+        AlarmKind.DEAD_TOKENS: N_("SIAGA: %(sender)s calls %(count)s devices dead at once. None was removed: look at the account first."),
         AlarmKind.CONTENT_FILTERED: N_("SIAGA: carriers filter our text (%(count)s by %(sender)s). The same text is not repeated."),
         AlarmKind.NOBODY_TO_PAGE: N_("SIAGA: nobody with an address can be paged for the role %(sender)s."),
     }
