@@ -256,8 +256,8 @@ class Settings(Group):
         """Demo and tests talk to carriers on loopback only, whatever the environment says."""
         if self.mode is Mode.PRODUCTION:
             return self
-        urls = (self.twilio.base_url, self.fcm.base_url, self.exercise.twilio_base_url, self.exercise.fcm_base_url)
-        urls += (self.sms2.url, self.exercise_sms2.url)
+        urls = [self.twilio.base_url, self.fcm.base_url, self.exercise.twilio_base_url, self.exercise.fcm_base_url]
+        urls += [self.sms2.url, self.exercise_sms2.url]
         for url in urls:
             if url not in ("", TWILIO_LIVE_URL, FCM_LIVE_URL) and not is_loopback(url):
                 raise ValueError(f"in mode {self.mode} a carrier must be on loopback, not {urlsplit(url).hostname}")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Self
+from functools import cached_property
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, TypeAdapter, field_validator, model_validator
 
 from alerts.kit.p256 import load_private_key
 
+NUMBER = r"^(\+[1-9][0-9]{6,14})?$"
+TEMPLATES = TypeAdapter(dict[str, dict[str, Annotated[str, StringConstraints(pattern=r"^HX[0-9a-fA-F]{32}$")]]])
 SUBJECT = re.compile(r"mailto:[^\s@]+@[^\s@]+\.[^\s@]+|https://[\w-]+\.[\w.-]+")
 
 
@@ -47,6 +52,65 @@ class WebPush(Group):
     def extra_hosts(self) -> frozenset[str]:
         """Push services besides the known ones: host names, a leading dot for all below that name."""
         return frozenset(host.strip().lower() for host in self.hosts.split(",") if host.strip())
+
+
+class WhatsApp(Group):
+    """WhatsApp at the Twilio account: the number it comes from, and the template of each language and text variant.
+
+    `content_sids` is JSON: `{"id": {"plain": "HX…", "link": "HX…"}, "en": {…}}`; every language has a `plain` one.
+    """
+
+    from_: str = Field("", alias="from", pattern=NUMBER)
+    content_sids: str = ""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if bool(self.from_) != bool(self.content_sids):
+            raise ValueError("WhatsApp needs both a number and the templates that it approved")
+        if any("plain" not in variants for variants in self.sids.values()):
+            raise ValueError("every language of WhatsApp's templates needs a `plain` one")
+        return self
+
+    @cached_property
+    def sids(self) -> Mapping[str, Mapping[str, str]]:
+        """The template of each language and variant."""
+        return TEMPLATES.validate_json(self.content_sids) if self.content_sids else {}
+
+    @property
+    def templates(self) -> frozenset[str]:
+        """Every template there is."""
+        return frozenset(sid for variants in self.sids.values() for sid in variants.values())
+
+    def find_sid(self, language: str, variant: str) -> str | None:
+        """The template for a text variant (`plain`, `reply`, `link`, `reply_link`), else the plain one; None without the language."""
+        variants = self.sids.get(language, {})
+        return variants.get(variant) or variants.get("plain")
+
+
+class Voice(Group):
+    """Calls at the Twilio account: the number they come from. Empty: nobody is called."""
+
+    from_: str = Field("", alias="from", pattern=NUMBER)
+
+
+class Sms2(Group):
+    """A second provider of texts: its account here, how it speaks in `description` (JSON). Without `url`: none."""
+
+    url: str = ""
+    description: str = ""
+    from_: str = Field("", alias="from")
+    user: str = ""
+    secret: SecretStr = SecretStr("")
+    receipt_secret: SecretStr = SecretStr("")
+    timeout_seconds: float = Field(10, gt=0)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.url and urlsplit(self.url).scheme not in ("http", "https"):
+            raise ValueError("the provider's address begins with https: (or http: on this machine)")
+        if self.url and not (self.description and self.secret.get_secret_value()):
+            raise ValueError("a second provider needs its description and its secret")
+        return self
 
 
 class MailTls(StrEnum):

@@ -63,6 +63,10 @@ class Wire:
         """Send one body. Raises Transient (no byte left) or Unknown (bytes left, no whole answer)."""
         return await self._request("POST", url, body=body, headers=headers)
 
+    async def put(self, url: URL, body: bytes, *, headers: Mapping[str, str] | None = None) -> WireAnswer:
+        """Send one body by PUT; as `post`."""
+        return await self._request("PUT", url, body=body, headers=headers)
+
     async def get(self, url: URL) -> WireAnswer:
         """Read. Raises the same two; for a read both mean "ask again"."""
         return await self._request("GET", url, body=None, headers=None)
