@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -13,10 +13,12 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from alerts.kit.errors import InvalidError
+from alerts.kit.p256 import decode_base64url, load_point
 from alerts.kit.text import visible
 
 PHONE_TEXT_MAX = 40
 EMAIL_MAX = 254
+AUTH_BYTES = 16
 PHONE_CHARACTERS = re.compile(r"\+?[\d\s().\-/]+")
 # A device that has not been seen for this long is not counted on.
 DEVICE_LIVE_DAYS = 60
@@ -86,6 +88,30 @@ class PhoneNumber:
 
     e164: str
     country: str
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """A browser's subscription as it gives it: where to post, and its keys in base64url."""
+
+    endpoint: str = field(repr=False)
+    p256dh: str = field(repr=False)
+    auth: str = field(repr=False)
+
+
+def parse_browser(endpoint: str, p256dh: str, auth: str) -> Browser:
+    """A subscription whose keys are keys. Raises InvalidError naming the one that is none; the endpoint is judged elsewhere."""
+    try:
+        load_point(p256dh)
+    except ValueError:
+        raise InvalidError("key_malformed", "this is no public key of a browser", field="keys.p256dh") from None
+    try:
+        is_secret = len(decode_base64url(auth)) == AUTH_BYTES
+    except ValueError:
+        is_secret = False
+    if not is_secret:
+        raise InvalidError("key_malformed", "this is no secret of a browser", field="keys.auth")
+    return Browser(endpoint, p256dh.rstrip("="), auth.rstrip("="))
 
 
 def parse_phone(written: str, *, default_region: str | None = None, field: str = "phone") -> PhoneNumber:
