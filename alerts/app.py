@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
+from alerts.channels.sms_dialect import described_providers
 from alerts.health import router as health_router
 from alerts.kit.asgi import EntityTags, LimitBody, RefuseNul
 from alerts.kit.db import Sessions, make_engine, make_sessions
@@ -21,12 +22,28 @@ DESCRIPTION = """Protects a country's citizens abroad in a crisis.
 
 Acting POSTs need an `Idempotency-Key`; a PATCH needs `If-Match`; errors are RFC 9457 problem documents
 that name the field. Lists are newest first, with `cursor` and `limit`. Times are RFC 3339 with an offset."""
-API_SLICES = ("staff", "missions", "citizens", "incidents", "broadcasts", "deliveries", "inbox", "checkins", "people", "reports", "live")
+API_SLICES = (
+    "staff",
+    "missions",
+    "country_rules",
+    "citizens",
+    "incidents",
+    "broadcasts",
+    "deliveries",
+    "inbox",
+    "checkins",
+    "checkins.cases",
+    "people",
+    "reports",
+    "live",
+)
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+OPEN_OPERATIONS = frozenset({("POST", "/api/v1/session"), ("GET", "/api/v1/web-push/key")})
 
 
 def create_app(settings: Settings, sessions: Sessions | None = None) -> FastAPI:
     """The application over one database. Tests may hand in their own session factory."""
+    described_providers(settings)  # a description that cannot be read stops the process here, not at the first receipt
     app = FastAPI(
         title="Siaga",
         version=version("siaga"),
@@ -52,8 +69,8 @@ def create_app(settings: Settings, sessions: Sessions | None = None) -> FastAPI:
 
 
 def is_public(method: str, path: str) -> bool:
-    """Whether an operation needs no account: health, signing in, the carrier's signed hooks, the citizen's link."""
-    return path in OPEN_PATHS or path.startswith(("/hooks/", "/i/")) or (method, path) == ("POST", "/api/v1/session")
+    """Whether an operation needs no account: health, signing in, the carrier's signed hooks, the citizen's link, a public key."""
+    return path in OPEN_PATHS or path.startswith(("/hooks/", "/i/")) or (method, path) in OPEN_OPERATIONS
 
 
 def from_environment() -> FastAPI:

@@ -60,7 +60,7 @@ def serve(*, workers: Annotated[int, typer.Option(min=1, help="processes")] = 1)
 def worker(
     *,
     concurrency: Annotated[int, typer.Option(min=1, help="child processes")] = 2,
-    queues: Annotated[str, typer.Option(help="of `quick`, `sending` and `evidence`: run them apart, so that none waits for another")] = "",
+    queues: Annotated[str, typer.Option(help="of quick, sending, evidence, paging: run them apart, so that none waits for another")] = "",
 ) -> None:
     """The Celery worker (prefork): sends, looks up, understands replies, recomputes sheets."""
     from workers.app import connect_child_signals, make_celery
@@ -120,7 +120,8 @@ def sandbox(
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to this version and load the missions. Safe to repeat."""
+    """Bring the database to this version and load the missions and the country rules. Safe to repeat."""
+    from alerts.country_rules.actions import load_packaged_rules
     from alerts.kit.db import begin, require_postgres
     from alerts.migrations import upgrade
     from alerts.missions.actions import load_missions
@@ -131,7 +132,8 @@ def migrate() -> None:
     upgrade(settings.database.url.get_secret_value())
     with begin(_sessions(settings)) as session:
         loaded = load_missions(session)
-    print(f"migrated; {loaded}")
+        rules = load_packaged_rules(session)
+    print(f"migrated; {loaded}; {rules}")
 
 
 @app.command()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping
+from email.utils import parseaddr
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +18,11 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from alerts.kit.crypto import Keyring
+from alerts.kit.p256 import public_text
+from alerts.settings_groups import Email, Group, Sms2, Voice, WebPush, WhatsApp, is_loopback_host
 
 PREFIX = "SIAGA_"
 TWILIO_LIVE_URL = "https://api.twilio.com"
@@ -34,12 +37,6 @@ class Mode(StrEnum):
     PRODUCTION = "production"
     DEMO = "demo"
     TEST = "test"
-
-
-class Group(BaseModel):
-    """One nested group; unknown names inside a known group are refused, so a typo is seen."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class Database(Group):
@@ -118,12 +115,50 @@ class Delivery(Group):
     retry_seconds: float = Field(15, gt=0)
 
 
+class Pace(Group):
+    """How fast we may send: segments per second (0: unlimited), shared by all workers. Otherwise seconds.
+
+    A country's own rule goes before `country_per_second`. Without Valkey every worker keeps to its share of these
+    rates: one of as many as were last seen, but never fewer than `processes`.
+    """
+
+    account_per_second: float = Field(0, ge=0)
+    sender_per_second: float = Field(0, ge=0)
+    country_per_second: float = Field(0, ge=0)
+    processes: int = Field(4, ge=1)
+    burst_seconds: float = Field(0.25, gt=0, le=1, description="a grant reaches no further: a cancel takes effect within 2 s")
+    regain_seconds: float = Field(60, gt=0)
+    timeout_seconds: float = Field(0.25, gt=0, le=0.3)
+    probe_seconds: float = Field(0.5, gt=0)
+    settle_seconds: float = Field(2, gt=0)
+    beat_seconds: float = Field(5, gt=0)
+
+
+class Routing(Group):
+    """How windows move between two senders of one channel. Seconds."""
+
+    memory_seconds: float = Field(15, gt=0)
+    back_seconds: float = Field(300, gt=0)
+    slow_seconds: float = Field(5, gt=0)
+    sync_seconds: float = Field(1, gt=0)
+
+
 class Relay(Group):
     """The outbox relay and the schedule. Seconds."""
 
     poll_seconds: float = Field(0.2, gt=0)
     rering_seconds: float = Field(5, gt=0)
     batch_size: int = Field(200, ge=1)
+
+
+class Paging(Group):
+    """Messages to staff that repeat until somebody acts. Seconds."""
+
+    repeat_seconds: float = Field(120, gt=0)
+    poll_seconds: float = Field(1, gt=0)
+    lease_seconds: float = Field(60, gt=0)
+    retry_seconds: float = Field(5, gt=0)
+    alarm_seconds: float = Field(3600, gt=0, description="an alarm of one kind and sender is told at most this often")
 
 
 class Live(Group):
@@ -158,9 +193,22 @@ class Settings(Group):
     keys: Keys = Keys()
     twilio: Twilio = Twilio()
     fcm: Fcm = Fcm()
+    web_push: WebPush = WebPush()
+    email: Email = Email()
+    whatsapp: WhatsApp = WhatsApp()
+    voice: Voice = Voice()
+    sms2: Sms2 = Sms2()
     exercise: Exercise = Exercise()
+    exercise_web_push: WebPush = WebPush()
+    exercise_email: Email = Email()
+    exercise_whatsapp: WhatsApp = WhatsApp()
+    exercise_voice: Voice = Voice()
+    exercise_sms2: Sms2 = Sms2()
     delivery: Delivery = Delivery()
+    pace: Pace = Pace()
+    routing: Routing = Routing()
     relay: Relay = Relay()
+    paging: Paging = Paging()
     live: Live = Live()
     web: Web = Web()
 
@@ -173,10 +221,37 @@ class Settings(Group):
             ("twilio_from", exercise.twilio_from, live.from_),
             ("twilio_auth_token", exercise.twilio_auth_token.get_secret_value(), live.auth_token.get_secret_value()),
             ("fcm_project", exercise.fcm_project, self.fcm.project),
+            ("web_push_private_key", _web_push_key(self.exercise_web_push), _web_push_key(self.web_push)),
+            ("email_from", _mailbox(self.exercise_email), _mailbox(self.email)),
+            ("email_username", self.exercise_email.username, self.email.username),
+            ("email_password", self.exercise_email.password.get_secret_value(), self.email.password.get_secret_value()),
+            *self._numbers_and_providers(),
         ]
         for name, ours, theirs in pairs:
             if ours and ours == theirs:
                 raise ValueError(f"exercise.{name} is the live one: exercises need senders of their own")
+        return self
+
+    def _numbers_and_providers(self) -> list[tuple[str, str, str]]:
+        """A number or template of any live way is live in every way."""
+        live = {self.twilio.from_, self.whatsapp.from_, self.voice.from_, *self.whatsapp.templates}
+        whatsapp, ours, theirs = self.exercise_whatsapp, self.exercise_sms2, self.sms2
+        numbers = [("twilio_from", self.exercise.twilio_from), ("whatsapp_from", whatsapp.from_), ("voice_from", self.exercise_voice.from_)]
+        templates = [("whatsapp_content_sids", sid) for sid in sorted(whatsapp.templates)]
+        return [
+            *((name, value, value if value in live else "") for name, value in (*numbers, *templates)),
+            ("sms2_from", ours.from_, theirs.from_),
+            ("sms2_user", ours.user, theirs.user),
+            ("sms2_secret", ours.secret.get_secret_value(), theirs.secret.get_secret_value()),
+        ]
+
+    @model_validator(mode="after")
+    def _ways_have_accounts(self) -> Self:
+        """WhatsApp and calls go by the Twilio account of their own set."""
+        live = (self.twilio.account_sid, self.whatsapp.from_, self.voice.from_)
+        exercise = (self.exercise.twilio_account_sid, self.exercise_whatsapp.from_, self.exercise_voice.from_)
+        if any((whatsapp or voice) and not account for account, whatsapp, voice in (live, exercise)):
+            raise ValueError("WhatsApp and calls need the Twilio account that they go by")
         return self
 
     @model_validator(mode="after")
@@ -184,16 +259,27 @@ class Settings(Group):
         """Demo and tests talk to carriers on loopback only, whatever the environment says."""
         if self.mode is Mode.PRODUCTION:
             return self
-        urls = (self.twilio.base_url, self.fcm.base_url, self.exercise.twilio_base_url, self.exercise.fcm_base_url)
+        urls = [self.twilio.base_url, self.fcm.base_url, self.exercise.twilio_base_url, self.exercise.fcm_base_url]
+        urls += [self.sms2.url, self.exercise_sms2.url]
         for url in urls:
             if url not in ("", TWILIO_LIVE_URL, FCM_LIVE_URL) and not is_loopback(url):
                 raise ValueError(f"in mode {self.mode} a carrier must be on loopback, not {urlsplit(url).hostname}")
+        for mail in (self.email, self.exercise_email):
+            if mail.host and not is_loopback_host(mail.host):
+                raise ValueError(f"in mode {self.mode} a mail server must be on loopback, not {mail.host}")
         return self
 
     @property
     def channels(self) -> frozenset[str]:
         """Ways to citizens that have a sender; whoever could only be reached by another is counted as not reachable."""
-        configured = {"push": self.fcm.project, "sms": self.twilio.account_sid}
+        configured = {
+            "push": self.fcm.project,
+            "web_push": self.web_push.private_key.get_secret_value(),
+            "sms": self.twilio.account_sid or self.sms2.url,
+            "whatsapp": self.whatsapp.from_,
+            "email": self.email.host,
+            "voice": self.voice.from_,
+        }
         return frozenset(name for name, account in configured.items() if account)
 
     @cached_property
@@ -221,6 +307,16 @@ def is_loopback(url: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
+def _web_push_key(group: WebPush) -> str:
+    """The public half: the same key is the same, in whichever form it is written."""
+    secret = group.private_key.get_secret_value()
+    return public_text(secret) if secret else ""
+
+
+def _mailbox(group: Email) -> str:
+    return parseaddr(group.from_)[1].lower()
+
+
 def _with_files(env: dict[str, str]) -> dict[str, str]:
     for name, path in list(env.items()):
         if name.startswith(PREFIX) and name.endswith("_FILE") and name != "SIAGA_FCM_CREDENTIALS_FILE":
@@ -237,8 +333,10 @@ def _nest(env: Mapping[str, str]) -> dict[str, object]:
         if not name.startswith(PREFIX) or name in NOT_SETTINGS:
             continue
         key = name.removeprefix(PREFIX).lower()
-        group, _, field = key.partition("_")
-        if group in groups and field:
+        # The longest name that fits: `web_push_subject` belongs to `web_push`, not to `web`.
+        group = max((each for each in groups if key.startswith(f"{each}_")), key=len, default="")
+        if group:
+            field = key.removeprefix(f"{group}_")
             inner = nested.setdefault(group, {})
             assert isinstance(inner, dict)
             inner[field] = value

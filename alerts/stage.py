@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from alerts.country_rules.actions import load_packaged_rules
 from alerts.deliveries.facts import export_facts
 from alerts.embedded import EmbeddedError, Services
 from alerts.embedded.safety import require_sandbox
@@ -29,7 +30,7 @@ from alerts.settings import Settings, new_key
 from alerts.staff.actions import NewStaff, create_staff, create_token
 from alerts.staff.rules import Role
 
-PROCESSES = ("sandbox", "serve", "worker", "quick", "evidence", "relay")
+PROCESSES = ("sandbox", "serve", "worker", "quick", "evidence", "paging", "relay")
 READY_SECONDS = 60.0
 
 
@@ -68,10 +69,11 @@ class Stage:
         self._engine.dispose()
 
     def migrate(self) -> None:
-        """Make the tables and load the missions."""
+        """Make the tables and load the missions and the country rules."""
         upgrade(self.settings.database.url.get_secret_value())
         with begin(self.sessions) as session:
             load_missions(session)
+            load_packaged_rules(session)
 
     def start(self, *names: str, plan: Mapping[str, Any] | None = None, concurrency: int = 2) -> None:
         """Start processes (all of them by default) and wait until they serve."""
@@ -84,6 +86,7 @@ class Stage:
             "worker": ["worker", "--queues", "sending", "--concurrency", str(concurrency)],
             "quick": ["worker", "--queues", "quick", "--concurrency", "1"],
             "evidence": ["worker", "--queues", "evidence", "--concurrency", "1"],
+            "paging": ["worker", "--queues", "paging", "--concurrency", "1"],
             "relay": ["relay"],
         }
         if plan_path.exists():

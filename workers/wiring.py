@@ -14,11 +14,15 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "incident.closed": ("live.refresh",),
         "incident.reopened": ("live.refresh",),
         "broadcast.freeze_asked": ("broadcasts.freeze",),
-        "broadcast.submitted": ("live.refresh",),
+        "broadcast.submitted": ("live.refresh", "broadcasts.page_approver"),
         "broadcast.approved": ("deliveries.release",),
         "broadcast.cancelled": ("deliveries.stop", "live.refresh"),
         "delivery.batch_due": ("deliveries.send",),
         "delivery.progress": ("live.refresh",),
+        "delivery.alarm": ("notices.raise",),
+        "paging.started": ("notices.ring",),
+        "alarm.raised": ("notices.ring",),
+        "notice.queued": ("notices.send",),
         "inbound.received": ("inbox.understand",),
         "checkin.recorded": ("deliveries.mark_answered", "live.refresh"),
         "person.changed": ("live.refresh",),
@@ -27,12 +31,12 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-DRAINS: frozenset[str] = frozenset({"deliveries.mark_answered", "live.refresh"})
+DRAINS: frozenset[str] = frozenset({"deliveries.mark_answered", "live.refresh", "notices.raise", "notices.ring", "notices.send"})
 """Tasks that take all that waits for them at once: one ring stands for many events (a storm of check-ins, say)."""
 
 QUICK = "quick"
 QUEUES: Mapping[str, str] = MappingProxyType(
-    {"deliveries.send": "sending", "deliveries.resend": "evidence", "deliveries.look_up": "evidence"}
+    {"deliveries.send": "sending", "deliveries.resend": "evidence", "deliveries.look_up": "evidence", "notices.send": "paging"}
 )
 """Queues other than `quick`: neither a long batch nor a slow carrier may keep a release or the minister's sheet waiting."""
 ALL_QUEUES = (QUICK, *sorted(set(QUEUES.values())))
@@ -47,6 +51,8 @@ def schedule(settings: Settings) -> Mapping[str, float]:
         "deliveries.escalate": settings.delivery.ring_seconds,
         "deliveries.look_up": settings.delivery.sweep_seconds,
         "deliveries.resend": settings.delivery.sweep_seconds,
+        "notices.ring": settings.paging.poll_seconds,
+        "notices.send": settings.paging.poll_seconds,
         "live.refresh_all": settings.live.refresh_seconds,
         "deliveries.check": 60.0,
         "kit.clean_up": 3600.0,

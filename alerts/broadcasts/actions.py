@@ -21,7 +21,7 @@ from alerts.broadcasts.models import Audience, AudienceMember, Broadcast, Broadc
 from alerts.broadcasts.queries import areas_of, claim_broadcast, country_counts, hands_of, lists_of, pick_areas
 from alerts.broadcasts.rules import Channel, Move, MsgType, ResendUnknown, State
 from alerts.broadcasts.schemas import Approval, BroadcastChange, BroadcastDraft, Correction
-from alerts.channels.country_rules import check_text
+from alerts.country_rules.queries import load_book
 from alerts.incidents.models import Incident
 from alerts.incidents.queries import get_open_incident, list_list_ids
 from alerts.incidents.rules import Status
@@ -87,7 +87,7 @@ def submit_broadcast(
         _copy_audience(session, broadcast, audience)
     elif audience.expected > freeze_at_once_max:
         rows = preview_selected(session, configured.intersection(broadcast.channels))
-        _check_countries(broadcast, {row["number_country"] for row in rows if row["channel"] == Channel.SMS})
+        _check_countries(session, broadcast, {row["number_country"] for row in rows if row["channel"] == Channel.SMS})
         publish(session, "broadcast.freeze_asked", broadcast_id=broadcast.id, audience_id=audience.id)
         return broadcast
     else:
@@ -247,7 +247,7 @@ def _copy_audience(session: Session, broadcast: Broadcast, audience: Audience) -
 def _submitted(session: Session, broadcast: Broadcast, audience: Audience, actor: Actor) -> None:
     """The texts and the hash that an approval will name; the country rules have the last word."""
     session.refresh(audience)
-    _check_countries(broadcast, country_counts(session, audience.id))
+    _check_countries(session, broadcast, country_counts(session, audience.id))
     texts = rules.all_variants(broadcast.texts)
     session.execute(delete(BroadcastText).where(BroadcastText.broadcast_id == broadcast.id))
     rows = [{"broadcast_id": broadcast.id, "language": lang, "variant": v, "body": body} for (lang, v), body in texts.items()]
@@ -276,11 +276,11 @@ def _submission(broadcast: Broadcast, audience: Audience, texts: Mapping[Any, st
     )
 
 
-def _check_countries(broadcast: Broadcast, number_countries: Iterable[str | None]) -> None:
+def _check_countries(session: Session, broadcast: Broadcast, number_countries: Iterable[str | None]) -> None:
     """Refuse at once what a country's network would block later, with the reason per language."""
-    countries = [country for country in number_countries if country]
+    countries, book = [country for country in number_countries if country], load_book(session)
     for language, body in broadcast.texts.items():
-        for problem in check_text(body, countries):
+        for problem in book.check_text(body, countries):
             if problem.is_blocking:
                 names = {code: place_name(problem.number_country, code) for code in rules.LANGUAGES}
                 words = problem.words(names)

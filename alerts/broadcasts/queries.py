@@ -13,7 +13,8 @@ from alerts.broadcasts.audience import count_selected_outside, select_people, un
 from alerts.broadcasts.models import Audience, AudienceMember, Broadcast, BroadcastHand
 from alerts.broadcasts.rules import Channel, State, Variant, all_variants
 from alerts.broadcasts.schemas import AudienceView, BroadcastView, CountryPreview, TextView
-from alerts.channels.country_rules import check_text, rules_for, variant_for
+from alerts.channels.ports import LINK_PLACE
+from alerts.channels.rule_book import RuleBook, current_book
 from alerts.channels.texts import measure
 from alerts.incidents.models import IncidentArea
 from alerts.incidents.queries import get_incident, list_areas, list_list_ids
@@ -171,15 +172,15 @@ def present_audience(rows: Sequence[Mapping[str, Any]], texts: Mapping[str, str]
 
 def preview_country(country: str, people: int, texts: Mapping[str, str]) -> CountryPreview:
     """The rules of one country as they apply to these texts."""
-    rule = rules_for(country)
+    book: RuleBook = current_book()
     names = {language: place_name(country, language) for language in ("id", "en")}
-    problems = [problem for body in texts.values() for problem in check_text(body, [country])]
+    problems = [problem for body in texts.values() for problem in book.check_text(body, [country])]
     seen = {(p.fault, p.found): p.words(names) | {"is_blocking": str(p.is_blocking).lower()} for p in problems}
     return CountryPreview(
         number_country=country,
         people=people,
-        variant=Variant(variant_for(rule).key),
-        is_served=rule.is_served,
+        variant=Variant(book.variant_for(country).key),
+        is_served=book.is_served(country),
         warnings=list(seen.values()),
     )
 

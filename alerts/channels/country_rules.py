@@ -1,23 +1,28 @@
-"""What a provider may carry to a number, by the country of the *number*: facts in data/sms_rules.csv, read once.
+"""What a provider may carry to a number, by the country of the *number*: the words of a rule, and the rules that come packaged.
 
 A number from Indonesia that roams in Dubai obeys the rules of Indonesia. What is not known is treated with care: no
-request for a reply, no link, a warning; but the message is sent.
+request for a reply, no link, a warning; but the message is sent. The rules in force are in `rule_book`: they are the
+packaged ones as an administrator has edited them.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import time
+from decimal import Decimal
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
 
 import phonenumbers
 
-from alerts.channels.texts import find_phone_numbers, find_urls
-
 PROVIDER = "twilio"
+SMS = "sms"
+RULED_CHANNELS = ("sms", "whatsapp", "voice")
+"""Ways that go by a number: only these have rules by the number's country."""
 
 
 class Known(StrEnum):
@@ -40,20 +45,55 @@ class SenderKind(StrEnum):
     UNKNOWN = "unknown"
 
 
+class QuietScope(StrEnum):
+    """What a network holds back in its quiet hours. An alert is not promotional."""
+
+    NOTHING = "nothing"
+    PROMOTIONAL = "promotional"
+    EVERYTHING = "everything"
+
+
+RuleKey = tuple[str, str, str]
+"""Provider, channel, country of the number."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SmsRule:
-    """The rules of one provider for numbers of one country (ISO 3166-1 alpha-2). `is_listed` is false for the default."""
+class CountryRule:
+    """The rules of one provider and channel for numbers of one country (ISO 3166-1 alpha-2).
+
+    `rate_per_second`: segments per second per sender; None: not known, the settings' default holds. `receipts` no: a
+    delivery receipt never comes. Quiet hours are local times of `quiet_zone` (IANA), the end excluded, over midnight
+    where the end is the earlier one. `sender_id`: the sender registered for this country, used instead of the usual
+    one. `price_per_segment` in `currency`; None: not known, never 0. `is_listed` is false for a country that the
+    provider's list leaves out. `version` 0: as packaged.
+    """
 
     provider: str
+    channel: str
     number_country: str
-    outbound: Known
-    two_way: Known
-    urls: Known
-    phone_numbers: Known
-    sender: SenderKind
+    outbound: Known = Known.UNKNOWN
+    two_way: Known = Known.UNKNOWN
+    urls: Known = Known.UNKNOWN
+    phone_numbers: Known = Known.UNKNOWN
+    sender_kind: SenderKind = SenderKind.UNKNOWN
+    sender_id: str = ""
+    rate_per_second: float | None = None
+    receipts: Known = Known.UNKNOWN
+    quiet_scope: QuietScope = QuietScope.NOTHING
+    quiet_from: time | None = None
+    quiet_until: time | None = None
+    quiet_zone: str = ""
+    price_per_segment: Decimal | None = None
+    currency: str = ""
     note: str = ""
-    quiet_hours: str = ""
+    source: str = ""
+    version: int = 0
     is_listed: bool = True
+
+    @property
+    def key(self) -> RuleKey:
+        """Provider, channel, country."""
+        return self.provider, self.channel, self.number_country
 
     @property
     def is_served(self) -> bool:
@@ -77,76 +117,18 @@ class TextVariant:
         return "_".join(parts) or "plain"
 
 
-class TextFault(StrEnum):
-    """What is wrong with a text for a country."""
-
-    URL_BARRED = "url_barred"
-    URL_NEEDS_REGISTRATION = "url_needs_registration"
-    URL_UNKNOWN = "url_unknown"
-    PHONE_BARRED = "phone_barred"
-    UNSERVED = "unserved"
-    RULES_UNKNOWN = "rules_unknown"
+def rules_for(number_country: str, *, provider: str = PROVIDER, channel: str = SMS) -> CountryRule:
+    """The packaged rule for numbers of a country, for where no rule book can be had; one of unknowns for an unlisted country."""
+    return packaged_rules().get((provider, channel, number_country)) or unlisted(number_country, provider=provider, channel=channel)
 
 
-# In both languages here: the reasons belong to the facts beside them, and channels may not ask for a country's name.
-FAULT_WORDS: Mapping[TextFault, Mapping[str, str]] = {
-    TextFault.URL_BARRED: {
-        "id": "SMS ke nomor {country} tidak boleh memuat tautan: {found}",
-        "en": "SMS to {country} numbers may not contain a link: {found}",
-    },
-    TextFault.URL_NEEDS_REGISTRATION: {
-        "id": "SMS ke nomor {country} hanya boleh memuat tautan yang terdaftar: {found}",
-        "en": "SMS to {country} numbers may only contain a registered link: {found}",
-    },
-    TextFault.URL_UNKNOWN: {
-        "id": "Belum diketahui apakah tautan sampai ke nomor {country}: {found}",
-        "en": "Whether links reach {country} numbers is not known: {found}",
-    },
-    TextFault.PHONE_BARRED: {
-        "id": "SMS ke nomor {country} tidak boleh memuat nomor telepon: {found}",
-        "en": "SMS to {country} numbers may not contain a phone number: {found}",
-    },
-    TextFault.UNSERVED: {
-        "id": "Tidak ada penyedia yang menjangkau nomor {country} melalui SMS",
-        "en": "No provider reaches {country} numbers by SMS",
-    },
-    TextFault.RULES_UNKNOWN: {
-        "id": "Aturan untuk nomor {country} belum diketahui; pesan dikirim tanpa tautan dan tanpa permintaan balasan",
-        "en": "The rules for {country} numbers are not known; the message goes without a link or a request to reply",
-    },
-}
-BLOCKING = frozenset({TextFault.URL_BARRED, TextFault.URL_NEEDS_REGISTRATION, TextFault.PHONE_BARRED})
+def list_rules(*, provider: str = PROVIDER, channel: str = SMS) -> list[CountryRule]:
+    """Every packaged rule of a provider and channel, by country code."""
+    chosen = (rule for rule in packaged_rules().values() if (rule.provider, rule.channel) == (provider, channel))
+    return sorted(chosen, key=lambda rule: rule.number_country)
 
 
-@dataclass(frozen=True, slots=True)
-class TextProblem:
-    """One fault of a text for the numbers of one country. `found` is the part of the text at fault, if any."""
-
-    fault: TextFault
-    number_country: str
-    found: str = ""
-
-    @property
-    def is_blocking(self) -> bool:
-        """A blocking problem keeps the broadcast from being submitted; the rest are warnings of the preview."""
-        return self.fault in BLOCKING
-
-    def words(self, country: Mapping[str, str]) -> dict[str, str]:
-        """The reason in each language (`id`, `en`); `country` gives the country's name in each."""
-        return {lang: sentence.format(country=country[lang], found=self.found) for lang, sentence in FAULT_WORDS[self.fault].items()}
-
-
-def rules_for(number_country: str, *, provider: str = PROVIDER) -> SmsRule:
-    """The rule for numbers of a country; one of unknowns for a country that the provider's list leaves out."""
-    return _table().get((provider, number_country)) or _unlisted(provider, number_country)
-
-
-def list_rules(*, provider: str = PROVIDER) -> list[SmsRule]:
-    """Every listed rule of a provider, by country code."""
-    return sorted((r for r in _table().values() if r.provider == provider), key=lambda r: r.number_country)
-
-
-def variant_for(rule: SmsRule) -> TextVariant:
+def variant_for(rule: CountryRule) -> TextVariant:
     """Only a plain yes allows a reply request or a link; a phone number is left out only where it is barred."""
     known = (rule.outbound, rule.two_way, rule.urls, rule.phone_numbers)
     return TextVariant(
@@ -155,6 +137,11 @@ def variant_for(rule: SmsRule) -> TextVariant:
         may_name_phone=rule.phone_numbers is not Known.NO,
         is_uncertain=Known.UNKNOWN in known,
     )
+
+
+def unlisted(number_country: str, *, provider: str, channel: str) -> CountryRule:
+    """The rule of unknowns, for a country of which nobody has told us anything."""
+    return CountryRule(provider=provider, channel=channel, number_country=number_country, is_listed=False)
 
 
 def number_country(e164: str) -> str | None:
@@ -167,72 +154,33 @@ def number_country(e164: str) -> str | None:
     return region if region and region.isalpha() and region != "ZZ" else None
 
 
-def is_number_served(e164: str, *, provider: str = PROVIDER) -> bool:
-    """False only where the provider is known to deliver nothing to numbers of that country."""
-    return rules_for(number_country(e164) or "", provider=provider).is_served
-
-
-def check_text(text: str, number_countries: Iterable[str], *, provider: str = PROVIDER) -> list[TextProblem]:
-    """Problems of a text for the number countries of an audience, in their order; blocking ones first per country."""
-    urls, phones = find_urls(text), find_phone_numbers(text)
-    problems: list[TextProblem] = []
-    for country in dict.fromkeys(number_countries):
-        rule = rules_for(country, provider=provider)
-        problems += _problems(rule, urls, phones)
-    return problems
-
-
-def _problems(rule: SmsRule, urls: list[str], phones: list[str]) -> list[TextProblem]:
-    country = rule.number_country
-    if not rule.is_served:
-        return [TextProblem(TextFault.UNSERVED, country)]
-    problems = []
-    fault = _URL_FAULTS.get(rule.urls)
-    if fault is not None:
-        problems += [TextProblem(fault, country, url) for url in urls]
-    if rule.phone_numbers is Known.NO:
-        problems += [TextProblem(TextFault.PHONE_BARRED, country, phone) for phone in phones]
-    if rule.outbound is Known.UNKNOWN:
-        problems.append(TextProblem(TextFault.RULES_UNKNOWN, country))
-    return sorted(problems, key=lambda p: not p.is_blocking)
-
-
-_URL_FAULTS = {
-    Known.NO: TextFault.URL_BARRED,
-    Known.REGISTERED_ONLY: TextFault.URL_NEEDS_REGISTRATION,
-    Known.UNKNOWN: TextFault.URL_UNKNOWN,
-}
-
-
-def _unlisted(provider: str, country: str) -> SmsRule:
-    return SmsRule(
-        provider=provider,
-        number_country=country,
-        outbound=Known.UNKNOWN,
-        two_way=Known.UNKNOWN,
-        urls=Known.UNKNOWN,
-        phone_numbers=Known.UNKNOWN,
-        sender=SenderKind.UNKNOWN,
-        is_listed=False,
-    )
-
-
 @cache
-def _table() -> dict[tuple[str, str], SmsRule]:
-    with files("alerts.channels").joinpath("data/sms_rules.csv").open(encoding="utf-8") as file:
+def packaged_rules() -> Mapping[RuleKey, CountryRule]:
+    """The rules that come with the product (data/country_rules.csv), by key: the carrier's own published guidelines."""
+    with files("alerts.channels").joinpath("data/country_rules.csv").open(encoding="utf-8") as file:
         rules = [_rule(row) for row in csv.DictReader(file)]
-    return {(rule.provider, rule.number_country): rule for rule in rules}
+    return MappingProxyType({rule.key: rule for rule in rules})
 
 
-def _rule(row: dict[str, str]) -> SmsRule:
-    return SmsRule(
+def _rule(row: dict[str, str]) -> CountryRule:
+    return CountryRule(
         provider=row["provider"],
+        channel=row["channel"],
         number_country=row["number_country"],
         outbound=Known(row["outbound"]),
         two_way=Known(row["two_way"]),
         urls=Known(row["urls"]),
         phone_numbers=Known(row["phone_numbers"]),
-        sender=SenderKind(row["sender"]),
+        sender_kind=SenderKind(row["sender_kind"]),
+        receipts=Known(row["receipts"]),
+        quiet_scope=QuietScope(row["quiet_scope"]),
+        quiet_from=_time(row["quiet_from"]),
+        quiet_until=_time(row["quiet_until"]),
+        quiet_zone=row["quiet_zone"],
         note=row["note"],
-        quiet_hours=row["quiet_hours"],
+        source=row["source"],
     )
+
+
+def _time(cell: str) -> time | None:
+    return time.fromisoformat(cell) if cell else None

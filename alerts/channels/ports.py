@@ -76,12 +76,14 @@ class SmsMessage:
     """One text to one number. `validity_seconds`: how long the carrier may keep trying.
 
     `text` is what many messages share, with LINK_PLACE where each has its own `link`; an adapter may prepare it once.
+    `from_`: the number or name registered for the number's country, where it is not the usual one.
     """
 
     attempt_id: str
     to_e164: str = field(repr=False)
     text: str = field(repr=False)
     link: str = field(default="", repr=False)
+    from_: str = ""
     status_callback: str = field(repr=False)
     validity_seconds: int
 

@@ -19,7 +19,7 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
+class Target:
     """Where to post, as whom, and from which sender (`From`, `MessagingServiceSid`)."""
 
     base_url: str
@@ -33,16 +33,16 @@ class Account:
 class TwilioMany:
     """Posts texts over kept connections. Belongs to the loop that first uses it."""
 
-    def __init__(self, account: Account) -> None:
-        self._pool = HttpPool(account.base_url, connections=account.connections, timeout_seconds=account.timeout_seconds)
-        credentials = base64.b64encode(f"{account.account_sid}:{account.auth_token}".encode()).decode()
+    def __init__(self, target: Target) -> None:
+        self._pool = HttpPool(target.base_url, connections=target.connections, timeout_seconds=target.timeout_seconds)
+        credentials = base64.b64encode(f"{target.account_sid}:{target.auth_token}".encode()).decode()
         headers = {
             "Authorization": f"Basic {credentials}",
             "Accept": "application/json",
             "Content-Type": FORM_TYPE,
         }
-        self._request = request_head(self._pool, f"/2010-04-01/Accounts/{account.account_sid}/Messages.json", headers)
-        self._sender = urlencode(account.sender_fields)
+        self._request = request_head(self._pool, f"/2010-04-01/Accounts/{target.account_sid}/Messages.json", headers)
+        self._sender = urlencode(target.sender_fields)
 
     async def post(self, messages: Sequence[SmsMessage], *, until: float) -> list[Result]:
         """A result for each message, in order; see `HttpPool.post_many`."""
@@ -53,8 +53,9 @@ class TwilioMany:
         before, place, after = _quoted_parts(message.text)
         body = f"{before}{_quoted_address(message.link)}{after}" if place else before
         validity = min(message.validity_seconds, LONGEST_VALIDITY_SECONDS)
+        sender = _from(message.from_) if message.from_ else self._sender
         return (
-            f"To={quote_plus(message.to_e164)}&{self._sender}&Body={body}&StatusCallback={_quoted_address(message.status_callback)}"
+            f"To={quote_plus(message.to_e164)}&{sender}&Body={body}&StatusCallback={_quoted_address(message.status_callback)}"
             f"&ValidityPeriod={validity}&SmartEncoded=false"
         ).encode()
 
@@ -67,6 +68,11 @@ def _quoted_parts(text: str) -> tuple[str, str, str]:
     """What stands before the link, whether there is one, and what stands after it."""
     before, place, after = text.partition(LINK_PLACE)
     return quote_plus(before), place, quote_plus(after)
+
+
+@lru_cache(maxsize=256)
+def _from(sender: str) -> str:
+    return urlencode([("From", sender)])
 
 
 @lru_cache(maxsize=256)

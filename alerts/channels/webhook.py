@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from starlette.datastructures import FormData
 from starlette.formparsers import FormParser, MultiPartException
 
-from alerts.channels.twilio_sms import WebhookCheck
+from alerts.channels.twilio_signature import WebhookCheck
 from alerts.kit.errors import ForbiddenError, InvalidError, TooLargeError
 from alerts.settings import Settings, SettingsDep, Web
 

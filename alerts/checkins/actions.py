@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts.queries import find_member, get_broadcast
 from alerts.checkins import rules
+from alerts.checkins.cases.raising import hear_checkin
 from alerts.checkins.models import Checkin
 from alerts.checkins.queries import find_last_of_member
 from alerts.checkins.rules import Answer, Channel, Contact
@@ -53,6 +54,8 @@ class LinkHolder:
 def record_checkin(session: Session, *, actor: Actor, keyring: Keyring, new: NewCheckin) -> Checkin:
     """Write one answer and publish `checkin.recorded`. Never refuses for the state of the incident.
 
+    A call for help has its case, with an owner, in the same transaction (`cases.raising.hear_checkin`).
+
     The rung follows from the channel and the contact (`rules.rung_of`). The note is cleaned of what cannot
     be seen, cut to its limit, and enciphered. 422: a contact that is not the staff's, or lies ahead.
     """
@@ -76,6 +79,7 @@ def record_checkin(session: Session, *, actor: Actor, keyring: Keyring, new: New
     session.flush()
     session.refresh(row)
     _tell(session, actor, row)
+    hear_checkin(session, actor=actor, keyring=keyring, checkin=row)
     return row
 
 

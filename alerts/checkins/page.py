@@ -18,11 +18,15 @@ from alerts.kit.i18n import Translator
 LANGUAGE_NAMES = (("id", "Bahasa Indonesia"), ("en", "English"))
 
 
-def answer_page(t: Translator, *, token: str, is_exercise: bool, saved: Checkin | None = None) -> HTMLResponse:
-    """The question, or (after `saved`) what was noted, with the buttons to change it. An exercise says so, in another colour."""
+def answer_page(t: Translator, *, token: str, is_exercise: bool, saved: Checkin | None = None, told: str | None = None) -> HTMLResponse:
+    """The question, or (after `saved`) what was noted, with the buttons to change it. An exercise says so, in another colour.
+
+    `told`: what is true of the person's open call for help; shown to whoever has just answered, never to one who only looks.
+    """
     more = {}
     if saved is not None:
-        more = {"saved": _saved_words(t, saved.answer), "saved_more": t.gettext("Noted at %(time)s.", time=t.time(saved.received_at))}
+        noted = t.gettext("Noted at %(time)s.", time=t.time(saved.received_at))
+        more = {"saved": _saved_words(t, saved.answer, has_case=told is not None), "saved_more": f"{told} {noted}" if told else noted}
     action = f"/i/{token}?lang={t.lang}"
     return _page(t, 200, title=t.gettext("Are you safe?"), action=action, is_exercise=is_exercise, **more)
 
@@ -49,11 +53,13 @@ def _page(t: Translator, status: int, **values: object) -> HTMLResponse:
     return HTMLResponse(content, status, headers)
 
 
-def _saved_words(t: Translator, answer: Answer) -> str:
+def _saved_words(t: Translator, answer: Answer, *, has_case: bool) -> str:
+    if answer is Answer.SAFE and has_case:
+        return t.gettext("We have noted that you say you are safe. Your call for help stays open until one of us has spoken with you.")
     if answer is Answer.SAFE:
         return t.gettext("Thank you. We have noted: you are safe.")
     if answer is Answer.NEED_HELP:
-        return t.gettext("We have noted: you need help. Our staff read this first.")
+        return t.gettext("We have noted: you need help.")
     return t.gettext("Thank you. We have noted your answer.")
 
 

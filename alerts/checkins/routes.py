@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Form, Header, Query, Response
 from fastapi.responses import HTMLResponse
 
 from alerts.checkins import actions, queries
+from alerts.checkins.cases.queries import find_told
 from alerts.checkins.page import answer_page, bad_link_page
 from alerts.checkins.rules import Answer
 from alerts.checkins.schemas import CheckinIn, CheckinView, LinkAnswer
@@ -83,4 +84,6 @@ def post_link(token: str, form: Annotated[LinkAnswer, Form()], session: Tx, keyr
     if holder is None:
         return bad_link_page(reader(None))
     saved = actions.answer_by_link(session, keyring=keyring, holder=holder, form=form)
-    return answer_page(reader(holder.language), token=token, is_exercise=holder.is_exercise, saved=saved)
+    t = reader(holder.language)
+    told = find_told(session, t, incident_id=holder.incident_id, citizen_id=holder.citizen_id)
+    return answer_page(t, token=token, is_exercise=holder.is_exercise, saved=saved, told=told)

@@ -34,6 +34,9 @@ class Channel(StrEnum):
     SMS = "sms"
     APP = "app"
     STAFF = "staff"
+    WHATSAPP = "whatsapp"
+    VOICE = "voice"
+    OPEN_LINK = "open_link"
 
 
 class Standing(StrEnum):

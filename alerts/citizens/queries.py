@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.citizens.audience import (
@@ -16,8 +16,8 @@ from alerts.citizens.audience import (
     in_areas,
     register_counts,
 )
-from alerts.citizens.models import Citizen, ImportRow, ImportRun, OptChange, Phone
-from alerts.citizens.rules import DEVICE_LIVE_DAYS, RowOutcome
+from alerts.citizens.models import Citizen, Device, EmailAddress, ImportRow, ImportRun, OptChange, Phone, WebPushSubscription
+from alerts.citizens.rules import DEVICE_LIVE_DAYS, Browser, RowOutcome
 from alerts.kit.crypto import Keyring
 from alerts.kit.errors import NotFoundError
 
@@ -27,16 +27,22 @@ __all__ = [
     "ClassCount",
     "RegisterCounts",
     "count_audience",
+    "count_phones_and_devices",
     "find_by_external_id",
     "find_by_phone",
     "find_by_phone_index",
+    "find_email",
+    "get_citizen",
     "get_import",
     "in_areas",
+    "list_browsers",
     "list_import_rows",
     "list_imports",
     "names_of",
     "open_e164",
+    "open_email",
     "open_name",
+    "open_subscription",
     "open_token",
     "opt_changes_of",
     "register_counts",
@@ -60,6 +66,32 @@ def find_by_external_id(session: Session, external_id: str) -> Citizen | None:
     return session.scalar(select(Citizen).where(Citizen.external_id == external_id))
 
 
+def get_citizen(session: Session, citizen_id: UUID) -> Citizen:
+    """One person. Raises NotFoundError, also for somebody who was found to be another and merged."""
+    citizen = session.get(Citizen, citizen_id)
+    if citizen is None or citizen.merged_into is not None:
+        raise NotFoundError("no_such_citizen", "there is no such person in the register")
+    return citizen
+
+
+def list_browsers(session: Session, citizen_id: UUID) -> list[WebPushSubscription]:
+    """The browsers in use by one person, the newest first."""
+    mine = (WebPushSubscription.citizen_id == citizen_id, WebPushSubscription.retired_at.is_(None))
+    return list(session.scalars(select(WebPushSubscription).where(*mine).order_by(WebPushSubscription.id.desc())))
+
+
+def find_email(session: Session, citizen_id: UUID) -> EmailAddress | None:
+    """Where a person reads mail now, sealed; or None."""
+    return session.scalar(select(EmailAddress).where(EmailAddress.citizen_id == citizen_id, EmailAddress.retired_at.is_(None)))
+
+
+def count_phones_and_devices(session: Session, citizen_id: UUID) -> tuple[int, int]:
+    """How many usable numbers and apps a person has now."""
+    phones = select(func.count()).where(Phone.citizen_id == citizen_id, Phone.retired_at.is_(None), Phone.is_valid)
+    devices = select(func.count()).where(Device.citizen_id == citizen_id, Device.retired_at.is_(None))
+    return session.scalar(phones) or 0, session.scalar(devices) or 0
+
+
 def names_of(session: Session, keyring: Keyring, citizen_ids: Iterable[UUID]) -> dict[UUID, str]:
     """Names in clear, for those who may see persons; never to be logged."""
     rows = session.execute(select(Citizen.id, Citizen.name_enc).where(Citizen.id.in_(list(citizen_ids))))
@@ -74,6 +106,20 @@ def open_e164(keyring: Keyring, phone_id: UUID, e164_enc: bytes) -> str:
 def open_token(keyring: Keyring, device_id: UUID, token_enc: bytes) -> str:
     """A push token in clear, for the moment of sending. Needs the id of the row that the bytes come from."""
     return keyring.decrypt(token_enc, table="device", column="token_enc", row=device_id)
+
+
+def open_subscription(keyring: Keyring, row_id: UUID, *, endpoint_enc: bytes, p256dh_enc: bytes, auth_enc: bytes) -> Browser:
+    """A browser's subscription in clear, for the moment of sending. Needs the id of the row that the bytes come from."""
+    return Browser(
+        endpoint=keyring.decrypt(endpoint_enc, table="web_push_subscription", column="endpoint_enc", row=row_id),
+        p256dh=keyring.decrypt(p256dh_enc, table="web_push_subscription", column="p256dh_enc", row=row_id),
+        auth=keyring.decrypt(auth_enc, table="web_push_subscription", column="auth_enc", row=row_id),
+    )
+
+
+def open_email(keyring: Keyring, email_id: UUID, address_enc: bytes) -> str:
+    """A mail address in clear, for the moment of sending. Needs the id of the row that the bytes come from."""
+    return keyring.decrypt(address_enc, table="email_address", column="address_enc", row=email_id)
 
 
 def open_name(keyring: Keyring, citizen_id: UUID, name_enc: bytes) -> str:

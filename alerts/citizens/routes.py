@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from alerts.citizens.actions import ImportOptions, import_citizens
 from alerts.citizens.models import ImportRow
 from alerts.citizens.queries import get_import, list_import_rows, list_imports
+from alerts.citizens.routes_addresses import router as addresses
 from alerts.citizens.rules import RowOutcome, csv_safe
 from alerts.citizens.schemas import ImportList, ImportResult, ImportView, RowList, result_of, row_view
 from alerts.kit.actor import Actor
@@ -24,7 +25,9 @@ from alerts.settings import SettingsDep
 from alerts.staff.access import require
 from alerts.staff.rules import Permission
 
-router = APIRouter(prefix="/api/v1/imports", tags=["citizens"])
+PREFIX = "/api/v1/imports"
+router = APIRouter(tags=["citizens"])
+router.include_router(addresses)
 Importer = Annotated[Actor, Depends(require(Permission.IMPORT_CITIZENS))]
 # A request may take no longer than its statements' time-outs; larger files go by the command line.
 ROWS_MAX = 50_000
@@ -37,7 +40,7 @@ async def _body(request: Request) -> bytes:
 
 
 @router.post(
-    "",
+    PREFIX,
     status_code=201,
     response_model=ImportResult,
     responses={413: {"description": "file too large"}, 422: {"description": "no CSV, columns missing, or not one acceptable row"}},
@@ -55,8 +58,9 @@ def post_import(
     """Bring a CSV file into the register, all of its acceptable rows or, on any failure, none.
 
     The body is the file itself. Columns: external_id, name, country (required); phone, phone2, language, class,
-    province, lat, lon, place_as_of, stay_from, stay_until, opted_out, device_token, device_seen_at. Repeat it as
-    often as you like: people are matched by external_id, and the same file changes nothing.
+    province, lat, lon, place_as_of, stay_from, stay_until, opted_out, device_token, device_seen_at, email,
+    wants_whatsapp, is_vulnerable, is_tester. Repeat it as often as you like: people are matched by external_id, and
+    the same file changes nothing.
     """
     idem.start(actor.key)
     if len(body) > settings.web.upload_bytes:
@@ -64,10 +68,10 @@ def post_import(
     options = ImportOptions(home_country=settings.home_country, rows_max=ROWS_MAX)
     run, tally = import_citizens(session, settings.keyring, file=io.BytesIO(body), actor=actor, is_dry_run=dry_run, options=options)
     view = result_of(run, preview=tally.preview, refused=tally.refusals)
-    return idem.answer(201, view, {"Location": f"{router.prefix}/{run.id}"})
+    return idem.answer(201, view, {"Location": f"{PREFIX}/{run.id}"})
 
 
-@router.get("", response_model=ImportList)
+@router.get(PREFIX, response_model=ImportList)
 def get_imports(session: Tx, _: Importer, paging: PagingDep) -> ImportList:
     """Imports, newest first, dry runs among them."""
     runs = list_imports(session, before=paging.cursor, limit=paging.limit + 1)
@@ -75,13 +79,13 @@ def get_imports(session: Tx, _: Importer, paging: PagingDep) -> ImportList:
     return ImportList(items=page.items, next_cursor=page.next_cursor)
 
 
-@router.get("/{run_id}", response_model=ImportView)
+@router.get(PREFIX + "/{run_id}", response_model=ImportView)
 def get_one_import(session: Tx, _: Importer, run_id: UUID) -> ImportView:
     """One import and its counts."""
     return ImportView.model_validate(get_import(session, run_id))
 
 
-@router.get("/{run_id}/rows", response_model=RowList)
+@router.get(PREFIX + "/{run_id}/rows", response_model=RowList)
 def get_import_rows(
     session: Tx,
     _: Importer,
@@ -97,7 +101,7 @@ def get_import_rows(
     return RowList(items=page, next_cursor=page[-1].line if len(rows) > limit else None)
 
 
-@router.get("/{run_id}/rows.csv", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
+@router.get(PREFIX + "/{run_id}/rows.csv", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
 def get_import_rows_csv(session: Tx, _: Importer, run_id: UUID, outcome: RowOutcome | None = None) -> Response:
     """The same as a CSV file, to be worked through by whoever keeps the list. No cell can become a formula."""
     get_import(session, run_id)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
 import phonenumbers
+from email_validator import EmailNotValidError, validate_email
 
 from alerts.kit.errors import InvalidError
+from alerts.kit.p256 import decode_base64url, load_point
 from alerts.kit.text import visible
 
 PHONE_TEXT_MAX = 40
+EMAIL_MAX = 254
+AUTH_BYTES = 16
 PHONE_CHARACTERS = re.compile(r"\+?[\d\s().\-/]+")
 # A device that has not been seen for this long is not counted on.
 DEVICE_LIVE_DAYS = 60
@@ -86,6 +90,30 @@ class PhoneNumber:
     country: str
 
 
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """A browser's subscription as it gives it: where to post, and its keys in base64url."""
+
+    endpoint: str = field(repr=False)
+    p256dh: str = field(repr=False)
+    auth: str = field(repr=False)
+
+
+def parse_browser(endpoint: str, p256dh: str, auth: str) -> Browser:
+    """A subscription whose keys are keys. Raises InvalidError naming the one that is none; the endpoint is judged elsewhere."""
+    try:
+        load_point(p256dh)
+    except ValueError:
+        raise InvalidError("key_malformed", "this is no public key of a browser", field="keys.p256dh") from None
+    try:
+        is_secret = len(decode_base64url(auth)) == AUTH_BYTES
+    except ValueError:
+        is_secret = False
+    if not is_secret:
+        raise InvalidError("key_malformed", "this is no secret of a browser", field="keys.auth")
+    return Browser(endpoint, p256dh.rstrip("="), auth.rstrip("="))
+
+
 def parse_phone(written: str, *, default_region: str | None = None, field: str = "phone") -> PhoneNumber:
     """One E.164 number from what a person wrote; full-width and Arabic digits, spaces, dashes and brackets are fine.
 
@@ -123,6 +151,27 @@ def find_phone(written: str, regions: Iterable[str]) -> PhoneNumber | None:
         except InvalidError:
             continue
     return found.pop() if len(found) == 1 else None
+
+
+def parse_email(written: str, *, field: str = "email") -> str:
+    """One address as it is written to: plain letters, the domain in lower case and as the network names it.
+
+    Whether somebody reads there is not asked. Raises InvalidError (422) naming `field`; an address in letters that
+    most mail servers do not take is refused too.
+    """
+    text = "" if "\x00" in written else _plain(written)
+    if not text or len(text) > EMAIL_MAX:
+        raise InvalidError("email_malformed", "an e-mail address is a name, an @ and a domain", field=field)
+    try:
+        found = validate_email(text, check_deliverability=False, allow_smtputf8=False, test_environment=True)
+    except EmailNotValidError:
+        raise InvalidError("email_malformed", "this is not an e-mail address that can be written to", field=field) from None
+    return found.ascii_email or found.normalized
+
+
+def fold_email(address: str) -> str:
+    """An address as it is found again: servers that tell capital letters apart are not met."""
+    return address.casefold()
 
 
 def fold_name(name: str) -> str:

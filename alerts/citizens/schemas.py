@@ -1,4 +1,4 @@
-"""What the API tells of imports. No personal data: a preview is masked, a row's result names fields only."""
+"""What the API tells of imports and addresses. No personal data goes out: a preview is masked, an address is an id."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from alerts.citizens.models import ImportRow, ImportRun
 from alerts.citizens.rules import CitizenClass, ImportState, RowOutcome
-from alerts.kit.http import View
+from alerts.kit.http import View, Wire
 
 
 class ImportCounts(View):
@@ -64,6 +64,7 @@ class PreviewRow(View):
     province: str | None
     has_point: bool
     has_device: bool
+    has_email: bool
 
 
 class RefusedRow(View):
@@ -110,3 +111,77 @@ def result_of(run: ImportRun, *, preview: list[dict[str, Any]], refused: list[di
 def row_view(row: ImportRow) -> RowView:
     """One stored row."""
     return RowView.model_validate(row)
+
+
+class BrowserKeys(Wire):
+    """The keys of a browser's subscription, base64url."""
+
+    p256dh: str = Field(max_length=100, description="its public key: a point of P-256, 65 bytes")
+    auth: str = Field(max_length=50, description="its secret, 16 bytes")
+
+
+class BrowserIn(Wire):
+    """A browser's subscription just as its `PushSubscription.toJSON()` gives it, made for our key."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "endpoint": "https://updates.push.services.mozilla.com/wpush/v2/contoh",
+                    "expirationTime": None,
+                    "keys": {
+                        "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+                        "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+                    },
+                }
+            ]
+        }
+    )
+
+    endpoint: str = Field(min_length=1, max_length=2048, description="where the browser's push service takes messages for it")
+    keys: BrowserKeys
+    expiration_time: float | None = Field(None, alias="expirationTime", description="taken as given; a browser that ends says so itself")
+
+
+class EmailIn(Wire):
+    """Where somebody reads mail."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"email": "warga@example.org"}]})
+
+    email: str = Field(min_length=1, max_length=400)
+
+
+class BrowserView(View):
+    """One browser in use. Its address and keys are told to nobody."""
+
+    id: UUID
+    citizen_id: UUID
+    last_seen_at: datetime
+    created_at: datetime
+
+
+class EmailView(View):
+    """That there is an address, and since when; not which."""
+
+    id: UUID
+    citizen_id: UUID
+    created_at: datetime
+
+
+class AddressesView(View):
+    """By which ways a person could be reached, without one of the addresses."""
+
+    citizen_id: UUID
+    phones: int = Field(description="usable numbers, at most two")
+    devices: int = Field(description="apps that take push messages")
+    browsers: list[BrowserView]
+    email: EmailView | None
+
+
+class PushKeyView(View):
+    """The public keys that browsers subscribe for (`applicationServerKey`), base64url."""
+
+    public_key: str = Field(description="for messages that are meant")
+    exercise_public_key: str | None = Field(
+        description="for exercises; a tester's browser subscribes for it apart"
+    )

@@ -77,7 +77,10 @@ def _next_slice(session: Session, broadcast_id: UUID, audience_id: int | None) -
 
 
 def _is_still_approved(session: Session, broadcast_id: UUID) -> bool:
-    return session.execute(text("SELECT state = 'approved' FROM broadcast WHERE id = :id FOR SHARE"), {"id": broadcast_id}).scalar_one() is True
+    return (
+        session.execute(text("SELECT state = 'approved' FROM broadcast WHERE id = :id FOR SHARE"), {"id": broadcast_id}).scalar_one()
+        is True
+    )
 
 
 MAKE_SLICE = text("""

@@ -23,7 +23,12 @@ log = structlog.get_logger()
 DEAD_SHARE_MAX = 0.05
 DEAD_IN_ANY_CASE = 1
 ALARMS = MappingProxyType(
-    {Verdict.STOP_ALL: "stop_all", Verdict.NO_PERMISSION: "no_permission", Verdict.CONTENT: "content_refused", Verdict.OTHER: "unread_answer"}
+    {
+        Verdict.STOP_ALL: "stop_all",
+        Verdict.NO_PERMISSION: "no_permission",
+        Verdict.CONTENT: "content_refused",
+        Verdict.OTHER: "unread_answer",
+    }
 )
 RETIRE: MappingProxyType[Channel, Callable[[Session, UUID], Any]] = MappingProxyType({Channel.PUSH: retire_device})
 """Per channel: how an address that the provider calls dead is put away."""

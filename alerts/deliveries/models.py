@@ -145,4 +145,3 @@ class Receipt(Base):
     provider_id: Mapped[str | None]
     received_at: Mapped[datetime] = created_at()
     applied_at: Mapped[datetime | None]
-

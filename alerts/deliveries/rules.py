@@ -13,7 +13,6 @@ from types import MappingProxyType
 
 from alerts.channels.ports import ReportedState, Verdict
 
-
 STEP_PLACES = 64
 """A delivery's id is its member's number times this, plus its step: no table is asked which delivery is whose."""
 

@@ -91,7 +91,9 @@ def open_window(session: Session, claim: Claim, rows: Sequence[Row], *, sender: 
     if found is None:
         return None
     by_id = {row.delivery_id: row for row in rows}
-    return Window(found.id, sender, [by_id[delivery]._replace(number=n) for delivery, n in zip(found.deliveries, found.numbers, strict=True)])
+    return Window(
+        found.id, sender, [by_id[delivery]._replace(number=n) for delivery, n in zip(found.deliveries, found.numbers, strict=True)]
+    )
 
 
 def leave_out(session: Session, claim: Claim) -> None:
@@ -256,7 +258,9 @@ WITH held AS (
 SELECT count(*) FROM moved
 """)
 
-EXPIRE_OF_BATCH = text("SELECT id FROM send_window WHERE batch_id = :batch AND closed_at IS NULL AND resend_of IS NULL ORDER BY id FOR UPDATE")
+EXPIRE_OF_BATCH = text(
+    "SELECT id FROM send_window WHERE batch_id = :batch AND closed_at IS NULL AND resend_of IS NULL ORDER BY id FOR UPDATE"
+)
 EXPIRE_LATE = text("""
 SELECT id FROM send_window WHERE closed_at IS NULL AND lease_until < clock_timestamp() ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
 """)

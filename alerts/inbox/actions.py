@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts.models import AudienceMember
 from alerts.broadcasts.queries import get_broadcast
 from alerts.checkins.actions import NewCheckin, record_checkin
+from alerts.checkins.cases.raising import Unknown, hear_unknown, identify
 from alerts.checkins.rules import Answer, Channel
 from alerts.citizens.actions import record_opt_in, record_opt_out
 from alerts.citizens.models import Citizen
@@ -24,12 +25,14 @@ from alerts.inbox.queries import claim_message, find_member_of, open_field
 from alerts.inbox.rules import Flag, State, Understood
 from alerts.inbox.schemas import HandleIn
 from alerts.incidents.queries import find_citizen_id, get_incident
+from alerts.incidents.rules import is_bound_to_mission
 from alerts.kit import audit
 from alerts.kit.actor import Actor, Via
 from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring
-from alerts.kit.errors import InvalidError, NotFoundError
+from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from alerts.kit.outbox import publish
+from alerts.missions.queries import find_mission
 
 INBOX = Actor(via=Via.SYSTEM, label="inbox")
 ANSWERS = {
@@ -55,11 +58,13 @@ class Inbound:
 def receive_message(session: Session, *, keyring: Keyring, inbound: Inbound) -> bool:
     """Keep the message raw and publish `inbound.received`; False when this provider id was kept before."""
     message_id = session.execute(select(func.uuidv7())).scalar_one()
+    way, number = rules.split_sender(inbound.sender)
     values = {
         "id": message_id,
+        "channel": way,
         "provider_id": inbound.provider_id,
-        "from_enc": _seal(keyring, "from_enc", message_id, inbound.sender),
-        "from_index": keyring.blind_index(inbound.sender),
+        "from_enc": _seal(keyring, "from_enc", message_id, number),
+        "from_index": keyring.blind_index(number),
         "body_enc": _seal(keyring, "body_enc", message_id, inbound.body),
         "segments": inbound.segments,
         "media": inbound.media,
@@ -98,8 +103,16 @@ def understand_message(session: Session, *, keyring: Keyring, message_id: UUID) 
     elif member is not None:
         row.citizen_id, row.incident_id = member.citizen_id, get_broadcast(session, member.broadcast_id).incident_id
         _record(session, INBOX, keyring, row=row, answer=ANSWERS[reading.understood], member_id=member.id)
+    if reading.understood is Understood.NEED_HELP and row.checkin_id is None:
+        raise_for_sender(session, INBOX, keyring, row=row)
     session.flush()
     return reading.understood
+
+
+def raise_for_sender(session: Session, actor: Actor, keyring: Keyring, *, row: InboundMessage) -> None:
+    """A call for help by somebody whom no message of an open incident had asked: a case for the person, or for the number."""
+    unknown = Unknown(open_field(row, "from_enc", keyring), row.from_index, row.id, row.incident_id, row.citizen_id)
+    row.case_id = hear_unknown(session, actor=actor, keyring=keyring, unknown=unknown).id
 
 
 def handle_message(session: Session, *, actor: Actor, keyring: Keyring, message_id: UUID, command: HandleIn) -> InboundMessage:
@@ -111,8 +124,10 @@ def handle_message(session: Session, *, actor: Actor, keyring: Keyring, message_
     row = claim_message(session, message_id, actor)
     rules.check_move(row.state, State.HANDLED)
     if command.incident_id is not None:
-        _assign(session, actor, row, command)
-    if command.answer is not None:
+        _assign(session, actor, keyring, row=row, command=command)
+    if command.is_unknown_person:
+        _raise_for_unknown(session, actor, keyring, row=row, answer=command.answer)
+    elif command.answer is not None:
         _record(session, actor, keyring, row=row, answer=command.answer)
     row.state, row.handled_by, row.handled_at = State.HANDLED, actor.key, db_now(session)
     session.flush()
@@ -120,6 +135,21 @@ def handle_message(session: Session, *, actor: Actor, keyring: Keyring, message_
     audit.record(
         session, actor=actor, action="inbound.handled", incident_id=row.incident_id, subject=("inbound_message", row.id), detail=detail
     )
+    return row
+
+
+def assign_message(session: Session, *, actor: Actor, message_id: UUID, mission_code: str | None) -> InboundMessage:
+    """Give a message to a mission to deal with. 403: by staff of a mission. 409: handled already. 422: no such mission."""
+    if is_bound_to_mission(actor):
+        raise ForbiddenError("ministry_gives_out", "The ministry decides which mission deals with a message.")
+    row = claim_message(session, message_id, actor)
+    rules.check_move(row.state, State.HANDLED)
+    if mission_code is not None and find_mission(session, mission_code) is None:
+        raise InvalidError("unknown_mission", "There is no mission of this code.", field="mission_code")
+    row.mission_code = mission_code
+    session.flush()
+    subject, detail = ("inbound_message", row.id), {"mission": mission_code}
+    audit.record(session, actor=actor, action="inbound.assigned", incident_id=row.incident_id, subject=subject, detail=detail)
     return row
 
 
@@ -131,17 +161,29 @@ def _flags_of_sender(citizens: Sequence[Citizen], member: AudienceMember | None)
 def _record(session: Session, actor: Actor, keyring: Keyring, *, row: InboundMessage, answer: Answer, member_id: int | None = None) -> None:
     if row.citizen_id is None or row.incident_id is None:
         raise InvalidError("whose_is_it", "Say in which incident, and whose message it is.", field="citizen_external_id")
-    new = NewCheckin(row.incident_id, row.citizen_id, answer, Channel.SMS, member_id)
+    new = NewCheckin(row.incident_id, row.citizen_id, answer, Channel(row.channel), member_id)
     row.checkin_id = record_checkin(session, actor=actor, keyring=keyring, new=new).id
 
 
-def _assign(session: Session, actor: Actor, row: InboundMessage, command: HandleIn) -> None:
+def _raise_for_unknown(session: Session, actor: Actor, keyring: Keyring, *, row: InboundMessage, answer: Answer | None) -> None:
+    if row.citizen_id is not None:
+        raise ConflictError("person_known", "The register knows whose message this is.", citizen_id=str(row.citizen_id))
+    if answer is Answer.NEED_HELP and row.case_id is None:
+        raise_for_sender(session, actor, keyring, row=row)
+
+
+def _assign(session: Session, actor: Actor, keyring: Keyring, *, row: InboundMessage, command: HandleIn) -> None:
     assert command.incident_id is not None
     incident = get_incident(session, command.incident_id, actor)
+    if command.is_unknown_person:
+        row.incident_id = incident.id
+        return
     citizen_id = find_citizen_id(session, actor, incident.id, external_id=command.citizen_external_id)
     if citizen_id is None:
         raise NotFoundError("citizen_not_found", "The register knows no such citizen.", field="citizen_external_id")
     row.incident_id, row.citizen_id = incident.id, citizen_id
+    if row.case_id is not None:
+        identify(session, actor=actor, keyring=keyring, case_id=row.case_id, incident_id=incident.id, citizen_id=citizen_id)
 
 
 def _seal(keyring: Keyring, column: str, row: UUID, text: str) -> bytes:

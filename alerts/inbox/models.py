@@ -9,18 +9,23 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Text, fu
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from alerts.inbox.rules import State, Understood
+from alerts.inbox.rules import State, Understood, WayIn
 from alerts.kit.db import Base, enum_column, uuid_pk
 
 
 class InboundMessage(Base):
-    """One message, kept as it came. `understood` is null until a task has read it, once."""
+    """One message, kept as it came. `understood` is null until a task has read it, once.
+
+    `mission_code`: the mission that the ministry gave it to. `case_id`: the call for help it raised or belongs to. By the
+    open link also a name and a place come, and a fingerprint of the address it was posted from (to count by).
+    """
 
     __tablename__ = "inbound_message"
     __table_args__ = (
         CheckConstraint("(state = 'received') = (understood IS NULL)", name="read_is_understood"),
         CheckConstraint("(state = 'handled') = (handled_at IS NOT NULL)", name="handled_has_time"),
         Index("ix_inbound_message_waiting", "id", postgresql_where=text("state <> 'handled'")),
+        Index("ix_inbound_message_address", "address_index", "received_at", postgresql_where=text("address_index IS NOT NULL")),
     )
 
     id: Mapped[UUID] = uuid_pk()
@@ -38,5 +43,11 @@ class InboundMessage(Base):
     citizen_id: Mapped[UUID | None] = mapped_column(ForeignKey("citizen.id"), index=True)
     incident_id: Mapped[UUID | None] = mapped_column(ForeignKey("incident.id"), index=True)
     checkin_id: Mapped[UUID | None] = mapped_column(ForeignKey("checkin.id"))
+    channel: Mapped[WayIn] = mapped_column(enum_column(WayIn), server_default=WayIn.SMS.value)
+    mission_code: Mapped[str | None] = mapped_column(ForeignKey("mission.code"))
+    case_id: Mapped[UUID | None] = mapped_column(ForeignKey("help_case.id"))
+    name_enc: Mapped[bytes | None] = mapped_column(LargeBinary)
+    place_enc: Mapped[bytes | None] = mapped_column(LargeBinary)
+    address_index: Mapped[bytes | None] = mapped_column(LargeBinary)
     handled_by: Mapped[str | None]
     handled_at: Mapped[datetime | None]

@@ -21,6 +21,7 @@ from alerts.kit.crypto import Keyring
 from alerts.kit.errors import NotFoundError
 from alerts.kit.text import visible
 
+SEALED = {"sender": "from_enc", "text": "body_enc", "name": "name_enc", "place": "place_enc"}
 FOR_A_PERSON = (Understood.URGENT_UNREAD, Understood.UNCLEAR)
 
 
@@ -36,8 +37,10 @@ def claim_message(session: Session, message_id: UUID, actor: Actor | None = None
 
 
 def list_tray(session: Session, actor: Actor, *, limit: int, incident_id: UUID | None = None) -> list[InboundMessage]:
-    """What waits for a person: calls for help first, then what nobody could be found for, the oldest first."""
-    first = case((InboundMessage.understood.in_((Understood.URGENT_UNREAD, Understood.NEED_HELP)), 0), else_=1)
+    """What waits for a person: calls for help first, then the oldest; what a program may have filled in comes last."""
+    is_program = InboundMessage.flags.any(Flag.PERHAPS_A_PROGRAM.value)
+    is_call = InboundMessage.understood.in_((Understood.URGENT_UNREAD, Understood.NEED_HELP))
+    first = case((is_program, 2), (is_call, 0), else_=1)
     query = select(InboundMessage).where(_waits(), visible_to(actor))
     if incident_id is not None:
         query = query.where(InboundMessage.incident_id == incident_id)
@@ -70,11 +73,12 @@ def find_member_of(session: Session, from_index: bytes, citizens: Sequence[Citiz
 
 def present_message(row: InboundMessage, keyring: Keyring | None) -> MessageView:
     """The message as the wire shows it; text and sender only with a keyring."""
-    values = {name: getattr(row, name) for name in MessageView.model_fields if name not in ("sender", "text")}
+    values = {name: getattr(row, name) for name in MessageView.model_fields if name not in SEALED}
     view = MessageView.model_validate(values | {"flags": [Flag(flag) for flag in row.flags]})
     if keyring is not None:
-        view.sender = visible(open_field(row, "from_enc", keyring))
-        view.text = visible(open_field(row, "body_enc", keyring))
+        for name, column in SEALED.items():
+            if getattr(row, column) is not None:
+                setattr(view, name, visible(open_field(row, column, keyring)))
     return view
 
 
@@ -84,11 +88,12 @@ def open_field(row: InboundMessage, column: str, keyring: Keyring) -> str:
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:
-    """The condition under which this actor may read a message: of a mission, only its own people's."""
+    """The condition under which this actor may read a message: of a mission, its own people's and what it was given."""
     if not is_bound_to_mission(actor):
         return InboundMessage.id.is_not(None)
     code = actor.mission_code or ""
-    return is_for_mission(code, citizen_id=InboundMessage.citizen_id, incident_id=InboundMessage.incident_id)
+    own = is_for_mission(code, citizen_id=InboundMessage.citizen_id, incident_id=InboundMessage.incident_id)
+    return or_(own, InboundMessage.mission_code == code)
 
 
 def _waits() -> ColumnElement[bool]:

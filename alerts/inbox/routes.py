@@ -11,7 +11,7 @@ from starlette.datastructures import FormData
 from alerts.channels.webhook import REFUSALS, TwilioForm, form_of
 from alerts.inbox import actions, queries
 from alerts.inbox.actions import Inbound
-from alerts.inbox.schemas import HandleIn, MessageView
+from alerts.inbox.schemas import AssignIn, HandleIn, MessageView
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
 from alerts.kit.errors import InvalidError
@@ -58,6 +58,14 @@ def post_handle(message_id: UUID, body: HandleIn, actor: Reader, session: Tx, ke
     idem.start(actor.key)
     row = actions.handle_message(session, actor=actor, keyring=keyring, message_id=message_id, command=body)
     # Kept for seven days to be replayed, so without text and sender.
+    return idem.answer(200, queries.present_message(row, None))
+
+
+@router.post("/api/v1/inbox/{message_id}/assign", response_model=MessageView, operation_id="assign_message")
+def post_assign(message_id: UUID, body: AssignIn, actor: Reader, session: Tx, idem: Idem) -> Response:
+    """Give the message to a mission; by the ministry only."""
+    idem.start(actor.key)
+    row = actions.assign_message(session, actor=actor, message_id=message_id, mission_code=body.mission_code)
     return idem.answer(200, queries.present_message(row, None))
 
 

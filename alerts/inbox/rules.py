@@ -32,6 +32,14 @@ class Understood(StrEnum):
     URGENT_UNREAD = "urgent_unread"
 
 
+class WayIn(StrEnum):
+    """How a message came. By the open link anybody may write, without our having texted them."""
+
+    SMS = "sms"
+    WHATSAPP = "whatsapp"
+    OPEN_LINK = "open_link"
+
+
 class Flag(StrEnum):
     """Something about the form or the sender that a reader should know."""
 
@@ -42,6 +50,9 @@ class Flag(StrEnum):
     HAS_MEDIA = "has_media"
     SEVERAL_PEOPLE = "several_people"
     NO_OPEN_INCIDENT = "no_open_incident"
+    WANTS_TO_REGISTER = "wants_to_register"
+    BAD_NUMBER = "bad_number"
+    PERHAPS_A_PROGRAM = "perhaps_a_program"
 
 
 class State(StrEnum):
@@ -71,6 +82,9 @@ OPT_OUT_WORDS = frozenset(
     }
 )
 URGENT_WORD = re.compile(r"(?<!\w)(?:tolong\w*|help|sos|darurat|emergency)(?!\w)")
+# Citizens know these two words from the service's register abroad; a person answers them.
+REGISTER_WORDS = re.compile(r"(?<!\w)lapor\s+diri(?!\w)")
+WHATSAPP_PREFIX = "whatsapp:"
 BEGINS_WITH_TWO = re.compile(r"2(?!\d)")
 TRAILING_MARKS = " .,!"
 
@@ -97,6 +111,13 @@ def understand(text: str, *, segments: int = 1, media: int = 0, carrier_opted_ou
     if carrier_opted_out:
         return Reading(Understood.OPT_OUT, flags)
     return Reading(_take(text, flags), flags)
+
+
+def split_sender(sender: str) -> tuple[WayIn, str]:
+    """The way and the number of what a carrier names as the sender: `whatsapp:+62…` is a number too."""
+    if sender[: len(WHATSAPP_PREFIX)].lower() == WHATSAPP_PREFIX:
+        return WayIn.WHATSAPP, sender[len(WHATSAPP_PREFIX) :].strip()
+    return WayIn.SMS, sender
 
 
 def is_opt_in(text: str) -> bool:
@@ -136,5 +157,6 @@ def _flags(text: str, segments: int, media: int) -> frozenset[Flag]:
         Flag.CONTROL_CHARACTERS: any(is_control(c) for c in text),
         Flag.HIDDEN_CHARACTERS: any(is_hidden(c) for c in text),
         Flag.HAS_MEDIA: media > 0,
+        Flag.WANTS_TO_REGISTER: bool(REGISTER_WORDS.search(unicodedata.normalize("NFKC", visible(text)).casefold())),
     }
     return frozenset(flag for flag, is_set in found.items() if is_set)

@@ -16,12 +16,10 @@ MIGRATION_LOCK = 7_104_221
 
 
 def import_all_models() -> None:
-    """Every slice's tables."""
-    for module in pkgutil.iter_modules(alerts.__path__, "alerts."):
-        if module.ispkg:
-            names = {m.name for m in pkgutil.iter_modules(importlib.import_module(module.name).__path__)}
-            if "models" in names:
-                importlib.import_module(f"{module.name}.models")
+    """Every slice's tables, and those of its parts."""
+    for module in pkgutil.walk_packages(alerts.__path__, "alerts."):
+        if module.name.endswith(".models"):
+            importlib.import_module(module.name)
 
 
 def run() -> None:

@@ -113,6 +113,12 @@ def responsibilities(network: Network, place: str) -> list[Responsibility]:
     return _one_each(found)
 
 
+def find_working(network: Network, code: str) -> str | None:
+    """The code of the mission itself while it works, else of whoever covers it; None where nobody does."""
+    mission = _working(network, code)
+    return mission.code if mission else None
+
+
 def _districts_in(network: Network, country: str) -> Sequence[Holding]:
     """The consulates with a district inside the country, each once."""
     found: dict[str, Holding] = {}

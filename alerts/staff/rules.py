@@ -42,6 +42,8 @@ class Permission(StrEnum):
     RECORD_CHECKIN = "record_checkin"
     IMPORT_CITIZENS = "import_citizens"
     MANAGE_STAFF = "manage_staff"
+    HANDLE_ALARMS = "handle_alarms"
+    MANAGE_RULES = "manage_rules"
     VIEW_SUMMARY = "view_summary"
     VIEW_MISSIONS = "view_missions"
 
@@ -65,6 +67,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             Permission.CORRECT_BROADCAST,
             Permission.FILE_MINISTRY_REPORT,
             Permission.IMPORT_CITIZENS,
+            Permission.HANDLE_ALARMS,
         },
         Role.APPROVER: _READ
         | {
@@ -75,7 +78,9 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         },
         Role.MISSION_STAFF: _MISSION,
         Role.HEAD_OF_MISSION: _MISSION | {Permission.OPEN_INCIDENT},
-        Role.ADMINISTRATOR: frozenset({Permission.MANAGE_STAFF, Permission.VIEW_MISSIONS}),
+        Role.ADMINISTRATOR: frozenset(
+            {Permission.MANAGE_STAFF, Permission.HANDLE_ALARMS, Permission.MANAGE_RULES, Permission.VIEW_MISSIONS}
+        ),
     }
 )
 

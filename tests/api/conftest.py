@@ -26,6 +26,10 @@ from tests.factories.reports import line, report_body
 from tests.factories.staff import make_staff, session_headers, token_headers
 
 _numbers = count(1)
+BROWSER_KEYS = {
+    "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+    "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+}
 CSV = "external_id,name,phone,country,province\nWNI-1,Contoh Nama,+62 812-3456-789,TR,Hatay\n"
 
 
@@ -79,6 +83,7 @@ def world(client: TestClient, session: Session, keyring: Keyring, settings: Sett
         "incident_id": str(incident.id),
         "person_id": str(person.id),
         "citizen_external_id": citizen.external_id,
+        "citizen_id": str(citizen.id),
         "message_id": str(message_id),
         "token": link_of(keyring, member).removeprefix("/i/"),
         "attempt": "no-attempt-of-ours",
@@ -100,6 +105,8 @@ def _add_by_http(world: World) -> None:
     world.ids["report_id"] = _post(world, f"{incident}/reports", world.who["token of mission_staff"], json=report)
     checkin = {"incident_id": world.ids["incident_id"], "citizen_external_id": world.ids["citizen_external_id"], "answer": "safe"}
     world.ids["checkin_id"] = _post(world, "/api/v1/checkins", duty, json=checkin)
+    browser = {"endpoint": "https://updates.push.services.mozilla.com/wpush/v2/contoh", "keys": BROWSER_KEYS}
+    world.ids["browser_id"] = _post(world, f"/api/v1/citizens/{world.ids['citizen_id']}/browsers", duty, json=browser)
     world.ids["run_id"] = _post(world, "/api/v1/imports", duty | {"Content-Type": "text/csv"}, content=CSV)
 
 

@@ -28,6 +28,7 @@ PUBLIC = {
     "receive_twilio_message",
     "open_citizen_link",
     "answer_citizen_link",
+    "get_web_push_key",
 }
 WITHOUT_KEY = {"sign_in", "receive_receipt", "receive_twilio_message", "answer_citizen_link"}
 ANYBODY = "anybody who is signed in"
@@ -43,6 +44,11 @@ RIGHT_OF = {
     "get_one_import": Permission.IMPORT_CITIZENS,
     "get_import_rows": Permission.IMPORT_CITIZENS,
     "get_import_rows_csv": Permission.IMPORT_CITIZENS,
+    "get_addresses": Permission.IMPORT_CITIZENS,
+    "add_browser": Permission.IMPORT_CITIZENS,
+    "retire_browser": Permission.IMPORT_CITIZENS,
+    "set_email_address": Permission.IMPORT_CITIZENS,
+    "retire_email_address": Permission.IMPORT_CITIZENS,
     "open_incident": Permission.OPEN_INCIDENT,
     "list_incidents": Permission.VIEW_INCIDENTS,
     "get_incident": Permission.VIEW_INCIDENTS,

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from alerts.channels.ports import Accepted, SmsMessage
-from alerts.channels.twilio_sms import TwilioConfig, TwilioSms
+from alerts.channels.twilio_account import TwilioConfig
+from alerts.channels.twilio_sms import TwilioSms
 from tests.sandbox.world import ACCOUNT, SENDER, TOKEN, closing
 
 # Where the peer never answers. A third of it is for connecting, which a busy machine must manage in that time.

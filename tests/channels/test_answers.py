@@ -21,7 +21,7 @@ from alerts.channels.answers import (
 )
 from alerts.channels.fcm import read_send_answer
 from alerts.channels.ports import Accepted, Rejected, ReportedState, Transient, Unknown, Verdict
-from alerts.channels.twilio_sms import read_create_answer
+from alerts.channels.twilio_account import read_create_answer
 from alerts.channels.wire import WireAnswer
 
 # Written by hand from the rules of delivery, not from the code.

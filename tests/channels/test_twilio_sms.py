@@ -60,7 +60,7 @@ def test_the_request_is_the_one_twilio_documents() -> None:
     ],
 )
 def test_senders(changes: dict[str, str], senders: dict[str, str]) -> None:
-    form = dict(parse_qsl(TwilioSms(config("http://127.0.0.1", **changes))._form(message()).decode()))
+    form = dict(TwilioSms(config("http://127.0.0.1", **changes))._fields(message()))
     assert {name: value for name, value in form.items() if name in ("From", "MessagingServiceSid")} == senders
 
 

@@ -10,7 +10,7 @@ import pytest
 from starlette.datastructures import FormData, UploadFile
 from twilio.request_validator import RequestValidator
 
-from alerts.channels.twilio_sms import WebhookCheck
+from alerts.channels.twilio_signature import WebhookCheck
 from tests.sandbox.world import TOKEN, World, closing, play
 
 URL = "https://siaga.example.org"

@@ -17,7 +17,7 @@ from alerts.settings import Settings, new_key
 DEPLOY = CHECKOUT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
-OURS = ("migrate", "serve", "worker", "quick", "evidence", "relay")
+OURS = ("migrate", "serve", "worker", "quick", "evidence", "paging", "relay")
 FINAL_STAGE = DOCKERFILE.rpartition("\nFROM ")[2]
 VARIABLE = re.compile(r"\$\{(\w+)(:[-?][^}]*)?\}")
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from alerts.channels.ports import SmsMessage, Transient, Unknown
-from alerts.channels.twilio_sms import TwilioConfig, TwilioSms
+from alerts.channels.twilio_account import TwilioConfig
+from alerts.channels.twilio_sms import TwilioSms
 from alerts.sandbox.judge import read_journal
 from tests.sandbox.world import ACCOUNT, SENDER, TOKEN, closing
 

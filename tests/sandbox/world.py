@@ -15,7 +15,8 @@ from multidict import MultiDict
 
 from alerts.channels.fcm import Fcm, FcmConfig
 from alerts.channels.ports import PushMessage, SmsMessage
-from alerts.channels.twilio_sms import TwilioConfig, TwilioSms
+from alerts.channels.twilio_account import TwilioConfig
+from alerts.channels.twilio_sms import TwilioSms
 from alerts.sandbox.carrier import Carrier, SandboxConfig
 from alerts.sandbox.plan import Plan
 from alerts.sandbox.server import serving

@@ -20,10 +20,11 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from alerts.citizens.imports.person import Person, Problem
 from alerts.citizens.imports.reading import RegisterFile
-from alerts.citizens.imports.rows import Person, Problem, ReadRow, read_row
+from alerts.citizens.imports.rows import ReadRow, read_row
 from alerts.citizens.imports.sql import COPIES, IN_ORDER, SORT_OUT, stage_statements
-from alerts.citizens.rules import RowOutcome, fold_name
+from alerts.citizens.rules import RowOutcome, fold_email, fold_name
 from alerts.kit.crypto import Keyring
 
 CHUNK_ROWS = 2000
@@ -118,12 +119,13 @@ class Loader:
         return Row(row.line, outcome, row.external_id, citizen_id, row.problems)
 
     def _write(self, people: Sequence[tuple[UUID, Person, bytes]]) -> None:
-        fresh = self._fresh_ids(sum(len(p.phones) + (p.device is not None) for _, p, _ in people))
-        for table in ("import_citizen", "import_phone", "import_device"):
+        fresh = self._fresh_ids(sum(len(p.phones) + (p.device is not None) + (p.email is not None) for _, p, _ in people))
+        for table in ("import_citizen", "import_phone", "import_device", "import_email"):
             self._session.execute(text(f"TRUNCATE {table}"))
         self._copy("import_citizen", (self._citizen(*each) for each in people))
         self._copy("import_phone", (row for citizen_id, p, _ in people for row in self._phones(citizen_id, p, fresh)))
         self._copy("import_device", (row for citizen_id, p, _ in people for row in self._devices(citizen_id, p, fresh)))
+        self._copy("import_email", (row for citizen_id, p, _ in people for row in self._emails(citizen_id, p, fresh)))
         for statement in IN_ORDER:
             self._session.execute(text(statement))
 
@@ -132,7 +134,8 @@ class Loader:
         index = self._keyring.blind_index(fold_name(person.name))
         place = (person.country, person.province, person.lat, person.lon, person.place_as_of)
         stay = (person.stay_from, person.stay_until, person.is_opted_out)
-        return (citizen_id, person.external_id, seal, index, person.language, person.class_.value, *place, *stay, digest)
+        flags = (person.wants_whatsapp, person.is_vulnerable, person.is_tester)
+        return (citizen_id, person.external_id, seal, index, person.language, person.class_.value, *place, *stay, *flags, digest)
 
     def _phones(self, citizen_id: UUID, person: Person, fresh: Iterator[UUID]) -> Iterator[tuple[Any, ...]]:
         for phone in person.phones:
@@ -147,6 +150,12 @@ class Loader:
             seal = self._keyring.encrypt(person.device.token, table="device", column="token_enc", row=device_id)
             seen_at = person.device.seen_at or datetime.now(UTC)
             yield device_id, citizen_id, seal, self._keyring.blind_index(person.device.token), seen_at
+
+    def _emails(self, citizen_id: UUID, person: Person, fresh: Iterator[UUID]) -> Iterator[tuple[Any, ...]]:
+        if person.email is not None:
+            email_id = next(fresh)
+            seal = self._keyring.encrypt(person.email, table="email_address", column="address_enc", row=email_id)
+            yield email_id, citizen_id, seal, self._keyring.blind_index(fold_email(person.email))
 
     def _fresh_ids(self, count: int) -> Iterator[UUID]:
         rows = self._session.execute(text("SELECT uuidv7() FROM generate_series(1, :count)"), {"count": count})

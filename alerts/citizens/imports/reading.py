@@ -48,6 +48,10 @@ HEADINGS: dict[str, str] = {
     "opted_out": "opted_out opt_out berhenti_pesan",
     "device_token": "device_token",
     "device_seen_at": "device_seen_at",
+    "email": "email e_mail email_address surel alamat_surel",
+    "wants_whatsapp": "wants_whatsapp mau_whatsapp",
+    "is_vulnerable": "is_vulnerable vulnerable rentan kelompok_rentan",
+    "is_tester": "is_tester tester penguji",
 }
 COLUMN_OF = {heading: column for column, headings in HEADINGS.items() for heading in headings.split()}
 REQUIRED = ("external_id", "name", "country")

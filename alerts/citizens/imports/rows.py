@@ -8,13 +8,14 @@ register: somebody with an unusable number must still be counted.
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import Any
 
+from alerts.citizens.imports.person import ImportedDevice, ImportedPhone, Person, Problem
 from alerts.citizens.imports.reading import RawRow
-from alerts.citizens.rules import CitizenClass, find_phone, mask_name, mask_phone
+from alerts.citizens.rules import EMAIL_MAX, CitizenClass, find_phone, parse_email
+from alerts.kit.errors import InvalidError
 from alerts.kit.text import clean
 from alerts.places import PlaceKind, find_place
 
@@ -37,71 +38,6 @@ NO = frozenset({"", "0", "no", "false", "tidak", "n"})
 # A file names the same few places over and over.
 find_place_again = lru_cache(maxsize=8192)(find_place)
 LANGUAGE = re.compile(r"[a-z]{2,3}")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with one cell. `is_fatal`: the row is rejected for it."""
-
-    field: str
-    code: str
-    message: str
-    is_fatal: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedPhone:
-    """A number as we keep it: E.164 with its country, or as it was written without one."""
-
-    position: int
-    number: str
-    country: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedDevice:
-    """A push token; `seen_at` null means: now."""
-
-    token: str
-    seen_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """What a row says of somebody, checked. Its repr in a fixed order is what `source_digest` is made of."""
-
-    external_id: str
-    name: str
-    language: str
-    class_: CitizenClass
-    country: str
-    province: str | None
-    lat: float | None
-    lon: float | None
-    place_as_of: datetime | None
-    stay_from: date | None
-    stay_until: date | None
-    is_opted_out: bool
-    phones: tuple[ImportedPhone, ...]
-    device: ImportedDevice | None
-
-    def masked(self) -> dict[str, Any]:
-        """What a preview shows: enough to see that columns were understood, not enough to harm."""
-        return {
-            "external_id": self.external_id,
-            "name": mask_name(self.name),
-            "phones": [mask_phone(phone.number) for phone in self.phones],
-            "number_countries": [phone.country for phone in self.phones],
-            "language": self.language,
-            "class": self.class_.value,
-            "country": self.country,
-            "province": self.province,
-            "has_point": self.lat is not None,
-            "has_device": self.device is not None,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +105,10 @@ def _person(cells: _Cells, external_id: str, home_country: str) -> Person:
         is_opted_out=_is_yes(cells, "opted_out"),
         phones=_phones(cells, (country, home_country)),
         device=_device(cells),
+        email=_email(cells),
+        wants_whatsapp=_said(cells, "wants_whatsapp"),
+        is_vulnerable=_said(cells, "is_vulnerable"),
+        is_tester=_said(cells, "is_tester"),
     )
 
 
@@ -277,6 +217,14 @@ def _is_yes(cells: _Cells, column: str) -> bool:
     return text not in NO
 
 
+def _said(cells: _Cells, column: str) -> bool | None:
+    """Yes or no; None for silence and for what is neither, which leaves the register as it is."""
+    text = cells.get(column).casefold()
+    if text not in YES | NO:
+        cells.warn(column, "not_yes_or_no", "yes or no; left as it is")
+    return True if text in YES else False if text and text in NO else None
+
+
 def _phones(cells: _Cells, regions: tuple[str, str]) -> tuple[ImportedPhone, ...]:
     found: list[ImportedPhone] = []
     for column in ("phone", "phone2"):
@@ -298,3 +246,14 @@ def _phones(cells: _Cells, regions: tuple[str, str]) -> tuple[ImportedPhone, ...
 def _device(cells: _Cells) -> ImportedDevice | None:
     token = cells.get("device_token", TOKEN_MAX)
     return ImportedDevice(token, _moment(cells, "device_seen_at")) if token else None
+
+
+def _email(cells: _Cells) -> str | None:
+    text = cells.get("email", EMAIL_MAX)
+    if not text:
+        return None
+    try:
+        return parse_email(text)
+    except InvalidError:
+        cells.warn("email", "email_invalid", "not an address that can be written to; left out")
+        return None

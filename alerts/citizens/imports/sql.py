@@ -17,6 +17,9 @@ PERSON = {
     "stay_from": "date",
     "stay_until": "date",
     "is_opted_out": "bool",
+    "wants_whatsapp": "bool",
+    "is_vulnerable": "bool",
+    "is_tester": "bool",
     "source_digest": "bytea",
 }
 PHONE = {
@@ -29,6 +32,7 @@ PHONE = {
     "is_valid": "bool",
 }
 DEVICE = {"id": "uuid", "citizen_id": "uuid", "token_enc": "bytea", "token_index": "bytea", "seen_at": "timestamptz"}
+EMAIL = {"id": "uuid", "citizen_id": "uuid", "address_enc": "bytea", "address_index": "bytea"}
 RESULT = {"run_id": "uuid", "line": "int4", "outcome": "text", "external_id": "text", "citizen_id": "uuid", "problems": "jsonb"}
 
 # Temporary tables of an import, one chunk at a time.
@@ -37,6 +41,7 @@ STAGES = {
     "import_citizen": PERSON,
     "import_phone": PHONE,
     "import_device": DEVICE,
+    "import_email": EMAIL,
 }
 # Everything that is copied into: table, columns, their types.
 COPIES = STAGES | {"import_row": RESULT}
@@ -109,4 +114,26 @@ ON CONFLICT (token_index) WHERE retired_at IS NULL
 DO UPDATE SET last_seen_at = greatest(d.last_seen_at, excluded.last_seen_at)
 """
 
-IN_ORDER = (UPSERT_PEOPLE, RETIRE_PHONES, ADD_PHONES, ADD_OPT_CHANGES, RETIRE_DEVICES, ADD_DEVICES)
+FLAGS = ("wants_whatsapp", "is_vulnerable", "is_tester")
+# Most files say nothing of these: then nothing is written.
+SET_FLAGS = f"""
+UPDATE citizen c SET {", ".join(f"{name} = coalesce(i.{name}, c.{name})" for name in FLAGS)}
+FROM import_citizen i WHERE i.id = c.id AND ({" OR ".join(f"i.{name} <> c.{name}" for name in FLAGS)})
+"""  # noqa: S608 - our own column names
+
+# As with phones: a blank takes nothing away, another address replaces the one before.
+RETIRE_EMAILS = """
+UPDATE email_address e SET retired_at = now() FROM import_email n
+WHERE e.citizen_id = n.citizen_id AND e.retired_at IS NULL AND e.address_index <> n.address_index
+"""
+
+ADD_EMAILS = """
+INSERT INTO email_address (id, citizen_id, address_enc, address_index)
+SELECT id, citizen_id, address_enc, address_index FROM import_email
+ON CONFLICT (citizen_id) WHERE retired_at IS NULL DO NOTHING
+"""
+
+IN_ORDER = (
+    *(UPSERT_PEOPLE, SET_FLAGS, RETIRE_PHONES, ADD_PHONES, ADD_OPT_CHANGES),
+    *(RETIRE_DEVICES, ADD_DEVICES, RETIRE_EMAILS, ADD_EMAILS),
+)

@@ -1,0 +1,169 @@
+"""How a call for help becomes a case with an owner: in the transaction that writes the claim. Nothing here commits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from alerts.checkins.cases import rules
+from alerts.checkins.cases.models import HelpCase, HelpCaseEntry
+from alerts.checkins.cases.queries import claim_case, claim_current_case, find_owner
+from alerts.checkins.cases.rules import CURRENT, CaseState, EntryKind, Heard
+from alerts.checkins.models import Checkin
+from alerts.checkins.rules import Contact
+from alerts.incidents.queries import get_incident
+from alerts.incidents.rules import Status
+from alerts.kit import audit
+from alerts.kit.actor import Actor
+from alerts.kit.clock import db_now
+from alerts.kit.crypto import Keyring
+from alerts.kit.outbox import publish
+from alerts.kit.text import clean
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Who asks outside of any check-in: the number they wrote from, the message, and the person if the register knows them."""
+
+    sender: str
+    sender_index: bytes
+    message_id: UUID
+    incident_id: UUID | None = None
+    citizen_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What goes into one line of the history."""
+
+    checkin_id: UUID | None = None
+    message_id: UUID | None = None
+    to_state: CaseState | None = None
+    to_mission: str | None = None
+    contact: Contact | None = None
+    note: str | None = None
+
+
+def hear_checkin(session: Session, *, actor: Actor, keyring: Keyring, checkin: Checkin) -> HelpCase | None:
+    """What a new answer does to the person's call for help: raise it, add to it, stand beside it, or close it.
+
+    One current case per citizen and incident, whatever comes twice or at once. Publishes `case.raised` or `case.changed`.
+    """
+    if checkin.citizen_id is None:
+        return None
+    case = claim_current_case(session, incident_id=checkin.incident_id, citizen_id=checkin.citizen_id)
+    heard = rules.hear(checkin.answer, checkin.rung, contacted_at=checkin.contacted_at, last_call_at=case.last_call_at if case else None)
+    if heard is Heard.RAISES:
+        who = {"incident_id": checkin.incident_id, "citizen_id": checkin.citizen_id, "first_checkin_id": checkin.id}
+        return _raise(session, actor, keyring, who=who, said=Said(checkin_id=checkin.id))
+    if case is not None and heard is not None:
+        _apply(session, actor, keyring, case=case, checkin=checkin, heard=heard)
+    return case
+
+
+def hear_unknown(session: Session, *, actor: Actor, keyring: Keyring, unknown: Unknown) -> HelpCase:
+    """The same for a sender whom nobody knows, or nobody had asked: one current case per person or number, and incident."""
+    who = {"incident_id": unknown.incident_id, "citizen_id": unknown.citizen_id, "sender_index": unknown.sender_index}
+    case = claim_current_case(session, **who)
+    if case is not None:
+        case.last_call_at, case.says_safe_at = db_now(session), None
+        add_entry(session, actor, keyring, case=case, kind=EntryKind.CLAIM, said=Said(message_id=unknown.message_id))
+        return case
+    case_id = _new_id(session)
+    sealed = keyring.encrypt(unknown.sender, table="help_case", column="sender_enc", row=case_id)
+    more = {"id": case_id, "sender_enc": sealed, "first_message_id": unknown.message_id}
+    return _raise(session, actor, keyring, who=who | more, said=Said(message_id=unknown.message_id))
+
+
+def identify(session: Session, *, actor: Actor, keyring: Keyring, case_id: UUID, incident_id: UUID, citizen_id: UUID) -> HelpCase:
+    """A person has found out who asks: the case becomes theirs, with the owner of their place.
+
+    Where they have a current case of their own already, both stay open: only a person who made contact closes one.
+    """
+    case = claim_case(session, case_id)
+    if case.citizen_id is not None or case.state not in CURRENT:
+        return case
+    other = claim_current_case(session, incident_id=incident_id, citizen_id=citizen_id)
+    if other is not None:
+        add_entry(session, actor, keyring, case=other, kind=EntryKind.CLAIM, said=Said(message_id=case.first_message_id))
+        return case
+    owner = find_owner(session, incident_id=incident_id, citizen_id=citizen_id)
+    case.incident_id, case.citizen_id = incident_id, citizen_id
+    case.status = get_incident(session, incident_id).status
+    if case.owner_mission != owner.mission_code:
+        case.owner_mission, case.is_owner_assumed, case.owned_at = owner.mission_code, owner.is_assumed, db_now(session)
+    add_entry(session, actor, keyring, case=case, kind=EntryKind.ASSIGNED, said=Said(to_mission=owner.mission_code))
+    return case
+
+
+def add_entry(session: Session, actor: Actor, keyring: Keyring, *, case: HelpCase, kind: EntryKind, said: Said) -> None:
+    """Write one line of the history, raise the version, log it, and publish `case.changed`."""
+    entry = HelpCaseEntry(
+        id=_new_id(session),
+        case_id=case.id,
+        kind=kind,
+        actor=actor.key,
+        checkin_id=said.checkin_id,
+        message_id=said.message_id,
+        to_state=said.to_state,
+        to_mission=said.to_mission,
+    )
+    if said.contact is not None:
+        entry.contacted_by, entry.contacted_at, entry.contact_how = said.contact.who, said.contact.when, said.contact.how
+    note = clean(said.note, rules.NOTE_CHARACTERS)
+    if note is not None:
+        entry.note_enc = keyring.encrypt(note, table="help_case_entry", column="note_enc", row=entry.id)
+    session.add(entry)
+    case.version = (case.version or 0) + 1
+    session.flush()
+    session.refresh(case)
+    _tell(session, actor, case, kind)
+
+
+def move(session: Session, actor: Actor, keyring: Keyring, *, case: HelpCase, to: CaseState, said: Said) -> None:
+    """Set the state, by whom and when; the caller has checked that it may be."""
+    case.state, case.state_at, case.acting_by = to, db_now(session), actor.key
+    add_entry(session, actor, keyring, case=case, kind=EntryKind.MOVED, said=said)
+
+
+def _raise(session: Session, actor: Actor, keyring: Keyring, *, who: dict[str, Any], said: Said) -> HelpCase:
+    incident_id = who["incident_id"]
+    owner = find_owner(session, incident_id=incident_id, citizen_id=who.get("citizen_id"))
+    status = get_incident(session, incident_id).status if incident_id else Status.ACTUAL
+    values = {"id": _new_id(session), "status": status, "owner_mission": owner.mission_code, "is_owner_assumed": owner.is_assumed}
+    case = HelpCase(**(values | who), version=0)
+    session.add(case)
+    session.flush()
+    add_entry(session, actor, keyring, case=case, kind=EntryKind.RAISED, said=said)
+    return case
+
+
+def _apply(session: Session, actor: Actor, keyring: Keyring, *, case: HelpCase, checkin: Checkin, heard: Heard) -> None:
+    if heard is Heard.CLOSES:
+        assert checkin.contacted_by is not None and checkin.contacted_at is not None and checkin.contact_how is not None  # noqa: PT018
+        contact = Contact(checkin.contacted_by, checkin.contacted_at, checkin.contact_how)
+        said = Said(checkin_id=checkin.id, to_state=CaseState.RESOLVED, contact=contact)
+        move(session, actor, keyring, case=case, to=CaseState.RESOLVED, said=said)
+        return
+    if heard is Heard.SAYS_SAFE:
+        case.says_safe_at = checkin.received_at
+    elif checkin.answer is rules.Answer.NEED_HELP:
+        case.last_call_at, case.says_safe_at = checkin.received_at, None
+    kind = EntryKind.SAYS_SAFE if heard is Heard.SAYS_SAFE else EntryKind.CLAIM
+    add_entry(session, actor, keyring, case=case, kind=kind, said=Said(checkin_id=checkin.id))
+
+
+def _tell(session: Session, actor: Actor, case: HelpCase, kind: EntryKind) -> None:
+    action = "case.raised" if kind is EntryKind.RAISED else "case.changed"
+    detail = {"kind": kind, "state": case.state, "owner": case.owner_mission}
+    audit.record(session, actor=actor, action=action, incident_id=case.incident_id, subject=("help_case", case.id), detail=detail)
+    publish(session, action, case_id=case.id, incident_id=case.incident_id, mission_code=case.owner_mission)
+
+
+def _new_id(session: Session) -> UUID:
+    new: UUID = session.execute(select(func.uuidv7())).scalar_one()
+    return new

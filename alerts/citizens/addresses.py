@@ -1,0 +1,128 @@
+"""Use cases of a person's browsers and mailbox: remembered, replaced, retired. What is personal in them is sealed."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Session
+
+from alerts.citizens.models import Citizen, EmailAddress, WebPushSubscription
+from alerts.citizens.queries import find_email, get_citizen, open_subscription
+from alerts.citizens.rules import Browser, fold_email, parse_email
+from alerts.kit import audit
+from alerts.kit.actor import Actor
+from alerts.kit.crypto import Keyring
+from alerts.kit.errors import NotFoundError
+
+
+def register_browser(session: Session, keyring: Keyring, *, citizen_id: UUID, browser: Browser, actor: Actor) -> WebPushSubscription:
+    """Remember that this person reads in this browser. Seen again with the same keys, it is the same row.
+
+    An address that another person had, or that comes with new keys, retires there: it is one browser, and who used it
+    last is who reads in it. Raises NotFoundError for an unknown person.
+    """
+    person = get_citizen(session, citizen_id)
+    index = keyring.blind_index(browser.endpoint)
+    _one_at_a_time(session, index)
+    current = session.scalar(
+        select(WebPushSubscription).where(WebPushSubscription.endpoint_index == index, WebPushSubscription.retired_at.is_(None))
+    )
+    if current is not None and current.citizen_id == person.id and _has_keys(keyring, current, browser):
+        current.last_seen_at = func.now()
+        session.flush()
+        session.refresh(current)
+        return current
+    if current is not None:
+        retire_browser(session, current.id)
+    row = _sealed_browser(session, keyring, citizen_id, browser)
+    session.add(row)
+    session.flush()
+    audit.record(session, actor=actor, action="citizen.browser_registered", subject=("citizen", person.id), detail={"id": str(row.id)})
+    return row
+
+
+def retire_browser(session: Session, subscription_id: UUID) -> None:
+    """The push service, or the person, says that the browser takes no more messages."""
+    is_current = (WebPushSubscription.id == subscription_id, WebPushSubscription.retired_at.is_(None))
+    session.execute(update(WebPushSubscription).where(*is_current).values(retired_at=func.now()))
+
+
+def take_browser_away(session: Session, *, citizen_id: UUID, subscription_id: UUID, actor: Actor) -> None:
+    """Forget one browser of a person. Raises NotFoundError if it is none of theirs; one retired before stays retired."""
+    row = session.get(WebPushSubscription, subscription_id)
+    if row is None or row.citizen_id != citizen_id:
+        raise NotFoundError("no_such_browser", "this person has no such browser")
+    if row.retired_at is None:
+        retire_browser(session, row.id)
+        audit.record(session, actor=actor, action="citizen.browser_retired", subject=("citizen", citizen_id), detail={"id": str(row.id)})
+
+
+def set_email(session: Session, keyring: Keyring, *, citizen_id: UUID, written: str, actor: Actor) -> EmailAddress:
+    """The address where this person reads mail, instead of the one before. The same address again is the same row.
+
+    Raises InvalidError naming `email` for what is no address, NotFoundError for an unknown person.
+    """
+    address = parse_email(written)
+    person = _locked(session, citizen_id)
+    index = keyring.blind_index(fold_email(address))
+    current = find_email(session, citizen_id)
+    if current is not None and bytes(current.address_index) == index:
+        return current
+    if current is not None:
+        retire_email(session, current.id)
+    email_id = session.execute(select(func.uuidv7())).scalar_one()
+    seal = keyring.encrypt(address, table="email_address", column="address_enc", row=email_id)
+    row = EmailAddress(id=email_id, citizen_id=person.id, address_enc=seal, address_index=index)
+    session.add(row)
+    session.flush()
+    audit.record(session, actor=actor, action="citizen.email_set", subject=("citizen", person.id), detail={"id": str(email_id)})
+    return row
+
+
+def retire_email(session: Session, email_id: UUID) -> None:
+    """Nobody reads there any more: a mail server said so, or the person did."""
+    is_current = (EmailAddress.id == email_id, EmailAddress.retired_at.is_(None))
+    session.execute(update(EmailAddress).where(*is_current).values(retired_at=func.now()))
+
+
+def take_email_away(session: Session, *, citizen_id: UUID, actor: Actor) -> None:
+    """Forget where a person reads mail. Raises NotFoundError for an unknown person; without an address nothing happens."""
+    _locked(session, citizen_id)
+    current = find_email(session, citizen_id)
+    if current is not None:
+        retire_email(session, current.id)
+        detail = {"id": str(current.id)}
+        audit.record(session, actor=actor, action="citizen.email_retired", subject=("citizen", citizen_id), detail=detail)
+
+
+def _locked(session: Session, citizen_id: UUID) -> Citizen:
+    get_citizen(session, citizen_id)
+    return session.scalars(select(Citizen).where(Citizen.id == citizen_id).with_for_update(key_share=True)).one()
+
+
+def _one_at_a_time(session: Session, index: bytes) -> None:
+    """Two people at once with the address of one browser: the later one has it."""
+    key = int.from_bytes(index[:8], signed=True)
+    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+
+
+def _has_keys(keyring: Keyring, row: WebPushSubscription, browser: Browser) -> bool:
+    kept = open_subscription(keyring, row.id, endpoint_enc=row.endpoint_enc, p256dh_enc=row.p256dh_enc, auth_enc=row.auth_enc)
+    return (kept.p256dh, kept.auth) == (browser.p256dh, browser.auth)
+
+
+def _sealed_browser(session: Session, keyring: Keyring, citizen_id: UUID, browser: Browser) -> WebPushSubscription:
+    row_id = session.execute(select(func.uuidv7())).scalar_one()
+
+    def seal(value: str, column: str) -> bytes:
+        return keyring.encrypt(value, table="web_push_subscription", column=column, row=row_id)
+
+    return WebPushSubscription(
+        id=row_id,
+        citizen_id=citizen_id,
+        endpoint_enc=seal(browser.endpoint, "endpoint_enc"),
+        endpoint_index=keyring.blind_index(browser.endpoint),
+        p256dh_enc=seal(browser.p256dh, "p256dh_enc"),
+        auth_enc=seal(browser.auth, "auth_enc"),
+    )

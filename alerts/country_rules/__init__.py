@@ -1,0 +1,1 @@
+"""The rules of countries' networks as data: versioned, with their sources, edited by an administrator."""

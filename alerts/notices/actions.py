@@ -1,0 +1,197 @@
+"""Messages to staff, and pages that repeat until somebody acts.
+
+`start_paging` and `stop_paging` are for every slice above: in the transaction of what happened, or from a task. The clock
+rings a round (`ring_due`); a round is one transaction that moves the page on and writes its messages, so two workers never
+ring the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from alerts.kit.actor import SYSTEM, Actor
+from alerts.kit.audit import record
+from alerts.kit.clock import db_now
+from alerts.kit.db import Sessions, begin
+from alerts.kit.errors import ConflictError, ForbiddenError
+from alerts.kit.outbox import publish
+from alerts.notices.alarms import raise_alarm
+from alerts.notices.models import Notice, Paging
+from alerts.notices.posting import Configured, Post, post
+from alerts.notices.queries import get_paging, list_candidates
+from alerts.notices.rules import ACTUAL, AlarmKind, Candidate, StopReason, channels_of, ladder, people_of_round
+from alerts.staff.rules import Role
+
+StillWaits = Callable[[Session, Paging], bool]
+"""Whether what a page is about still waits for somebody; asked before each round, by the slice that knows."""
+
+
+@dataclass(frozen=True)
+class PagingStart:
+    """A page to begin. `texts` in id and en, without personal data; `path` is the page of ours that it points at.
+
+    `version` tells one submission of the same subject from the next; `excluded` are people who must not be asked.
+    """
+
+    kind: str
+    subject: tuple[str, object]
+    role: Role
+    texts: Mapping[str, str]
+    path: str
+    mission_code: str | None = None
+    incident_id: UUID | None = None
+    status: str = ACTUAL
+    version: str = ""
+    is_quiet: bool = False
+    excluded: Iterable[UUID] = field(default_factory=tuple)
+
+
+def start_paging(session: Session, start: PagingStart) -> UUID | None:
+    """Page the first of a role at once, and on until somebody acts; the id, or None where this very page was begun before.
+
+    A page for an older version of the same subject is stopped. Safe to repeat: a page that somebody stopped stays so.
+    """
+    subject_kind, subject_id = start.subject[0], str(start.subject[1])
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"paging:{start.kind}:{subject_id}"})
+    same = select(Paging.id).where(Paging.kind == start.kind, Paging.subject_id == subject_id, Paging.version == start.version)
+    if session.scalar(same.limit(1)) is not None:
+        return None
+    stop_paging(session, subject=start.subject, reason=StopReason.SUPERSEDED, kind=start.kind)
+    values: dict[str, Any] = {"kind": start.kind, "subject_kind": subject_kind, "subject_id": subject_id, "version": start.version}
+    values |= {"incident_id": start.incident_id, "status": start.status, "role": start.role, "mission_code": start.mission_code}
+    values |= {"texts": dict(start.texts), "path": start.path, "excluded": list(start.excluded), "is_quiet": start.is_quiet}
+    paging_id: UUID = session.execute(insert(Paging).values(**values).returning(Paging.id)).scalar_one()
+    record(session, actor=SYSTEM, action="paging.started", incident_id=start.incident_id, subject=(subject_kind, subject_id))
+    publish(session, "paging.started", paging_id=paging_id)
+    return paging_id
+
+
+def stop_paging(
+    session: Session,
+    *,
+    subject: tuple[str, object],
+    reason: StopReason = StopReason.DONE,
+    kind: str | None = None,
+    by: UUID | None = None,
+) -> int:
+    """End the open pages about something; what is not handed over yet is not sent. The count, 0 where there was none."""
+    which = [Paging.subject_kind == subject[0], Paging.subject_id == str(subject[1]), Paging.stopped_at.is_(None)]
+    open_ones = select(Paging).where(*which, *([Paging.kind == kind] if kind else [])).order_by(Paging.id).with_for_update()
+    stopped = session.scalars(open_ones.execution_options(populate_existing=True)).all()
+    for paging in stopped:
+        _stop(session, paging, reason, by)
+    return len(stopped)
+
+
+def acknowledge_paging(session: Session, *, actor: Actor, paging_id: UUID) -> Paging:
+    """Somebody says "I have it", and nobody is paged any further. It takes the role that was asked for.
+
+    Raises ConflictError when it had stopped for another reason; saying it twice is fine.
+    """
+    paging = get_paging(session, paging_id, actor, is_locked=True)
+    if actor.staff_id in paging.excluded:
+        raise ForbiddenError("own_work", "Somebody else must take this on: you cannot decide on your own work.")
+    if paging.stopped_at is not None:
+        if paging.stop_reason is StopReason.ACKNOWLEDGED:
+            return paging
+        raise ConflictError("paging_stopped", "This page has stopped already: there is nothing left to take on.")
+    _stop(session, paging, StopReason.ACKNOWLEDGED, actor.staff_id)
+    mine = update(Notice).where(Notice.paging_id == paging.id, Notice.staff_id == actor.staff_id)
+    session.execute(mine.values(acknowledged_at=paging.stopped_at))
+    subject = (paging.subject_kind, paging.subject_id)
+    record(session, actor=actor, action="paging.acknowledged", incident_id=paging.incident_id, subject=subject)
+    return paging
+
+
+def ring_due(sessions: Sessions, *, configured: Configured, repeat_seconds: float, checks: Mapping[str, StillWaits]) -> int:
+    """Ring every page that is due, each in a transaction of its own; the number of rounds rung."""
+    rung = 0
+    while True:
+        with begin(sessions) as session:
+            paging = _claim_due(session)
+            if paging is None:
+                return rung
+            rung += _ring(session, paging, configured=configured, repeat_seconds=repeat_seconds, checks=checks)
+
+
+def settle(session: Session, checks: Mapping[str, StillWaits]) -> int:
+    """Stop every open page whose matter was decided (approved, rejected, edited, cancelled …); the count."""
+    ended = 0
+    kinds = select(Paging).where(Paging.stopped_at.is_(None), Paging.kind.in_(list(checks))).order_by(Paging.id)
+    for paging in session.scalars(kinds.with_for_update(skip_locked=True)).all():
+        if not checks[paging.kind](session, paging):
+            _stop(session, paging, StopReason.DONE, None)
+            ended += 1
+    return ended
+
+
+def _claim_due(session: Session) -> Paging | None:
+    """The page that waits longest, locked; another worker passes it over."""
+    due = select(Paging).where(Paging.stopped_at.is_(None), Paging.next_at <= db_now(session)).order_by(Paging.next_at)
+    return session.scalars(due.limit(1).with_for_update(skip_locked=True)).first()
+
+
+def _ring(session: Session, paging: Paging, *, configured: Configured, repeat_seconds: float, checks: Mapping[str, StillWaits]) -> bool:
+    """One round. False where it turned out that nobody is needed any more."""
+    check = checks.get(paging.kind)
+    if check is not None and not check(session, paging):
+        _stop(session, paging, StopReason.DONE, None)
+        return False
+    now = db_now(session)
+    paging.level += 1
+    paging.next_at = now + timedelta(seconds=repeat_seconds)
+    rungs = _rungs(session, paging, configured)
+    for candidate, is_new in people_of_round(rungs, paging.level, is_quiet=paging.is_quiet):
+        ways = channels_of(candidate, configured(paging.status), is_quiet=paging.is_quiet, is_new=is_new)
+        quiet = paging.is_quiet and candidate.is_of_mission
+        post(session, _post_of(paging, repeat_seconds, is_quiet=quiet), candidate, ways)
+    session.flush()
+    if not rungs and paging.status == ACTUAL:
+        raise_alarm(session, kind=AlarmKind.NOBODY_TO_PAGE, sender=_who(paging), count=1)
+    return True
+
+
+def _rungs(session: Session, paging: Paging, configured: Configured) -> list[Candidate]:
+    """Whom this page can ask, in order: only people with a way that has a sender."""
+    candidates = list_candidates(session, paging.role, paging.mission_code)
+    reachable = [each for each in candidates if channels_of(each, configured(paging.status), is_quiet=paging.is_quiet)]
+    return ladder(reachable, excluded=paging.excluded, now=db_now(session))
+
+
+def _post_of(paging: Paging, repeat_seconds: float, *, is_quiet: bool) -> Post:
+    """A message of a round lives until the next one takes its place."""
+    return Post(
+        kind=paging.kind,
+        subject=(paging.subject_kind, paging.subject_id),
+        texts=paging.texts,
+        path=paging.path,
+        status=paging.status,
+        is_quiet=is_quiet,
+        lives_seconds=repeat_seconds,
+        paging=(paging.id, paging.level),
+    )
+
+
+def _who(paging: Paging) -> str:
+    return f"{paging.role.value} {paging.mission_code}" if paging.mission_code else paging.role.value
+
+
+def _stop(session: Session, paging: Paging, reason: StopReason, by: UUID | None) -> None:
+    paging.stopped_at, paging.next_at = db_now(session), None
+    paging.stop_reason, paging.stopped_by = reason, by
+    session.flush()
+    session.execute(text(CANCEL_QUEUED), {"paging": paging.id})
+
+
+CANCEL_QUEUED = """
+UPDATE notice SET state = 'cancelled', state_at = clock_timestamp()
+WHERE id IN (SELECT id FROM notice WHERE paging_id = :paging AND state = 'queued' ORDER BY id FOR UPDATE)
+"""

@@ -1,0 +1,150 @@
+"""Groups of settings that describe one way out, for the live senders and for the exercises' alike."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, TypeAdapter, field_validator, model_validator
+
+from alerts.kit.p256 import load_private_key
+
+NUMBER = r"^(\+[1-9][0-9]{6,14})?$"
+TEMPLATES = TypeAdapter(dict[str, dict[str, Annotated[str, StringConstraints(pattern=r"^HX[0-9a-fA-F]{32}$")]]])
+SUBJECT = re.compile(r"mailto:[^\s@]+@[^\s@]+\.[^\s@]+|https://[\w-]+\.[\w.-]+")
+
+
+class Group(BaseModel):
+    """One nested group; unknown names inside a known group are refused, so a typo is seen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class WebPush(Group):
+    """Web Push under our own key (VAPID): PEM, or base64url of its 32 bytes. Empty: no browser is reached."""
+
+    private_key: SecretStr = SecretStr("")
+    subject: str = ""
+    hosts: str = ""
+    ttl_seconds: int = Field(2_419_200, ge=60, le=2_419_200)
+    timeout_seconds: float = Field(10, gt=0)
+
+    @field_validator("private_key")
+    @classmethod
+    def _is_a_key(cls, key: SecretStr) -> SecretStr:
+        if key.get_secret_value():
+            load_private_key(key.get_secret_value())
+        return key
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        """Push services want somebody to turn to, and some refuse a signature without."""
+        if self.private_key.get_secret_value() and not SUBJECT.fullmatch(self.subject):
+            raise ValueError("web push needs a subject: mailto: with an address, or an https address")
+        return self
+
+    @property
+    def extra_hosts(self) -> frozenset[str]:
+        """Push services besides the known ones: host names, a leading dot for all below that name."""
+        return frozenset(host.strip().lower() for host in self.hosts.split(",") if host.strip())
+
+
+class WhatsApp(Group):
+    """WhatsApp at the Twilio account: the number it comes from, and the template of each language and text variant.
+
+    `content_sids` is JSON: `{"id": {"plain": "HX…", "link": "HX…"}, "en": {…}}`; every language has a `plain` one.
+    """
+
+    from_: str = Field("", alias="from", pattern=NUMBER)
+    content_sids: str = ""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if bool(self.from_) != bool(self.content_sids):
+            raise ValueError("WhatsApp needs both a number and the templates that it approved")
+        if any("plain" not in variants for variants in self.sids.values()):
+            raise ValueError("every language of WhatsApp's templates needs a `plain` one")
+        return self
+
+    @cached_property
+    def sids(self) -> Mapping[str, Mapping[str, str]]:
+        """The template of each language and variant."""
+        return TEMPLATES.validate_json(self.content_sids) if self.content_sids else {}
+
+    @property
+    def templates(self) -> frozenset[str]:
+        """Every template there is."""
+        return frozenset(sid for variants in self.sids.values() for sid in variants.values())
+
+    def find_sid(self, language: str, variant: str) -> str | None:
+        """The template for a text variant (`plain`, `reply`, `link`, `reply_link`), else the plain one; None without the language."""
+        variants = self.sids.get(language, {})
+        return variants.get(variant) or variants.get("plain")
+
+
+class Voice(Group):
+    """Calls at the Twilio account: the number they come from. Empty: nobody is called."""
+
+    from_: str = Field("", alias="from", pattern=NUMBER)
+
+
+class Sms2(Group):
+    """A second provider of texts: its account here, how it speaks in `description` (JSON). Without `url`: none."""
+
+    url: str = ""
+    description: str = ""
+    from_: str = Field("", alias="from")
+    user: str = ""
+    secret: SecretStr = SecretStr("")
+    receipt_secret: SecretStr = SecretStr("")
+    timeout_seconds: float = Field(10, gt=0)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.url and urlsplit(self.url).scheme not in ("http", "https"):
+            raise ValueError("the provider's address begins with https: (or http: on this machine)")
+        if self.url and not (self.description and self.secret.get_secret_value()):
+            raise ValueError("a second provider needs its description and its secret")
+        return self
+
+
+class MailTls(StrEnum):
+    """How the way to the mail server is protected. `none` is for a server on this machine."""
+
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
+    NONE = "none"
+
+
+class Email(Group):
+    """The mail server that takes our messages, and the address they come from. Empty: no mail is sent."""
+
+    host: str = ""
+    port: int = Field(587, ge=1, le=65535)
+    tls: MailTls = MailTls.STARTTLS
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    from_: str = Field("", alias="from")
+    timeout_seconds: float = Field(20, gt=0)
+    connections: int = Field(4, ge=1, le=100)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if bool(self.host) != bool(self.from_):
+            raise ValueError("mail needs both a host and an address that it comes from")
+        if self.host and self.tls is MailTls.NONE and not is_loopback_host(self.host):
+            raise ValueError("mail without TLS goes to this machine only")
+        return self
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host is this machine itself, by name or by address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

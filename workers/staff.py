@@ -1,0 +1,81 @@
+"""Tasks that tell the staff: pages, alarms, and the messages themselves, by the senders of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from alerts.broadcasts.paging import page_for_approval, still_waits_for_approval
+from alerts.broadcasts.rules import Channel
+from alerts.channels.outlets import exercise_senders, live_senders
+from alerts.deliveries.carriers import Carriers
+from alerts.deliveries.rules import Outcome
+from alerts.incidents.rules import Status
+from alerts.kit.db import begin
+from alerts.kit.outbox import drain
+from alerts.notices.actions import StillWaits, ring_due, settle
+from alerts.notices.alarms import take_alarms, tell_alarms
+from alerts.notices.posting import Configured
+from alerts.notices.rules import Kind
+from alerts.notices.sending import expire_leases, send_due
+from alerts.settings import Settings
+from workers.app import Runtime
+from workers.tasks import Payload, task
+
+STILL_WAITS: Mapping[str, StillWaits] = {Kind.APPROVAL: still_waits_for_approval}
+"""Kind of page → whether it is still needed. A kind that is not here is stopped by its own slice alone."""
+
+
+class StaffOutlet:
+    """The carriers of this process as messages to staff use them: one message, one answer."""
+
+    def __init__(self, carriers: Carriers) -> None:
+        self._carriers = carriers
+
+    def send(self, status: str, channel: str, message: Any) -> Outcome | None:
+        names = self._carriers.names(Status(status), Channel(channel))
+        return self._carriers.send(Status(status), names[0], message) if names else None
+
+
+def configured_of(settings: Settings) -> Configured:
+    """Which channels have a sender, by status."""
+    return lambda status: _channels(settings, Status(status))
+
+
+@lru_cache(maxsize=8)
+def _channels(settings: Settings, status: Status) -> frozenset[str]:
+    senders = live_senders(settings) if status is Status.ACTUAL else exercise_senders(settings)
+    return frozenset(sender.channel for sender in senders)
+
+
+@task("broadcasts.page_approver")
+def page_approver(runtime: Runtime, payload: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        page_for_approval(session, UUID(payload["broadcast_id"]))
+
+
+@task("notices.raise")
+def raise_alarms(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        take_alarms(session, drain(session, "notices.raise"))
+
+
+@task("notices.ring")
+def ring(runtime: Runtime, _: Payload) -> None:
+    paging, configured = runtime.settings.paging, configured_of(runtime.settings)
+    with begin(runtime.sessions) as session:
+        drain(session, "notices.ring")
+        settle(session, STILL_WAITS)
+    ring_due(runtime.sessions, configured=configured, repeat_seconds=paging.repeat_seconds, checks=STILL_WAITS)
+    with begin(runtime.sessions) as session:
+        tell_alarms(session, configured=configured, again_seconds=paging.alarm_seconds)
+
+
+@task("notices.send")
+def send_notices(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        drain(session, "notices.send")
+        expire_leases(session)
+    send_due(runtime.settings, runtime.sessions, StaffOutlet(runtime.carriers))
