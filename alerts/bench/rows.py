@@ -18,7 +18,7 @@ from alerts.broadcasts.models import AudienceMember
 from alerts.broadcasts.queries import get_broadcast
 from alerts.deliveries.actions import release
 from alerts.deliveries.models import Delivery
-from alerts.deliveries.rules import State
+from alerts.deliveries.rules import STEP_PLACES, State
 from alerts.embedded import Services
 from alerts.kit.db import begin
 
@@ -70,8 +70,8 @@ def _add_objects(floor: Ground, broadcast_id: UUID, count: int) -> float:
         broadcast = get_broadcast(session, broadcast_id)
         members = select(AudienceMember).where(AudienceMember.audience_id == broadcast.audience_id).limit(count)
         for member in session.scalars(members):
-            row = Delivery(member_id=member.id, broadcast_id=broadcast.id, step=NAIVE_STEP, channel=member.channel, state=State.QUEUED)
-            session.add(row)
+            named = {"id": member.id * STEP_PLACES + NAIVE_STEP, "member_id": member.id, "step": NAIVE_STEP, "batch_id": 0}
+            session.add(Delivery(**named, broadcast_id=broadcast.id, channel=member.channel, state=State.QUEUED))
     return time.perf_counter() - began
 
 

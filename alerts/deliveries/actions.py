@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
-from alerts.broadcasts.actions import claim_release
-from alerts.broadcasts.models import Audience
-from alerts.broadcasts.queries import get_broadcast
+from alerts.broadcasts.actions import claim_release, submit_correction
+from alerts.broadcasts.models import Audience, AudienceMember, Broadcast
+from alerts.broadcasts.queries import claim_broadcast, get_broadcast
+from alerts.broadcasts.schemas import Correction
+from alerts.deliveries.models import Delivery
+from alerts.deliveries.rules import State
 from alerts.deliveries.windows import expire_windows
+from alerts.kit.actor import Actor
 from alerts.kit.db import Sessions, begin
+from alerts.kit.errors import ConflictError
 from alerts.kit.outbox import publish
 from alerts.settings import Settings
 
@@ -81,6 +87,26 @@ def _is_still_approved(session: Session, broadcast_id: UUID) -> bool:
         session.execute(text("SELECT state = 'approved' FROM broadcast WHERE id = :id FOR SHARE"), {"id": broadcast_id}).scalar_one()
         is True
     )
+
+
+def correct_broadcast(session: Session, *, actor: Actor, broadcast_id: UUID, command: Correction) -> Broadcast:
+    """An Update or Cancel to exactly those whom the original was handed over to, by the channel that took it."""
+    original = claim_broadcast(session, broadcast_id, actor)
+    if original.released_at is None:
+        raise ConflictError("not_released", "nobody has this message yet: edit or cancel it instead", state=original.state.value)
+    waiting = select(Delivery.id).where(Delivery.broadcast_id == broadcast_id, Delivery.state == State.QUEUED).limit(1)
+    if original.cancelled_at is None and session.execute(waiting).first():
+        raise ConflictError(
+            "still_sending", "this message is still going out: cancel it first, then correct it", state=original.state.value
+        )
+    return submit_correction(session, actor=actor, original=original, command=command, members=handed_over_members(broadcast_id))
+
+
+def handed_over_members(broadcast_id: UUID) -> Select[Any]:
+    """Members of whom a carrier accepted a message, or of whom nobody knows: both may have read it."""
+    delivery = select(Delivery.member_id).where(Delivery.broadcast_id == broadcast_id)
+    may_have_it = delivery.where(Delivery.accepted_at.is_not(None) | Delivery.state.in_((State.UNKNOWN, State.SENDING)))
+    return select(AudienceMember.id).where(AudienceMember.id.in_(may_have_it))
 
 
 MAKE_SLICE = text("""

@@ -63,7 +63,7 @@ class Carriers:
 
         Raises Transient when the list cannot be read now.
         """
-        look = getattr(self._senders[status].get(name), "find", None)
+        look = getattr(self._senders[status].get(name), "find_sent", None)
         return self._run(look(message, created_after=created_after)) if look is not None else ()
 
     def close(self) -> None:

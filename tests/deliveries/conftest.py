@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,10 @@ from alerts.broadcasts.actions import approve_broadcast, draft_broadcast, submit
 from alerts.broadcasts.schemas import Approval, BroadcastDraft
 from alerts.deliveries.actions import release
 from alerts.deliveries.carriers import Carriers
+from alerts.deliveries.evidence import apply_receipts
+from alerts.deliveries.receipts import Receipt, keep_receipts
 from alerts.deliveries.sending import send_batch
+from alerts.deliveries.windows import Claim, Window, claim_batch, load_rows, open_window
 from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions, begin, rows_of
 from alerts.sandbox.carrier import SandboxConfig
@@ -115,6 +118,27 @@ class Fanout:
 
     def states(self) -> dict[str, int]:
         return {row["state"]: row["n"] for row in self.rows("SELECT state, count(*) AS n FROM delivery GROUP BY 1")}
+
+    def intend(self, count: int, *, owner: str = "dies") -> tuple[Claim, Window]:
+        """A worker claims the first batch, commits a window of so many, and is not heard of again."""
+        with begin(self.sessions) as session:
+            claim = claim_batch(session, self.batches()[0], owner=owner, lease_seconds=30)
+            assert claim is not None
+            window = open_window(session, claim, load_rows(session, claim)[:count], sender="twilio", lease_seconds=30)
+        assert window is not None
+        return claim, window
+
+    def attempts(self) -> list[dict[str, Any]]:
+        return self.rows("SELECT delivery_id, number, state, provider_id FROM attempt ORDER BY delivery_id, number")
+
+    def hear(self, attempt: Mapping[str, Any], *words: str, provider_id: str = "SM1", code: str | None = None) -> bool:
+        """Receipts come in by the door."""
+        receipts = [Receipt(attempt["delivery_id"], attempt["number"], "twilio", word, provider_id, code) for word in words]
+        return all(keep_receipts(self.sessions, receipts))
+
+    def apply(self) -> int:
+        with begin(self.sessions) as session:
+            return apply_receipts(session)
 
     def grow_old(self) -> None:
         """Everything that was begun was begun ten minutes ago: long enough for look-ups and resends."""

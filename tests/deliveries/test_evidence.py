@@ -4,31 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import permutations
-from typing import Any
-from uuid import UUID
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.orm import Session
 
 from alerts.deliveries.actions import sweep
 from alerts.deliveries.carriers import Carriers
-from alerts.deliveries.evidence import apply_receipts, keep_receipt, look_up, mark_answered
+from alerts.deliveries.evidence import look_up, mark_answered
 from alerts.deliveries.queries import reach_of_broadcast
 from alerts.deliveries.resending import resend_unknown
-from alerts.deliveries.sending import claim_batch, commit_intents
+from alerts.deliveries.rules import Outcome, State
+from alerts.deliveries.windows import record
 from alerts.kit.db import begin
 from tests.deliveries.conftest import Fanout
 
 pytestmark = pytest.mark.deliveries
 Make = Callable[..., Fanout]
-
-
-def receive(session: Session, **receipt: Any) -> bool:
-    """A receipt comes in, and is applied at once."""
-    is_known = keep_receipt(session, **receipt)
-    apply_receipts(session)
-    return is_known
 
 
 def numbers(count: int) -> list[str]:
@@ -54,11 +44,10 @@ def test_receipts_in_any_order_and_number_end_in_the_same_state(fanout: Make, ca
     message = fanout(*numbers(len(orders)))
     message.release()
     message.send(carriers)
-    attempts = message.rows("SELECT id, provider_id FROM attempt ORDER BY id")
-    for attempt, order in zip(attempts, orders, strict=True):
+    for attempt, order in zip(message.attempts(), orders, strict=True):
         for word in (*order, *order):
-            with begin(message.sessions) as session:
-                assert receive(session, attempt_id=attempt["id"], raw_status=word, provider_id=attempt["provider_id"], error_code=None)
+            assert message.hear(attempt, word, provider_id=attempt["provider_id"])
+            message.apply()
     assert message.states() == {"delivered": len(orders)}
     assert message.rows("SELECT count(*) AS n FROM receipt") == [{"n": 3 * len(orders)}]
 
@@ -68,39 +57,47 @@ def test_receipts_that_are_applied_together_end_as_if_they_came_one_by_one(fanou
     message = fanout(*numbers(len(orders)))
     message.release()
     message.send(carriers)
-    for attempt, words in zip(message.rows("SELECT id FROM attempt ORDER BY delivery_id"), orders, strict=True):
-        for word in words:
-            with begin(message.sessions) as session:
-                keep_receipt(session, attempt_id=attempt["id"], raw_status=word, provider_id="SM1", error_code="30003")
-    with begin(message.sessions) as session:
-        assert (apply_receipts(session), apply_receipts(session)) == (9, 0)
+    for attempt, words in zip(message.attempts(), orders, strict=True):
+        assert message.hear(attempt, *words, code="30003")
+    assert (message.apply(), message.apply()) == (9, 0)
     states = [row["state"] for row in message.rows("SELECT state FROM delivery ORDER BY id")]
     assert states == ["undelivered", "delivered", "failed", "delivered"]
 
 
 def test_a_receipt_proves_a_sending_whose_record_was_lost(fanout: Make) -> None:
+    message = fanout(*numbers(2))
+    message.release()
+    _, window = message.intend(1)
+    message.run("UPDATE send_window SET lease_until = clock_timestamp()")
+    with begin(message.sessions) as session:
+        assert sweep(session) == 1
+    assert message.states() == {"unknown": 1, "queued": 1}
+    message.hear(window.rows[0]._asdict(), "delivered")
+    message.apply()
+    assert message.states() == {"delivered": 1, "queued": 1}
+
+
+def test_a_receipt_that_comes_before_our_own_record_is_not_undone_by_it(fanout: Make) -> None:
     message = fanout(*numbers(1))
     message.release()
+    claim, window = message.intend(1)
+    message.hear(window.rows[0]._asdict(), "delivered", provider_id="SM7")
+    message.apply()
     with begin(message.sessions) as session:
-        claim = claim_batch(session, message.batches()[0], owner="dies", lease_seconds=30)
-        [intent] = commit_intents(session, claim, limit=1, lease_seconds=30)
-        session.execute(text("UPDATE attempt SET lease_until = clock_timestamp()"))
-    with begin(message.sessions) as session:
-        assert sweep(session)["expired"] == 1
-    assert message.states() == {"unknown": 1}
-    with begin(message.sessions) as session:
-        receive(session, attempt_id=intent.attempt_id, raw_status="delivered", provider_id="SM1", error_code=None)
+        record(session, claim, window, [Outcome(State.ACCEPTED, provider_id="SM7", raw_status="queued")], [None])
     assert message.states() == {"delivered": 1}
+    [attempt] = message.rows("SELECT state, sender, window_id FROM attempt")
+    assert attempt == {"state": "delivered", "sender": "twilio", "window_id": window.id}
 
 
 def test_a_word_that_we_do_not_know_is_kept_and_moves_nothing(fanout: Make, carriers: Carriers) -> None:
     message = fanout(*numbers(1))
     message.release()
     message.send(carriers)
-    [attempt] = message.rows("SELECT id FROM attempt")
-    with begin(message.sessions) as session:
-        assert receive(session, attempt_id=attempt["id"], raw_status="teleported", provider_id="SM1", error_code=None)
-        assert not receive(session, attempt_id=UUID(int=0), raw_status="sent", provider_id=None, error_code=None)
+    [attempt] = message.attempts()
+    assert message.hear(attempt, "teleported")
+    assert not message.hear(attempt | {"delivery_id": 64 * 999_999 + 1}, "sent")
+    message.apply()
     assert message.states() == {"accepted": 1}
     assert message.rows("SELECT raw_status FROM receipt") == [{"raw_status": "teleported"}]
 
@@ -171,10 +168,7 @@ def test_a_second_sending_that_is_not_taken_leaves_the_unknown_unknown(fanout: M
 def test_who_answers_before_our_own_record_has_answered(fanout: Make) -> None:
     message = fanout(*numbers(1))
     message.release()
-    with begin(message.sessions) as session:
-        claim = claim_batch(session, message.batches()[0], owner="slow", lease_seconds=30)
-        assert claim is not None
-        assert len(commit_intents(session, claim, limit=1, lease_seconds=30)) == 1
+    message.intend(1, owner="slow")
     [member] = message.rows("SELECT citizen_id FROM audience_member")
     with begin(message.sessions) as session:
         assert mark_answered(session, [{"citizen_id": str(member["citizen_id"]), "incident_id": str(message.incident_id)}]) == 1
@@ -187,9 +181,8 @@ def test_two_attempts_of_one_delivery_that_speak_at_once_end_in_the_higher_state
     message.grow_old()
     look_up(message.settings, message.sessions, carriers)
     assert resend_unknown(message.settings, message.sessions, carriers) == 1
-    first, second = message.rows("SELECT id FROM attempt ORDER BY number")
-    with begin(message.sessions) as session:
-        keep_receipt(session, attempt_id=second["id"], raw_status="delivered", provider_id="SM2", error_code=None)
-        keep_receipt(session, attempt_id=first["id"], raw_status="failed", provider_id="SM1", error_code="30005")
-        apply_receipts(session)
+    first, second = message.attempts()
+    message.hear(second, "delivered", provider_id="SM2")
+    message.hear(first, "failed", code="30005")
+    message.apply()
     assert message.states() == {"delivered": 1}

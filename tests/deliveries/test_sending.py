@@ -10,15 +10,15 @@ import pytest
 from sqlalchemy import text
 
 from alerts.broadcasts.actions import cancel_broadcast
-from alerts.broadcasts.rules import Channel
 from alerts.broadcasts.schemas import Correction
-from alerts.deliveries.actions import correct_broadcast, handed_over_members, release, stop, sweep
+from alerts.deliveries.actions import correct_broadcast, handed_over_members, release, ring_due, stop, sweep
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.facts import export_facts
 from alerts.deliveries.messages import Messages
 from alerts.deliveries.queries import invariants, reach_of_broadcast
 from alerts.deliveries.rules import Outcome, State
-from alerts.deliveries.sending import claim_batch, commit_intents, finish_batch, record, send_batch
+from alerts.deliveries.sending import send_batch
+from alerts.deliveries.windows import claim_batch, finish_batch, load_rows, open_window, record, renew_lease
 from alerts.incidents.rules import Status
 from alerts.kit.db import begin
 from alerts.kit.errors import ConflictError
@@ -89,7 +89,7 @@ def test_not_now_is_asked_again_and_then_taken(fanout: Make, carriers: Carriers)
     message.run("UPDATE delivery SET next_attempt_at = now()")
     message.run("UPDATE delivery_batch SET due_at = clock_timestamp()")
     with begin(message.sessions) as session:
-        assert sweep(session)["rung"] == 1
+        assert ring_due(session) == 1
     message.send(carriers)
     assert message.states() == {"accepted": 1}
     assert message.rows("SELECT state FROM attempt ORDER BY number") == [{"state": "failed"}, {"state": "accepted"}]
@@ -98,34 +98,43 @@ def test_not_now_is_asked_again_and_then_taken(fanout: Make, carriers: Carriers)
 def test_who_slept_past_the_lease_can_write_nothing_and_begin_nothing(fanout: Make) -> None:
     message = fanout(*numbers(10))
     message.release()
-    [batch_id] = message.batches()
-    with begin(message.sessions) as session:
-        sleeper = claim_batch(session, batch_id, owner="sleeper", lease_seconds=30)
-    with begin(message.sessions) as session:
-        intents = commit_intents(session, sleeper, limit=4, lease_seconds=30)
+    sleeper, window = message.intend(4, owner="sleeper")
     message.run("UPDATE delivery_batch SET lease_until = now() - interval '1 second'")
     with begin(message.sessions) as session:
-        other = claim_batch(session, batch_id, owner="other", lease_seconds=30)
+        other = claim_batch(session, message.batches()[0], owner="other", lease_seconds=30)
+        assert other is not None
+        rest = load_rows(session, other)
     assert other.generation == sleeper.generation + 1
     assert message.states() == {"queued": 6, "unknown": 4}
-    answers = [(intent, Outcome(State.ACCEPTED, provider_id=f"SM{n}", raw_status="queued")) for n, intent in enumerate(intents)]
-    assert record(message.sessions, sleeper, answers, message.settings) == 0
+    answers = [Outcome(State.ACCEPTED, provider_id=f"SM{n}", raw_status="queued") for n in range(4)]
     with begin(message.sessions) as session:
-        assert commit_intents(session, sleeper, limit=4, lease_seconds=30) == []
-        finish_batch(session, sleeper)
+        assert record(session, sleeper, window, answers, [None] * 4) == 0
+        assert open_window(session, sleeper, rest, sender="twilio", lease_seconds=30) is None
+        assert not renew_lease(session, sleeper, lease_seconds=30)
+        assert not finish_batch(session, sleeper, next_step_seconds=None)
     assert message.states() == {"queued": 6, "unknown": 4}
     assert message.rows("SELECT owner FROM delivery_batch") == [{"owner": "other"}]
+
+
+def test_an_answer_that_comes_after_the_window_was_given_up_is_not_recorded(fanout: Make) -> None:
+    message = fanout(*numbers(2))
+    message.release()
+    claim, window = message.intend(2)
+    message.run("UPDATE send_window SET lease_until = clock_timestamp()")
+    with begin(message.sessions) as session:
+        assert sweep(session) == 2
+        assert record(session, claim, window, [Outcome(State.ACCEPTED, provider_id="SM1")] * 2, [None] * 2) == 0
+    assert message.states() == {"unknown": 2}
 
 
 def test_nothing_is_begun_after_the_end_that_the_lease_allows(fanout: Make, carriers: Carriers, carrier: Carrier) -> None:
     message = fanout(*numbers(3))
     message.release()
+    _, window = message.intend(3)
     with begin(message.sessions) as session:
-        claim = claim_batch(session, message.batches()[0], owner="late", lease_seconds=30)
         texts = Messages.load(session, message.settings, message.broadcast_id)
-        intents = commit_intents(session, claim, limit=10, lease_seconds=30)
-    written = [texts.write(i.row, attempt_id=i.attempt_id, channel=Channel.SMS) for i in intents]
-    assert carriers.send_all(Status.ACTUAL, written, until=0.0) == [None, None, None]
+    written = [texts.sms(row) for row in window.rows]
+    assert carriers.submit(Status.ACTUAL, "twilio", written, until=0.0).result() == [None, None, None]
     assert carrier.log_path.read_text() == ""
 
 
@@ -190,7 +199,6 @@ def test_the_invariants_can_fail(fanout: Make, carriers: Carriers) -> None:
     with message.sessions() as session:
         session.execute(text("DELETE FROM attempt WHERE delivery_id = (SELECT min(id) FROM delivery)"))
         session.execute(text("DELETE FROM delivery WHERE id = (SELECT min(id) FROM delivery)"))
-        session.execute(text("UPDATE delivery SET state = 'sending', provider_id = NULL"))
         assert {violation.invariant[:2] for violation in invariants(session)} >= {"I1", "I5", "I9"}
         session.rollback()
 
@@ -219,8 +227,8 @@ def test_a_batch_whose_owner_died_after_its_event_was_answered_is_asked_for_agai
         assert claim_batch(session, message.batches()[0], owner="dies", lease_seconds=30)
     message.run("UPDATE delivery_batch SET lease_until = clock_timestamp(), rung_at = clock_timestamp() - interval '1 minute'")
     with begin(message.sessions) as session:
-        assert sweep(session)["rung"] == 1
-        assert sweep(session)["rung"] == 0
+        assert ring_due(session) == 1
+        assert ring_due(session) == 0
     message.send(carriers)
     assert message.states() == {"accepted": 2}
 

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0014_windows"
-down_revision = "0013_ways"
+revision = "0018_windows"
+down_revision = "0017_country_rules"
 branch_labels = None
 depends_on = None
 
