@@ -9,18 +9,16 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from alerts.broadcasts.audience import count_selected_outside, select_people, unserved_countries
+from alerts.broadcasts.audience import count_selected_outside, select_people
 from alerts.broadcasts.models import Audience, AudienceMember, Broadcast, BroadcastHand
-from alerts.broadcasts.rules import LINK_PLACE, Channel, State, Variant, all_variants
-from alerts.broadcasts.schemas import AudienceView, BroadcastView, CountryPreview, TextView
-from alerts.channels.rule_book import RuleBook, current_book
+from alerts.broadcasts.rules import LINK_PLACE, Channel, State, all_variants
+from alerts.broadcasts.schemas import BroadcastView, TextView
 from alerts.channels.texts import measure
 from alerts.incidents.models import IncidentArea
 from alerts.incidents.queries import get_incident, list_areas, list_list_ids
 from alerts.kit.actor import Actor
 from alerts.kit.errors import InvalidError, NotFoundError
 from alerts.kit.http import Paging, etag_of
-from alerts.places.names import place_name
 
 LINK_SAMPLE = "0" * 8 + "." + "0" * 22
 """A link as long as a real one: member numbers of eight base62 digits are enough for 200 trillion."""
@@ -149,44 +147,3 @@ def list_texts(texts: Mapping[str, str], public_url: str) -> list[TextView]:
             )
         )
     return views
-
-
-def present_audience(rows: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> AudienceView:
-    """The preview's figures from its rows, and what each country's rules make of the texts."""
-    shared = sum(row["people"] for row in rows if row["is_shared"])
-    reached = [row for row in rows if not row["is_shared"]]
-    countries = _sum(reached, "number_country", channel=Channel.SMS.value)
-    for country in unserved_countries():
-        countries |= {c: n for c, n in _sum(reached, "number_country", unreachable="no_provider").items() if c == country}
-    return AudienceView(
-        people=sum(row["people"] for row in rows),
-        by_channel=_sum(reached, "channel"),
-        unreachable={k: n for k, n in _sum(reached, "unreachable").items() if k},
-        sharing_address=shared,
-        by_class=_sum(rows, "class"),
-        by_language=_sum(rows, "language"),
-        countries=[preview_country(country, people, texts) for country, people in countries.items() if country],
-    )
-
-
-def preview_country(country: str, people: int, texts: Mapping[str, str]) -> CountryPreview:
-    """The rules of one country as they apply to these texts."""
-    book: RuleBook = current_book()
-    names = {language: place_name(country, language) for language in ("id", "en")}
-    problems = [problem for body in texts.values() for problem in book.check_text(body, [country])]
-    seen = {(p.fault, p.found): p.words(names) | {"is_blocking": str(p.is_blocking).lower()} for p in problems}
-    return CountryPreview(
-        number_country=country,
-        people=people,
-        variant=Variant(book.variant_for(country).key),
-        is_served=book.is_served(country),
-        warnings=list(seen.values()),
-    )
-
-
-def _sum(rows: Sequence[Mapping[str, Any]], key: str, **where: str) -> dict[str, int]:
-    sums: dict[str, int] = {}
-    for row in rows:
-        if all(row[name] == value for name, value in where.items()):
-            sums[row[key]] = sums.get(row[key], 0) + row["people"]
-    return sums

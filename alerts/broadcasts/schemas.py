@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from alerts.broadcasts.rules import Channel, MsgType, ResendUnknown, State, Unreachable, Variant
+from alerts.broadcasts.rules import Channel, MsgType, ResendUnknown, State, Variant
 from alerts.incidents.rules import Status
 from alerts.kit.http import View, Wire
 
@@ -98,40 +98,6 @@ class Correction(Wire):
 
     msg_type: Literal[MsgType.UPDATE, MsgType.CANCEL]
     texts: Texts | None = None
-
-
-class AudienceRow(View):
-    """One group of people who are reached, or not reached, the same way."""
-
-    channel: Channel
-    unreachable: Unreachable | None
-    number_country: str | None
-    language: str
-    class_: str = Field(alias="class")
-    is_shared: bool
-    people: int
-
-
-class CountryPreview(View):
-    """What the rules of a number's country do to a text message there."""
-
-    number_country: str
-    people: int
-    variant: Variant
-    is_served: bool
-    warnings: list[dict[str, str]]
-
-
-class AudienceView(View):
-    """Who is there now, by channel and by the rules of their number's country."""
-
-    people: int
-    by_channel: dict[str, int]
-    unreachable: dict[str, int]
-    sharing_address: int
-    by_class: dict[str, int]
-    by_language: dict[str, int]
-    countries: list[CountryPreview]
 
 
 class TextView(View):
