@@ -13,6 +13,7 @@ from alerts.broadcasts.schemas import BroadcastView, Correction
 from alerts.channels.webhook import REFUSALS, TwilioForm, form_of
 from alerts.deliveries import actions, queries
 from alerts.deliveries.evidence import keep_receipt
+from alerts.deliveries.forecasting import forecast_of
 from alerts.deliveries.schemas import ReachGroup, ReachView
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
@@ -30,13 +31,16 @@ Corrector = Annotated[Actor, Depends(require(Permission.CORRECT_BROADCAST))]
 
 
 @router.get("/api/v1/broadcasts/{broadcast_id}/reach", response_model=ReachView, operation_id="get_reach")
-def get_reach(broadcast_id: UUID, request: Request, response: Response, actor: Viewer, session: Tx) -> ReachView | Response:
-    """Who was reached, in counts that sum to the frozen list."""
-    get_broadcast(session, broadcast_id, actor)
+def get_reach(
+    broadcast_id: UUID, request: Request, response: Response, actor: Viewer, session: Tx, settings: SettingsDep
+) -> ReachView | Response:
+    """Who was reached, in counts that sum to the frozen list; and when the rest will have been handed over."""
+    broadcast = get_broadcast(session, broadcast_id, actor)
     reach = queries.reach_of_broadcast(session, broadcast_id)
     groups = [ReachGroup.model_validate(row) for row in queries.reach_by_group(session, broadcast_id)]
-    view = ReachView(broadcast_id=broadcast_id, groups=groups, **asdict(reach))
-    etag = etag_of(view.model_dump_json())
+    view = ReachView(broadcast_id=broadcast_id, groups=groups, forecast=forecast_of(session, settings, broadcast), **asdict(reach))
+    # What ticks by itself is no news: the seconds of validity, and the pace of the last minute.
+    etag = etag_of(view.model_dump_json(exclude={"forecast": {"validity_seconds", "measured_per_second"}}))
     if is_unchanged(request, etag):
         return Response(status_code=304, headers={"ETag": etag})
     response.headers["ETag"] = etag
