@@ -7,18 +7,16 @@ from dataclasses import dataclass, field
 from datetime import time
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from alerts.channels.push_services import EndpointPolicy
-from alerts.citizens.rules import mask_phone, parse_phone
+from alerts.citizens.rules import fold_email, mask_phone, parse_browser, parse_email, parse_phone
 from alerts.kit import audit
 from alerts.kit.actor import Actor
 from alerts.kit.crypto import Keyring
 from alerts.kit.errors import ConflictError, InvalidError, NotFoundError
 from alerts.kit.i18n import find_zone
-from alerts.kit.p256 import decode_base64url, load_point
 from alerts.missions.models import Mission
 from alerts.notices.models import Duty, StaffContact
 from alerts.notices.rules import CONTACTS_MAX, ContactKind
@@ -170,10 +168,7 @@ def _read(command: NewContact, place: Place) -> tuple[str, str | None]:
 
 
 def _read_email(command: NewContact, _: Place) -> str:
-    try:
-        return validate_email(command.address.strip(), check_deliverability=False).normalized.lower()
-    except EmailNotValidError:
-        raise InvalidError("email_malformed", "This is not an e-mail address.", field="address") from None
+    return fold_email(parse_email(command.address, field="address"))
 
 
 def _read_token(command: NewContact, _: Place) -> str:
@@ -184,20 +179,11 @@ def _read_token(command: NewContact, _: Place) -> str:
 
 
 def _read_endpoint(command: NewContact, place: Place) -> str:
-    fault = place.policy.registering_fault(command.address.strip())
+    endpoint = command.address.strip()
+    fault = place.policy.registering_fault(endpoint)
     if fault is not None:
         raise InvalidError(fault.value, "This is not the address of a push service that we know.", field="address")
-    try:
-        load_point(command.p256dh)
-    except ValueError:
-        raise InvalidError("p256dh_malformed", "This is not the key of a browser.", field="p256dh") from None
-    try:
-        is_good = len(decode_base64url(command.auth)) == 16
-    except ValueError:
-        is_good = False
-    if not is_good:
-        raise InvalidError("auth_malformed", "This is not the secret of a browser.", field="auth")
-    return command.address.strip()
+    return parse_browser(endpoint, command.p256dh, command.auth).endpoint
 
 
 def _sealed(session: Session, keyring: Keyring, command: NewContact, address: str) -> StaffContact:
