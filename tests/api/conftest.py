@@ -87,6 +87,7 @@ def world(client: TestClient, session: Session, keyring: Keyring, settings: Sett
         "message_id": str(message_id),
         "token": link_of(keyring, member).removeprefix("/i/"),
         "attempt": "no-attempt-of-ours",
+        "provider": "no-provider-of-ours",
         "code": "kbri-ankara",
         "version": "1",
         "conflict_id": "ab12",

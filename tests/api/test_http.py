@@ -205,7 +205,7 @@ def may(role: Role, operation_id: str) -> bool:
 
 def test_another_missions_things_do_not_exist(world: World, operations: list[Operation], sign_in: Callable[..., dict[str, str]]) -> None:
     world.who["other"] = sign_in("mission_staff", "kbri-tokyo", via="token")
-    shared = {"code", "token", "attempt", "run_id"}
+    shared = {"code", "token", "attempt", "provider", "run_id"}
     tried = set()
     for operation in asked_at_once(operations):
         if operation.path_names and not shared & set(operation.path_names) and may(Role.MISSION_STAFF, operation.id):
