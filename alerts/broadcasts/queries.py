@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from math import ceil
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from alerts.broadcasts import rules
 from alerts.broadcasts.audience import count_selected_outside, select_people
 from alerts.broadcasts.models import Audience, AudienceMember, Broadcast, BroadcastHand
-from alerts.broadcasts.rules import LINK_PLACE, Channel, State, all_variants
+from alerts.broadcasts.rules import LINK_PLACE, Channel, Purpose, State, all_variants
 from alerts.broadcasts.schemas import BroadcastView, TextView
 from alerts.channels.texts import measure
 from alerts.incidents.models import IncidentArea
 from alerts.incidents.queries import get_incident, list_areas, list_list_ids
 from alerts.kit.actor import Actor
+from alerts.kit.clock import db_now
 from alerts.kit.errors import InvalidError, NotFoundError
 from alerts.kit.http import Paging, etag_of
 
@@ -50,6 +54,25 @@ def list_broadcasts(session: Session, incident_id: UUID, page: Paging) -> list[B
 def hands_of(session: Session, broadcast_id: UUID) -> set[UUID]:
     """Everyone who created, edited or submitted any version."""
     return set(session.scalars(select(BroadcastHand.staff_id).where(BroadcastHand.broadcast_id == broadcast_id)))
+
+
+def list_successors(session: Session, broadcast_id: UUID, *, purposes: Sequence[Purpose] = tuple(Purpose)) -> list[Broadcast]:
+    """Messages that refer to this one, oldest first."""
+    query = select(Broadcast).where(Broadcast.references.contains([broadcast_id]), Broadcast.purpose.in_(purposes))
+    return list(session.scalars(query.order_by(Broadcast.id)))
+
+
+def promised_at(broadcast: Broadcast) -> datetime | None:
+    """When the next message is promised, by the clock in which the text says it."""
+    if broadcast.next_message_at is None:
+        return None
+    return broadcast.next_message_at.astimezone(timezone(timedelta(minutes=broadcast.next_message_offset or 0)))
+
+
+def list_waves(session: Session, broadcast_id: UUID) -> list[Audience]:
+    """The frozen lists of latecomers, in order."""
+    query = select(Audience).where(Audience.broadcast_id == broadcast_id, Audience.wave > 1)
+    return list(session.scalars(query.order_by(Audience.wave)))
 
 
 def areas_of(session: Session, broadcast: Broadcast) -> list[IncidentArea]:
@@ -121,13 +144,30 @@ def present(session: Session, broadcast: Broadcast, public_url: str, *, with_sin
     audience = find_audience(session, broadcast)
     is_waiting = broadcast.state is State.SUBMITTED
     values: dict[str, Any] = {name: getattr(broadcast, name) for name in BroadcastView.model_fields if hasattr(broadcast, name)}
-    values["variants"] = list_texts(broadcast.texts, public_url)
+    values["next_message_at"] = promised_at(broadcast)
+    values["hold_seconds_left"] = hold_seconds_left(session, broadcast)
+    values["variants"] = list_texts(rules.with_promise(broadcast.texts, values["next_message_at"]), public_url)
     values["audience_number"] = audience.number if audience else None
     values["audience_count"] = audience.count if audience and audience.frozen_at else None
     values["audience_expected"] = audience.expected if audience else None
     values["sharing_address"] = audience.sharing_address if audience else None
     values["audience_more_since"] = count_more_since(session, broadcast) if with_since and is_waiting else None
     return BroadcastView(**values, etag=broadcast_etag(broadcast))
+
+
+def present_in_list(session: Session, broadcast: Broadcast, public_url: str) -> BroadcastView:
+    """The same for a list: what a restricted message says is in no list."""
+    view = present(session, broadcast, public_url)
+    if not broadcast.is_restricted:
+        return view
+    return view.model_copy(update={"texts": {}, "variants": [], "still_valid_texts": None})
+
+
+def hold_seconds_left(session: Session, broadcast: Broadcast) -> int | None:
+    """Whole seconds until a held message goes out by itself; None when it is not held."""
+    if broadcast.state is not State.HELD or broadcast.hold_until is None:
+        return None
+    return max(0, ceil((broadcast.hold_until - db_now(session)).total_seconds()))
 
 
 def list_texts(texts: Mapping[str, str], public_url: str) -> list[TextView]:

@@ -12,6 +12,7 @@ from alerts.broadcasts.audience import preview_selected, select_people
 from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.preview import Asked, ground_of, present_audience
 from alerts.broadcasts.preview_schemas import AudienceView
+from alerts.broadcasts.routes_prepared import router as prepared_router
 from alerts.broadcasts.rules import Channel, State, default_validity_seconds
 from alerts.broadcasts.schemas import Approval, BroadcastChange, BroadcastDraft, BroadcastView, Decision, OpenChannel
 from alerts.incidents.queries import get_incident, list_list_ids
@@ -25,6 +26,7 @@ from alerts.staff.access import require
 from alerts.staff.rules import Permission
 
 router = APIRouter(prefix="/api/v1", tags=["broadcasts"])
+router.include_router(prepared_router)
 Viewer = Annotated[Actor, Depends(require(Permission.VIEW_INCIDENTS))]
 Writer = Annotated[Actor, Depends(require(Permission.WRITE_BROADCAST))]
 Approver = Annotated[Actor, Depends(require(Permission.APPROVE_BROADCAST))]
@@ -63,7 +65,7 @@ def get_broadcasts(incident_id: UUID, actor: Viewer, session: Tx, settings: Sett
     """Messages of an incident, newest first."""
     get_incident(session, incident_id, actor)
     rows = queries.list_broadcasts(session, incident_id, page)
-    views = [queries.present(session, row, settings.public_url) for row in rows]
+    views = [queries.present_in_list(session, row, settings.public_url) for row in rows]
     return page_of(views, [row.id for row in rows], page.limit)
 
 

@@ -130,8 +130,8 @@ FROM delivery d JOIN audience_member m ON m.id = d.member_id WHERE d.broadcast_i
 
 INVARIANTS = {
     "I1 every released member has its first delivery": """
-        SELECT m.id FROM audience_member m JOIN broadcast b ON b.audience_id = m.audience_id
-        WHERE b.released_at IS NOT NULL AND NOT EXISTS (SELECT FROM delivery d WHERE d.member_id = m.id AND d.step = 1)""",
+        SELECT m.id FROM audience_member m JOIN audience a ON a.id = m.audience_id
+        WHERE a.released_at IS NOT NULL AND NOT EXISTS (SELECT FROM delivery d WHERE d.member_id = m.id AND d.step = 1)""",
     "I2 one acceptance per step, and approved resends": """
         SELECT a.delivery_id FROM attempt a WHERE a.provider_id IS NOT NULL AND a.resend_of IS NULL
         GROUP BY 1 HAVING count(*) > 1""",
@@ -140,8 +140,9 @@ INVARIANTS = {
     "I4 no sending whose lease expired over one lease ago": """
         SELECT id FROM attempt WHERE state = 'sending' AND lease_until + (lease_until - intent_at) < clock_timestamp()""",
     "I5 states sum to the frozen count": """
-        SELECT b.id FROM broadcast b JOIN audience a ON a.id = b.audience_id LEFT JOIN delivery d ON d.broadcast_id = b.id AND d.step = 1
-        WHERE b.released_at IS NOT NULL GROUP BY b.id, a.count HAVING count(d.id) <> a.count""",
+        SELECT a.id FROM audience a LEFT JOIN audience_member m ON m.audience_id = a.id
+        LEFT JOIN delivery d ON d.member_id = m.id AND d.step = 1
+        WHERE a.released_at IS NOT NULL GROUP BY a.id, a.count HAVING count(d.id) <> a.count""",
     "I6 no send begins over 2 s after a cancel": """
         SELECT t.id FROM attempt t JOIN delivery d ON d.id = t.delivery_id JOIN broadcast b ON b.id = d.broadcast_id
         WHERE b.cancelled_at IS NOT NULL AND t.intent_at > b.cancelled_at + interval '2 seconds'""",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -15,9 +15,9 @@ from alerts.channels.webhook import REFUSALS, TwilioForm, form_of
 from alerts.deliveries import queries
 from alerts.deliveries.correcting import correct_broadcast
 from alerts.deliveries.evidence import keep_receipt
+from alerts.deliveries.following import follow_up
 from alerts.deliveries.forecasting import forecast_of
 from alerts.deliveries.routes_receipts import router as receipts
-from alerts.deliveries.following import follow_up
 from alerts.deliveries.schemas import ReachGroup, ReachView
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
@@ -34,7 +34,7 @@ router.include_router(receipts)
 Viewer = Annotated[Actor, Depends(require(Permission.VIEW_INCIDENTS))]
 Corrector = Annotated[Actor, Depends(require(Permission.CORRECT_BROADCAST))]
 Writer = Annotated[Actor, Depends(require(Permission.WRITE_BROADCAST))]
-FREEZING = {202: {"description": "copying a long list", "model": BroadcastView}}
+FREEZING: dict[int | str, dict[str, Any]] = {202: {"description": "copying a long list", "model": BroadcastView}}
 
 
 @router.get("/api/v1/broadcasts/{broadcast_id}/reach", response_model=ReachView, operation_id="get_reach")
