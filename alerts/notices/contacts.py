@@ -13,16 +13,17 @@ from sqlalchemy.orm import Session
 from alerts.channels.push_services import EndpointPolicy
 from alerts.citizens.rules import fold_email, mask_phone, parse_browser, parse_email, parse_phone
 from alerts.kit import audit
-from alerts.kit.actor import Actor
+from alerts.kit.actor import Actor, Via
 from alerts.kit.crypto import Keyring
 from alerts.kit.errors import ConflictError, InvalidError, NotFoundError
 from alerts.kit.i18n import find_zone
 from alerts.missions.models import Mission
 from alerts.notices.models import Duty, StaffContact
 from alerts.notices.rules import CONTACTS_MAX, ContactKind
+from alerts.staff.access import may
 from alerts.staff.models import Staff
 from alerts.staff.queries import get_staff
-from alerts.staff.rules import Role, mission_problem
+from alerts.staff.rules import Permission, Role, mission_problem
 
 TABLE = "staff_contact"
 TOKEN_LENGTH = range(20, 4097)
@@ -57,11 +58,19 @@ class DutyLine:
     zone: str = "Asia/Jakarta"
 
 
+def check_own_or_managed(actor: Actor, staff_id: UUID) -> None:
+    """Addresses are one's own, or an administrator's matter; for everybody else there is no such account."""
+    is_own = actor.staff_id == staff_id
+    if not (is_own or actor.via is Via.SYSTEM or may(actor, Permission.MANAGE_STAFF)):
+        raise NotFoundError("staff_not_found", "There is no such account.")
+
+
 def add_contact(session: Session, keyring: Keyring, *, actor: Actor, staff_id: UUID, command: NewContact, place: Place) -> StaffContact:
     """A new address of an account; the same one again is the one that is there. A device that another account had moves here.
 
     Raises InvalidError naming `address`, `p256dh` or `auth`; ConflictError when the account has enough of this kind.
     """
+    check_own_or_managed(actor, staff_id)
     get_staff(session, staff_id)
     session.execute(select(Staff.id).where(Staff.id == staff_id).with_for_update())
     address, country = _read(command, place)
@@ -85,6 +94,7 @@ def add_contact(session: Session, keyring: Keyring, *, actor: Actor, staff_id: U
 
 def remove_contact(session: Session, *, actor: Actor, staff_id: UUID, contact_id: UUID) -> None:
     """Take an address away: nothing more is sent to it. Safe to repeat. Raises NotFoundError for what is not this account's."""
+    check_own_or_managed(actor, staff_id)
     contact = session.get(StaffContact, contact_id)
     if contact is None or contact.staff_id != staff_id:
         raise NotFoundError("contact_not_found", "There is no such address.")

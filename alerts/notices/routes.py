@@ -10,15 +10,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from alerts.channels.outlets import endpoint_policy
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
-from alerts.kit.errors import NotFoundError
 from alerts.kit.http import IfMatch, Page, PagingDep, check_if_match, is_unchanged, page_of
 from alerts.kit.idempotency import Idem
 from alerts.notices import actions, alarms, contacts, presenting, queries
 from alerts.notices.routes_hooks import router as hooks
 from alerts.notices.schemas import AlarmView, ContactAdd, ContactList, DutySet, DutyView, PagingView
 from alerts.settings import SettingsDep
-from alerts.staff.access import CurrentActor, may, require
-from alerts.staff.queries import get_staff
+from alerts.staff.access import CurrentActor, require
 from alerts.staff.rules import Permission, Role
 
 router = APIRouter(tags=["staff"])
@@ -26,37 +24,28 @@ Manager = Annotated[Actor, Depends(require(Permission.MANAGE_STAFF))]
 Alarmed = Annotated[Actor, Depends(require(Permission.HANDLE_ALARMS))]
 
 
-def own_or_managed(staff_id: UUID, actor: CurrentActor, session: Tx) -> UUID:
-    """The account whose addresses are asked for: one's own, or anybody's for who manages accounts. Otherwise there is none."""
-    if staff_id != actor.staff_id and not may(actor, Permission.MANAGE_STAFF):
-        raise NotFoundError("staff_not_found", "There is no such account.")
-    return get_staff(session, staff_id).id
-
-
-AccountDep = Annotated[UUID, Depends(own_or_managed, scope="function")]
-
-
 @router.get("/api/v1/staff/{staff_id}/contacts", operation_id="list_staff_contacts")
-def get_contacts(account: AccountDep, session: Tx, settings: SettingsDep) -> ContactList:
+def get_contacts(staff_id: UUID, session: Tx, actor: CurrentActor, settings: SettingsDep) -> ContactList:
     """Where somebody of the staff can be reached, masked: one's own addresses, or anybody's for an administrator."""
-    return presenting.present_contacts(session, settings.keyring, account)
+    contacts.check_own_or_managed(actor, staff_id)
+    return presenting.present_contacts(session, settings.keyring, staff_id)
 
 
 @router.post("/api/v1/staff/{staff_id}/contacts", status_code=201, response_model=ContactList, operation_id="add_staff_contact")
-def post_contact(body: ContactAdd, account: AccountDep, actor: CurrentActor, session: Tx, settings: SettingsDep, idem: Idem) -> Response:
+def post_contact(staff_id: UUID, body: ContactAdd, actor: CurrentActor, session: Tx, settings: SettingsDep, idem: Idem) -> Response:
     """Add an address for pages and alarms; the answer is all of them. A device that another account had moves here."""
     idem.start(actor.key)
     keys = {"p256dh": body.keys.p256dh, "auth": body.keys.auth} if body.keys else {}
     command = contacts.NewContact(body.kind, body.address, **keys)
     place = contacts.Place(settings.home_country, endpoint_policy(settings))
-    contacts.add_contact(session, settings.keyring, actor=actor, staff_id=account, command=command, place=place)
-    return idem.answer(201, presenting.present_contacts(session, settings.keyring, account))
+    contacts.add_contact(session, settings.keyring, actor=actor, staff_id=staff_id, command=command, place=place)
+    return idem.answer(201, presenting.present_contacts(session, settings.keyring, staff_id))
 
 
 @router.delete("/api/v1/staff/{staff_id}/contacts/{contact_id}", status_code=204, operation_id="remove_staff_contact")
-def delete_contact(contact_id: UUID, account: AccountDep, actor: CurrentActor, session: Tx) -> Response:
+def delete_contact(staff_id: UUID, contact_id: UUID, actor: CurrentActor, session: Tx) -> Response:
     """Take an address away: nothing more is sent to it. Safe to repeat."""
-    contacts.remove_contact(session, actor=actor, staff_id=account, contact_id=contact_id)
+    contacts.remove_contact(session, actor=actor, staff_id=staff_id, contact_id=contact_id)
     return Response(status_code=204)
 
 

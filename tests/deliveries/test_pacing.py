@@ -125,6 +125,18 @@ def test_a_long_message_fits_a_slow_sender_and_is_paid_for(make_pacer: Callable[
         pacer.take(lane, 1, cost=COST_MAX + 1)
 
 
+@pytest.mark.parametrize("rate", [3.0, 7.0, 0.7, 11.3, 99.9])
+def test_a_rate_that_no_number_can_hold_exactly_is_reached_too(make_pacer: Callable[..., Pacer], rate: float) -> None:
+    pacer = make_pacer()
+    lane = lane_of(sender=rate)
+    pacer.take(lane, 64)
+    client, key = pacer._shared.client, pacer._shared.key
+    for _ in range(3):
+        client.set(key("opened"), 1)
+        client.delete(key("sender", "account", "sender"))
+        assert pacer.take(lane, 64).count == max(1, int(rate * BURST))
+
+
 def test_what_was_not_used_goes_back(make_pacer: Callable[..., Pacer]) -> None:
     pacer = make_pacer()
     lane = lane_of(account=4, sender=4)
