@@ -27,6 +27,7 @@ API_SLICES = (
     "missions",
     "country_rules",
     "citizens",
+    "notices",
     "incidents",
     "broadcasts",
     "deliveries",

@@ -132,6 +132,7 @@ class Email(Group):
     from_: str = Field("", alias="from")
     timeout_seconds: float = Field(20, gt=0)
     connections: int = Field(4, ge=1, le=100)
+    ca_path: str = ""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

@@ -10,11 +10,16 @@ from uuid import UUID
 
 import structlog
 from celery import shared_task
+from sqlalchemy.orm import Session
 
 from alerts.broadcasts.actions import freeze_submission, return_submission
+from alerts.broadcasts.first_alerts import freeze_first_alert, release_due
+from alerts.broadcasts.waves import list_open_for_waves, open_wave
 from alerts.deliveries.actions import release_all, ring_due, stop, sweep
+from alerts.deliveries.correcting import freeze_copied
 from alerts.deliveries.escalation import escalate
 from alerts.deliveries.evidence import apply_receipts, look_up, mark_answered
+from alerts.deliveries.following import ask_for_promised, freeze_follow_up, keep_promises
 from alerts.deliveries.queries import invariants, late
 from alerts.deliveries.resending import resend_unknown
 from alerts.deliveries.sending import send_batch
@@ -50,15 +55,69 @@ def task(name: str) -> Callable[[Work], Work]:
     return register
 
 
+def _list_of(payload: Payload) -> dict[str, Any]:
+    return {"broadcast_id": UUID(payload["broadcast_id"]), "audience_id": payload["audience_id"]}
+
+
 @task("broadcasts.freeze")
 def freeze(runtime: Runtime, payload: Payload) -> None:
-    ids = {"broadcast_id": UUID(payload["broadcast_id"]), "audience_id": payload["audience_id"]}
+    ids, configured = _list_of(payload), runtime.settings.channels
+    _freeze(runtime, ids, lambda session: freeze_submission(session, actor=SYSTEM, configured=configured, **ids))
+
+
+def _freeze(runtime: Runtime, ids: dict[str, Any], work: Callable[[Session], object]) -> None:
+    """A list that cannot be frozen goes back with the reason, in a transaction of its own."""
     try:
         with begin(runtime.sessions) as session:
-            freeze_submission(session, actor=SYSTEM, configured=runtime.settings.channels, **ids)
+            work(session)
     except AppError as error:
         with begin(runtime.sessions) as session:
             return_submission(session, actor=SYSTEM, reason=error.detail, **ids)
+
+
+@task("broadcasts.freeze_first_alert")
+def freeze_first(runtime: Runtime, payload: Payload) -> None:
+    ids, configured = _list_of(payload), runtime.settings.channels
+    _freeze(runtime, ids, lambda session: freeze_first_alert(session, configured=configured, **ids))
+
+
+@task("broadcasts.release_due")
+def release_held(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        release_due(session)
+
+
+@task("deliveries.freeze_copied")
+def freeze_copy(runtime: Runtime, payload: Payload) -> None:
+    ids = _list_of(payload)
+    _freeze(runtime, ids, lambda session: freeze_copied(session, actor=SYSTEM, **ids))
+
+
+@task("deliveries.freeze_follow_up")
+def freeze_reminder(runtime: Runtime, payload: Payload) -> None:
+    ids, configured = _list_of(payload), runtime.settings.channels
+    _freeze(runtime, ids, lambda session: freeze_follow_up(session, configured=configured, **ids))
+
+
+@task("deliveries.keep_promises")
+def promises(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        ask_for_promised(session, lead_seconds=runtime.settings.delivery.promise_lead_seconds)
+        keep_promises(session)
+
+
+@task("deliveries.find_waves")
+def find_waves(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        found = list_open_for_waves(session)
+    for broadcast_id in found:
+        with begin(runtime.sessions) as session:
+            open_wave(session, broadcast_id=broadcast_id, configured=runtime.settings.channels)
+
+
+@task("deliveries.release_wave")
+def release_latecomers(runtime: Runtime, payload: Payload) -> None:
+    release_all(runtime.settings, runtime.sessions, UUID(payload["broadcast_id"]), audience_id=payload["audience_id"])
 
 
 @task("deliveries.release")

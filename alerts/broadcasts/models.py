@@ -6,24 +6,65 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Identity, Index, Text, UniqueConstraint, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from alerts.broadcasts.rules import Channel, MsgType, Purpose, ResendUnknown, State, Unreachable, Variant
-from alerts.incidents.rules import Status
+from alerts.broadcasts.template_rules import TemplateKind, TemplateState
+from alerts.incidents.rules import Kind, Status
 from alerts.kit.db import Base, created_at, enum_column, uuid_pk
 
 
 class Broadcast(Base):
-    """One message. Its `status` is its incident's (foreign key over both); approval needs other hands (trigger)."""
+    """One message. Its `status` is its incident's (foreign key over both); approval needs other hands (trigger).
+
+    With a `template_id` the words are prepared ones: two people wrote and approved them, and one released them (`approved_by`).
+    `next_message_at`: the promised time of the next message, in the offset (minutes) in which the text says it;
+    `still_valid_texts`: what is sent then if nothing else was, approved together with this message.
+    """
 
     __tablename__ = "broadcast"
     __table_args__ = (
         ForeignKeyConstraint(["incident_id", "status"], ["incident.id", "incident.status"], name="fk_broadcast_incident_status"),
-        CheckConstraint("(state <> 'approved') OR (approved_by IS NOT NULL AND approved_via = 'session')", name="approved_by_person"),
+        CheckConstraint(
+            "(state NOT IN ('approved', 'held')) OR (approved_by IS NOT NULL AND approved_via = 'session')", name="approved_by_person"
+        ),
+        CheckConstraint("(purpose <> 'first_alert') OR (template_id IS NOT NULL)", name="first_alert_is_prepared"),
+        CheckConstraint(
+            "(template_id IS NULL) OR (template_written_by IS NOT NULL AND template_approved_by IS NOT NULL"
+            " AND template_written_by <> template_approved_by)",
+            name="prepared_by_two",
+        ),
+        CheckConstraint("(state <> 'held') OR (hold_until IS NOT NULL AND purpose = 'first_alert')", name="held_has_an_end"),
+        CheckConstraint(
+            "(purpose <> 'first_alert') OR (approved_at IS NULL) OR (confirmed_at IS NOT NULL)"
+            " OR (hold_until IS NOT NULL AND approved_at >= hold_until)",
+            name="hold_was_kept",
+        ),
+        CheckConstraint(
+            "(confirmed_by IS NULL) OR (confirmed_by <> approved_by AND confirmed_at IS NOT NULL)", name="confirmed_by_another"
+        ),
         CheckConstraint("(state NOT IN ('submitted', 'approved')) OR (content_hash IS NOT NULL)", name="submitted_is_hashed"),
         Index("ix_broadcast_incident_id_id", "incident_id", "id"),
+        Index("ix_broadcast_held", "hold_until", postgresql_where=text("state = 'held'")),
+        Index(
+            "ix_broadcast_promised",
+            "next_message_at",
+            postgresql_where=text("next_message_at IS NOT NULL AND promise_settled_at IS NULL"),
+        ),
     )
 
     id: Mapped[UUID] = uuid_pk()
@@ -50,6 +91,19 @@ class Broadcast(Base):
     approved_at: Mapped[datetime | None]
     released_at: Mapped[datetime | None]
     hold_until: Mapped[datetime | None]
+    confirmed_by: Mapped[UUID | None]
+    confirmed_at: Mapped[datetime | None]
+    template_id: Mapped[UUID | None] = mapped_column(ForeignKey("message_template.id"))
+    template_places: Mapped[dict[str, dict[str, str]] | None] = mapped_column(JSONB(none_as_null=True))
+    template_written_by: Mapped[UUID | None]
+    template_approved_by: Mapped[UUID | None]
+    next_message_at: Mapped[datetime | None]
+    next_message_offset: Mapped[int | None] = mapped_column(SmallInteger)
+    still_valid_texts: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
+    promise_asked_at: Mapped[datetime | None]
+    promise_settled_at: Mapped[datetime | None]
+    waves_closed_at: Mapped[datetime | None]
+    is_restricted: Mapped[bool] = mapped_column(server_default=text("false"))
     decision_reason: Mapped[str | None]
     cancelled_by: Mapped[UUID | None]
     cancelled_at: Mapped[datetime | None]
@@ -81,10 +135,17 @@ class Audience(Base):
     """One frozen list, numbered within its message. Its members are written once and stay.
 
     `released_at`: every member has its first delivery. `released_to`: the member up to whom they have been made.
+    Wave 1 is what was approved; later waves hold those who matched later. One that `needs_approval` waits for it.
     """
 
     __tablename__ = "audience"
-    __table_args__ = (UniqueConstraint("broadcast_id", "number"),)
+    __table_args__ = (
+        UniqueConstraint("broadcast_id", "number"),
+        CheckConstraint(
+            "(released_at IS NULL) OR (NOT needs_approval) OR (approved_by IS NOT NULL AND approved_via = 'session')",
+            name="wave_approved_by_person",
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     broadcast_id: Mapped[UUID] = mapped_column(ForeignKey("broadcast.id"))
@@ -96,8 +157,55 @@ class Audience(Base):
     sharing_address: Mapped[int] = mapped_column(server_default="0")
     created_at: Mapped[datetime] = created_at()
     frozen_at: Mapped[datetime | None]
+    needs_approval: Mapped[bool] = mapped_column(server_default=text("false"))
+    approved_by: Mapped[UUID | None]
+    approved_via: Mapped[str | None]
+    approved_at: Mapped[datetime | None]
+    declined_by: Mapped[UUID | None]
+    declined_at: Mapped[datetime | None]
     released_at: Mapped[datetime | None]
     released_to: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
+
+class MessageTemplate(Base):
+    """One version of prepared words. Approved by another person than who wrote it (constraint); words never change (trigger).
+
+    Of the versions of one `code` at most one is in use: approved and not retired.
+    """
+
+    __tablename__ = "message_template"
+    __table_args__ = (
+        UniqueConstraint("code", "version"),
+        CheckConstraint(
+            "(approved_by IS NULL AND approved_at IS NULL) OR (approved_at IS NOT NULL AND approved_by <> created_by"
+            " AND approved_via = 'session')",
+            name="two_people",
+        ),
+        Index("uq_message_template_in_use", "code", unique=True, postgresql_where=text("approved_at IS NOT NULL AND retired_at IS NULL")),
+    )
+
+    id: Mapped[UUID] = uuid_pk()
+    code: Mapped[str]
+    version: Mapped[int]
+    kind: Mapped[TemplateKind] = mapped_column(enum_column(TemplateKind))
+    event_kind: Mapped[Kind | None] = mapped_column(enum_column(Kind))
+    title: Mapped[str]
+    texts: Mapped[dict[str, str]] = mapped_column(JSONB)
+    content_hash: Mapped[str]
+    created_by: Mapped[UUID]
+    created_at: Mapped[datetime] = created_at()
+    approved_by: Mapped[UUID | None]
+    approved_via: Mapped[str | None]
+    approved_at: Mapped[datetime | None]
+    retired_by: Mapped[UUID | None]
+    retired_at: Mapped[datetime | None]
+
+    @property
+    def state(self) -> TemplateState:
+        """Where this version stands: derived, so that it can never disagree with its times."""
+        if self.retired_at is not None:
+            return TemplateState.RETIRED
+        return TemplateState.WAITING if self.approved_at is None else TemplateState.IN_USE
 
 
 class AudienceMember(Base):

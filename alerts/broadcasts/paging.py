@@ -18,7 +18,7 @@ from alerts.notices.models import Paging
 from alerts.notices.rules import TITLE_MAX, Kind, in_both
 from alerts.staff.rules import Role
 
-WAITS = N_("SIAGA: a message to %(count)s people waits for your approval. %(title)s")
+WAITS = N_("SIAGA: a message waits for your approval (recipients: %(count)s). %(title)s")
 WAITS_QUIETLY = N_("SIAGA: a message waits for your approval.")
 
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from math import ceil
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from alerts.broadcasts.audience import count_selected_outside, select_people, unserved_countries
+from alerts.broadcasts import rules
+from alerts.broadcasts.audience import count_selected_outside, select_people
 from alerts.broadcasts.models import Audience, AudienceMember, Broadcast, BroadcastHand
-from alerts.broadcasts.rules import Channel, State, Variant, all_variants
-from alerts.broadcasts.schemas import AudienceView, BroadcastView, CountryPreview, TextView
+from alerts.broadcasts.rules import Channel, Purpose, State, all_variants
+from alerts.broadcasts.schemas import BroadcastView, TextView
 from alerts.channels.ports import LINK_PLACE
-from alerts.channels.rule_book import RuleBook, current_book
 from alerts.channels.texts import measure
 from alerts.incidents.models import IncidentArea
 from alerts.incidents.queries import get_incident, list_areas, list_list_ids
 from alerts.kit.actor import Actor
+from alerts.kit.clock import db_now
 from alerts.kit.errors import InvalidError, NotFoundError
 from alerts.kit.http import Paging, etag_of
-from alerts.places.names import place_name
 
 LINK_SAMPLE = "0" * 8 + "." + "0" * 22
 """A link as long as a real one: member numbers of eight base62 digits are enough for 200 trillion."""
@@ -53,6 +55,25 @@ def list_broadcasts(session: Session, incident_id: UUID, page: Paging) -> list[B
 def hands_of(session: Session, broadcast_id: UUID) -> set[UUID]:
     """Everyone who created, edited or submitted any version."""
     return set(session.scalars(select(BroadcastHand.staff_id).where(BroadcastHand.broadcast_id == broadcast_id)))
+
+
+def list_successors(session: Session, broadcast_id: UUID, *, purposes: Sequence[Purpose] = tuple(Purpose)) -> list[Broadcast]:
+    """Messages that refer to this one, oldest first."""
+    query = select(Broadcast).where(Broadcast.references.contains([broadcast_id]), Broadcast.purpose.in_(purposes))
+    return list(session.scalars(query.order_by(Broadcast.id)))
+
+
+def promised_at(broadcast: Broadcast) -> datetime | None:
+    """When the next message is promised, by the clock in which the text says it."""
+    if broadcast.next_message_at is None:
+        return None
+    return broadcast.next_message_at.astimezone(timezone(timedelta(minutes=broadcast.next_message_offset or 0)))
+
+
+def list_waves(session: Session, broadcast_id: UUID) -> list[Audience]:
+    """The frozen lists of latecomers, in order."""
+    query = select(Audience).where(Audience.broadcast_id == broadcast_id, Audience.wave > 1)
+    return list(session.scalars(query.order_by(Audience.wave)))
 
 
 def areas_of(session: Session, broadcast: Broadcast) -> list[IncidentArea]:
@@ -124,13 +145,30 @@ def present(session: Session, broadcast: Broadcast, public_url: str, *, with_sin
     audience = find_audience(session, broadcast)
     is_waiting = broadcast.state is State.SUBMITTED
     values: dict[str, Any] = {name: getattr(broadcast, name) for name in BroadcastView.model_fields if hasattr(broadcast, name)}
-    values["variants"] = list_texts(broadcast.texts, public_url)
+    values["next_message_at"] = promised_at(broadcast)
+    values["hold_seconds_left"] = hold_seconds_left(session, broadcast)
+    values["variants"] = list_texts(rules.with_promise(broadcast.texts, values["next_message_at"]), public_url)
     values["audience_number"] = audience.number if audience else None
     values["audience_count"] = audience.count if audience and audience.frozen_at else None
     values["audience_expected"] = audience.expected if audience else None
     values["sharing_address"] = audience.sharing_address if audience else None
     values["audience_more_since"] = count_more_since(session, broadcast) if with_since and is_waiting else None
     return BroadcastView(**values, etag=broadcast_etag(broadcast))
+
+
+def present_in_list(session: Session, broadcast: Broadcast, public_url: str) -> BroadcastView:
+    """The same for a list: what a restricted message says is in no list."""
+    view = present(session, broadcast, public_url)
+    if not broadcast.is_restricted:
+        return view
+    return view.model_copy(update={"texts": {}, "variants": [], "still_valid_texts": None})
+
+
+def hold_seconds_left(session: Session, broadcast: Broadcast) -> int | None:
+    """Whole seconds until a held message goes out by itself; None when it is not held."""
+    if broadcast.state is not State.HELD or broadcast.hold_until is None:
+        return None
+    return max(0, ceil((broadcast.hold_until - db_now(session)).total_seconds()))
 
 
 def list_texts(texts: Mapping[str, str], public_url: str) -> list[TextView]:
@@ -150,44 +188,3 @@ def list_texts(texts: Mapping[str, str], public_url: str) -> list[TextView]:
             )
         )
     return views
-
-
-def present_audience(rows: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> AudienceView:
-    """The preview's figures from its rows, and what each country's rules make of the texts."""
-    shared = sum(row["people"] for row in rows if row["is_shared"])
-    reached = [row for row in rows if not row["is_shared"]]
-    countries = _sum(reached, "number_country", channel=Channel.SMS.value)
-    for country in unserved_countries():
-        countries |= {c: n for c, n in _sum(reached, "number_country", unreachable="no_provider").items() if c == country}
-    return AudienceView(
-        people=sum(row["people"] for row in rows),
-        by_channel=_sum(reached, "channel"),
-        unreachable={k: n for k, n in _sum(reached, "unreachable").items() if k},
-        sharing_address=shared,
-        by_class=_sum(rows, "class"),
-        by_language=_sum(rows, "language"),
-        countries=[preview_country(country, people, texts) for country, people in countries.items() if country],
-    )
-
-
-def preview_country(country: str, people: int, texts: Mapping[str, str]) -> CountryPreview:
-    """The rules of one country as they apply to these texts."""
-    book: RuleBook = current_book()
-    names = {language: place_name(country, language) for language in ("id", "en")}
-    problems = [problem for body in texts.values() for problem in book.check_text(body, [country])]
-    seen = {(p.fault, p.found): p.words(names) | {"is_blocking": str(p.is_blocking).lower()} for p in problems}
-    return CountryPreview(
-        number_country=country,
-        people=people,
-        variant=Variant(book.variant_for(country).key),
-        is_served=book.is_served(country),
-        warnings=list(seen.values()),
-    )
-
-
-def _sum(rows: Sequence[Mapping[str, Any]], key: str, **where: str) -> dict[str, int]:
-    sums: dict[str, int] = {}
-    for row in rows:
-        if all(row[name] == value for name, value in where.items()):
-            sums[row[key]] = sums.get(row[key], 0) + row["people"]
-    return sums

@@ -10,9 +10,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from alerts.broadcasts import actions, queries
 from alerts.broadcasts.audience import preview_selected, select_people
 from alerts.broadcasts.models import Broadcast
-from alerts.broadcasts.rules import Channel, State
-from alerts.broadcasts.schemas import Approval, AudienceView, BroadcastChange, BroadcastDraft, BroadcastView, Decision, OpenChannel
+from alerts.broadcasts.preview import Asked, ground_of, present_audience
+from alerts.broadcasts.preview_schemas import AudienceView
+from alerts.broadcasts.routes_prepared import router as prepared_router
+from alerts.broadcasts.rules import Channel, State, default_validity_seconds
+from alerts.broadcasts.schemas import Approval, BroadcastChange, BroadcastDraft, BroadcastView, Decision, OpenChannel
 from alerts.incidents.queries import get_incident, list_list_ids
+from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
 from alerts.kit.http import IfMatch, Page, PagingDep, check_if_match, is_unchanged, page_of
@@ -22,6 +26,7 @@ from alerts.staff.access import require
 from alerts.staff.rules import Permission
 
 router = APIRouter(prefix="/api/v1", tags=["broadcasts"])
+router.include_router(prepared_router)
 Viewer = Annotated[Actor, Depends(require(Permission.VIEW_INCIDENTS))]
 Writer = Annotated[Actor, Depends(require(Permission.WRITE_BROADCAST))]
 Approver = Annotated[Actor, Depends(require(Permission.APPROVE_BROADCAST))]
@@ -37,12 +42,14 @@ def get_audience(
     area_id: Annotated[list[UUID] | None, Query(description="only these areas; all when left out")] = None,
     channel: Annotated[list[OpenChannel] | None, Query()] = None,
 ) -> AudienceView:
-    """Who is there now, by channel, and what the rules of their numbers' countries allow. Counts only, never names."""
-    get_incident(session, incident_id, actor)
+    """Who is there now by channel, what their numbers' countries allow, whom nothing reaches, and how long it takes. Counts only."""
+    incident = get_incident(session, incident_id, actor)
     areas = queries.pick_areas(session, incident_id, area_id or [])
     select_people(session, areas, [] if area_id else list_list_ids(session, incident_id))
-    channels = settings.channels.intersection(item.value for item in channel or (Channel.PUSH, Channel.SMS))
-    return queries.present_audience(preview_selected(session, channels), {})
+    ground = ground_of(session, settings, is_exercise=incident.status is Status.EXERCISE)
+    channels = ground.channels.intersection(item.value for item in channel or (Channel.PUSH, Channel.SMS))
+    asked = Asked(channels, {}, {}, default_validity_seconds(incident.severity.value))
+    return present_audience(ground, preview_selected(session, channels), asked)
 
 
 @router.post("/incidents/{incident_id}/broadcasts", status_code=201, response_model=BroadcastView, operation_id="draft_broadcast")
@@ -58,7 +65,7 @@ def get_broadcasts(incident_id: UUID, actor: Viewer, session: Tx, settings: Sett
     """Messages of an incident, newest first."""
     get_incident(session, incident_id, actor)
     rows = queries.list_broadcasts(session, incident_id, page)
-    views = [queries.present(session, row, settings.public_url) for row in rows]
+    views = [queries.present_in_list(session, row, settings.public_url) for row in rows]
     return page_of(views, [row.id for row in rows], page.limit)
 
 

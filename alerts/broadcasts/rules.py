@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +22,9 @@ EXERCISE_WORD = "LATIHAN"
 LANGUAGES = ("id", "en")
 FREEZE_AT_ONCE_MAX = 20_000
 VALIDITY_SECONDS_MAX = 36_000
+PROMISE_MARGIN_SECONDS = 900
+WAVE_SHARE_MAX = 0.25
+WAVE_PEOPLE_MAX = 500
 """Twilio keeps a message for at most ten hours; a warning older than that would only mislead."""
 
 
@@ -33,11 +37,15 @@ class MsgType(StrEnum):
 
 
 class State(StrEnum):
-    """Where the message stands with the people who answer for it (not with those who receive it)."""
+    """Where the message stands with the people who answer for it (not with those who receive it).
+
+    `held`: a first alert that one person released; it goes out when its hold ends, unless somebody stops it.
+    """
 
     DRAFT = "draft"
     FREEZING = "freezing"
     SUBMITTED = "submitted"
+    HELD = "held"
     APPROVED = "approved"
     REJECTED = "rejected"
     CANCELLED = "cancelled"
@@ -49,6 +57,8 @@ class Move(StrEnum):
     EDIT = "edit"
     SUBMIT = "submit"
     FROZEN = "frozen"
+    HOLD = "hold"
+    RELEASE = "release"
     APPROVE = "approve"
     REJECT = "reject"
     CANCEL = "cancel"
@@ -110,6 +120,10 @@ ALLOWED: Mapping[tuple[State, Move], State] = MappingProxyType(
         (State.DRAFT, Move.SUBMIT): State.FREEZING,
         (State.SUBMITTED, Move.SUBMIT): State.FREEZING,  # anew: the old approval request is void
         (State.FREEZING, Move.FROZEN): State.SUBMITTED,
+        (State.FREEZING, Move.HOLD): State.HELD,  # a first alert
+        (State.FREEZING, Move.RELEASE): State.APPROVED,  # words that two people approved beforehand
+        (State.HELD, Move.RELEASE): State.APPROVED,  # the hold ended, or a second person confirmed
+        (State.HELD, Move.CANCEL): State.CANCELLED,
         (State.SUBMITTED, Move.APPROVE): State.APPROVED,
         (State.SUBMITTED, Move.REJECT): State.REJECTED,
         (State.DRAFT, Move.CANCEL): State.CANCELLED,
@@ -127,6 +141,13 @@ CANCEL_TEXT = MappingProxyType(
     {
         "id": "KOREKSI: pesan kami sebelumnya tidak berlaku lagi. Abaikan petunjuknya dan tunggu kabar resmi berikutnya.",
         "en": "CORRECTION: our earlier message no longer holds. Disregard its instructions and wait for our next notice.",
+    }
+)
+
+STILL_VALID_TEXT = MappingProxyType(
+    {
+        "id": "Belum ada perkembangan baru. Pesan kami sebelumnya tetap berlaku: ikuti petunjuknya dan petugas setempat.",
+        "en": "Nothing new so far. Our earlier message still holds: follow it and local officials.",
     }
 )
 
@@ -190,6 +211,46 @@ def all_variants(texts: Mapping[str, str]) -> dict[tuple[str, Variant], str]:
     return {(language, variant): compose(body, language, variant) for language, body in texts.items() for variant in Variant}
 
 
+def say_time(at: datetime, language: str) -> str:
+    """A time of day as a text says it, in its own offset, which is always said: `04.17 (UTC+3)`."""
+    minutes = round((at.utcoffset() or timedelta()).total_seconds() / 60)
+    hours, rest = divmod(abs(minutes), 60)
+    offset = f"{'-' if minutes < 0 else '+'}{hours}" + (f":{rest:02d}" if rest else "") if minutes else ""
+    return f"{at:%H.%M} (UTC{offset})" if language == "id" else f"{at:%H:%M} (UTC{offset})"
+
+
+def say_promise(at: datetime, language: str) -> str:
+    """The fixed sentence that promises the next message."""
+    return f"Kabar berikutnya pukul {say_time(at, language)}." if language == "id" else f"Next message at {say_time(at, language)}."
+
+
+def with_promise(texts: Mapping[str, str], at: datetime | None) -> dict[str, str]:
+    """The texts as they are sent: with the promise of the next message, where one was made."""
+    return {language: f"{body} {say_promise(at, language)}" if at else body for language, body in texts.items()}
+
+
+def check_promise(at: datetime, *, now: datetime, validity_seconds: int) -> None:
+    """A promise lies ahead, and while the message holds: nobody can say "still valid" of what is over."""
+    if at <= now:
+        raise InvalidError("promise_passed", "The promised time of the next message has passed.", field="next_message_at")
+    if at > now + timedelta(seconds=validity_seconds):
+        message = "The next message is promised for after the end of this one: let this one hold longer, or promise it earlier."
+        raise InvalidError("promise_after_end", message, field="next_message_at")
+
+
+def validity_for(promised_at: datetime | None, *, now: datetime, default: int) -> int:
+    """How long a message holds whose author said nothing: as its severity asks, and a little longer than what it promises."""
+    if promised_at is None:
+        return default
+    wanted = int((promised_at - now).total_seconds()) + PROMISE_MARGIN_SECONDS
+    return min(VALIDITY_SECONDS_MAX, max(default, wanted))
+
+
+def wave_limit(first_count: int) -> int:
+    """How many latecomers may follow an approved list without a new approval."""
+    return max(int(first_count * WAVE_SHARE_MAX), WAVE_PEOPLE_MAX)
+
+
 def default_resend(*, severity: str, urgency: str) -> ResendUnknown:
     """An unknown may be sent once more where silence is the greater harm."""
     is_grave = severity == "Extreme" and urgency == "Immediate"
@@ -217,6 +278,9 @@ class Submission:
     resend_unknown: ResendUnknown
     audience_number: int
     audience_count: int
+    purpose: Purpose = Purpose.ALERT
+    next_message_at: datetime | None = None
+    still_valid_texts: Mapping[str, str] | None = None
 
 
 def content_hash(submission: Submission) -> str:
@@ -234,6 +298,9 @@ def content_hash(submission: Submission) -> str:
         "validity_seconds": submission.validity_seconds,
         "resend_unknown": submission.resend_unknown.value,
         "audience": [submission.audience_number, submission.audience_count],
+        "purpose": submission.purpose.value,
+        "next_message_at": submission.next_message_at.astimezone(UTC).isoformat() if submission.next_message_at else None,
+        "still_valid": dict(submission.still_valid_texts) if submission.still_valid_texts else None,
     }
     canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()

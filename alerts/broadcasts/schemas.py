@@ -6,15 +6,19 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
-from alerts.broadcasts.rules import Channel, MsgType, ResendUnknown, State, Unreachable, Variant
-from alerts.incidents.rules import Status
+from alerts.broadcasts.rules import Channel, MsgType, Purpose, ResendUnknown, State, Variant
+from alerts.broadcasts.template_rules import TemplateKind, TemplateState
+from alerts.incidents.rules import Kind, Status
 from alerts.kit.http import View, Wire
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 OpenChannel = Literal[Channel.PUSH, Channel.SMS]
+
+
+PROMISE = "promises the next message: said in the text by this offset's clock; if nothing else went out by then, `still_valid_texts` do"
 
 
 class Texts(Wire):
@@ -45,6 +49,8 @@ class BroadcastDraft(Wire):
     channels: list[OpenChannel] = Field([Channel.PUSH, Channel.SMS], min_length=1, max_length=2)
     validity_seconds: int | None = Field(None, ge=60, le=36_000, description="seconds; default by the incident's severity")
     resend_unknown: ResendUnknown | None = Field(None, description="default `once` for Extreme and Immediate, else `never`")
+    next_message_at: AwareDatetime | None = Field(None, description=PROMISE)
+    is_restricted: bool = Field(default=False, description="names assembly points, routes or departures: in no list and no export")
 
 
 class BroadcastChange(Wire):
@@ -62,6 +68,8 @@ class BroadcastChange(Wire):
     channels: list[OpenChannel] | None = Field(None, min_length=1, max_length=2)
     validity_seconds: int | None = Field(None, ge=60, le=36_000)
     resend_unknown: ResendUnknown | None = None
+    next_message_at: AwareDatetime | None = Field(None, description=PROMISE + "; null takes the promise back")
+    is_restricted: bool | None = None
 
 
 class Approval(Wire):
@@ -83,7 +91,11 @@ class Decision(Wire):
 
 
 class Correction(Wire):
-    """A correction to exactly those who got the original. Without texts a Cancel uses the prepared ones."""
+    """A correction to exactly those who got the original.
+
+    With `template_id` (prepared words in use, of the kind of `msg_type`) one signed-in person releases it at once, and what still
+    waits of the original is cancelled. Otherwise a second person approves it; without texts a Cancel has fixed ones.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -98,40 +110,110 @@ class Correction(Wire):
 
     msg_type: Literal[MsgType.UPDATE, MsgType.CANCEL]
     texts: Texts | None = None
+    template_id: UUID | None = None
 
 
-class AudienceRow(View):
-    """One group of people who are reached, or not reached, the same way."""
+class FollowUp(Wire):
+    """A reminder to those who have not answered. A second person approves it."""
 
-    channel: Channel
-    unreachable: Unreachable | None
-    number_country: str | None
-    language: str
-    class_: str = Field(alias="class")
-    is_shared: bool
-    people: int
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"texts": {"id": "Kami belum menerima kabar Anda. Apakah Anda aman?", "en": "We have not heard from you. Are you safe?"}}
+            ]
+        }
+    )
 
-
-class CountryPreview(View):
-    """What the rules of a number's country do to a text message there."""
-
-    number_country: str
-    people: int
-    variant: Variant
-    is_served: bool
-    warnings: list[dict[str, str]]
+    texts: Texts
 
 
-class AudienceView(View):
-    """Who is there now, by channel and by the rules of their number's country."""
+class FirstAlert(Wire):
+    """Prepared words to one area of an incident. Only the area's own name, a hotline and a time of day are filled in."""
 
-    people: int
-    by_channel: dict[str, int]
-    unreachable: dict[str, int]
-    sharing_address: int
-    by_class: dict[str, int]
-    by_language: dict[str, int]
-    countries: list[CountryPreview]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "template_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+                    "area_id": "01890a5d-ac96-774b-bcce-b302099a8058",
+                    "at": "2023-02-06T04:17:00+03:00",
+                }
+            ]
+        }
+    )
+
+    template_id: UUID
+    area_id: UUID
+    hotline: str | None = Field(None, max_length=21, description="digits and signs; only where the words have a place for it")
+    at: AwareDatetime | None = Field(None, description="the time in the text, said in this offset; default: when it happened")
+
+
+class TemplateDraft(Wire):
+    """A version of prepared words. `{place}`, `{hotline}`, `{time}` are filled in when a first alert is released; corrections have none."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "code": "gempa",
+                    "kind": "first_alert",
+                    "event_kind": "earthquake",
+                    "title": "Gempa kuat",
+                    "texts": {
+                        "id": "Gempa kuat di {place} pukul {time}. Jauhi gedung retak, ikuti petunjuk setempat.",
+                        "en": "Strong earthquake in {place} at {time}. Keep away from cracked buildings, follow local orders.",
+                    },
+                }
+            ]
+        }
+    )
+
+    code: str = Field(pattern="^[a-z][a-z0-9_]{1,39}$", description="what the versions of the same words have in common")
+    kind: TemplateKind
+    event_kind: Kind | None = Field(None, description="offered for this kind of event only; for all when left out")
+    title: Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
+    texts: Texts
+
+
+class TemplateView(View):
+    """A version of prepared words and who stands for it."""
+
+    id: UUID
+    code: str
+    version: int
+    kind: TemplateKind
+    event_kind: Kind | None
+    title: str
+    texts: dict[str, str]
+    state: TemplateState
+    content_hash: str
+    created_by: UUID
+    created_at: datetime
+    approved_by: UUID | None
+    approved_at: datetime | None
+    retired_at: datetime | None
+
+
+class WaveApproval(Wire):
+    """The count that was shown: what exactly is approved."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"count": 612}]})
+
+    count: int = Field(ge=0, le=100_000_000)
+
+
+class WaveView(View):
+    """A frozen list of latecomers. Without `released_at` nobody of it got the message (yet)."""
+
+    wave: int
+    number: int
+    count: int
+    needs_approval: bool
+    frozen_at: datetime | None
+    approved_by: UUID | None
+    approved_at: datetime | None
+    declined_at: datetime | None
+    released_at: datetime | None
 
 
 class TextView(View):
@@ -152,9 +234,11 @@ class BroadcastView(View):
     incident_id: UUID
     status: Status
     msg_type: MsgType
+    purpose: Purpose
     references: list[UUID]
     state: State
-    texts: dict[str, str]
+    is_restricted: bool = Field(description="what it says is in no list and no export")
+    texts: dict[str, str] = Field(description="empty in lists where the message is restricted")
     variants: list[TextView]
     area_ids: list[UUID]
     list_ids: list[UUID]
@@ -173,6 +257,15 @@ class BroadcastView(View):
     submitted_at: datetime | None
     approved_by: UUID | None
     approved_at: datetime | None
+    hold_until: datetime | None = Field(description="a first alert goes out at this time, unless confirmed earlier or stopped")
+    hold_seconds_left: int | None
+    confirmed_by: UUID | None
+    confirmed_at: datetime | None
+    template_id: UUID | None = Field(description="prepared words, written and approved by two people beforehand")
+    template_written_by: UUID | None
+    template_approved_by: UUID | None
+    next_message_at: datetime | None
+    still_valid_texts: dict[str, str] | None = Field(description="sent at `next_message_at` if nothing else went out by then")
     decision_reason: str | None
     cancelled_at: datetime | None
     created_at: datetime

@@ -47,6 +47,7 @@ class SmtpConfig:
     password: str = field(default="", repr=False)
     timeout_seconds: float = 20.0
     connections: int = 4
+    ca_path: str = ""
 
     def __post_init__(self) -> None:
         if not ADDRESS.fullmatch(self.from_address):
@@ -146,6 +147,7 @@ class EmailSmtp:
             timeout=config.timeout_seconds,
             use_tls=config.tls is MailTls.IMPLICIT,
             start_tls=config.tls is MailTls.STARTTLS,
+            cert_bundle=config.ca_path or None,
         )
         try:
             await client.connect()

@@ -119,6 +119,7 @@ def _browser_and_mail(settings: Settings, web_push: WebPushGroup, email: Email) 
             password=email.password.get_secret_value(),
             timeout_seconds=email.timeout_seconds,
             connections=email.connections,
+            ca_path=email.ca_path,
         )
         senders.append(EmailSmtp(server))
     return tuple(senders)

@@ -153,7 +153,10 @@ class EmailMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceMessage:
-    """One call that reads the text in a language and takes 1 (safe) or 2 (need help) by keypress at `answer_url`."""
+    """One call that reads the text in a language and takes 1 (safe) or 2 (need help) by keypress at `answer_url`.
+
+    `question` is asked in place of that one, where the key means something else (a page to staff).
+    """
 
     attempt_id: str
     to_e164: str = field(repr=False)
@@ -161,6 +164,7 @@ class VoiceMessage:
     language: str
     answer_url: str = field(repr=False)
     status_callback: str = field(repr=False)
+    question: str = ""
 
 
 Message = SmsMessage | PushMessage | WebPushMessage | WhatsAppMessage | EmailMessage | VoiceMessage

@@ -11,6 +11,7 @@ import ipaddress
 import socket
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import unquote
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
@@ -121,9 +122,10 @@ def parse_endpoint(endpoint: str) -> URL | None:
     try:
         url = URL(endpoint, encoded=True)
         is_plain = url.scheme in ("http", "https") and bool(url.host) and bool(url.port) and url.user is None and url.password is None
+        has_detour = any(unquote(part) in (".", "..") for part in url.raw_path.split("/"))
     except ValueError:
         return None
-    return url if is_plain else None
+    return url if is_plain and not has_detour else None
 
 
 def is_public(address: str) -> bool:

@@ -67,10 +67,17 @@ FAULT_WORDS: Mapping[TextFault, Mapping[str, str]] = {
         "en": "The rules for {country} numbers are not known; the message goes without a link or a request to reply",
     },
 }
-BLOCKING = frozenset({TextFault.URL_BARRED, TextFault.URL_NEEDS_REGISTRATION, TextFault.PHONE_BARRED})
-"""What the author can mend: it keeps a message from being submitted."""
-KEEPS_OUT = frozenset({TextFault.UNSERVED, TextFault.SENDER_UNREGISTERED, TextFault.QUIET_HOURS})
-"""What no author can mend: nothing is sent to that country by that way; the others are not kept waiting for it."""
+BLOCKING = frozenset(
+    {
+        TextFault.URL_BARRED,
+        TextFault.URL_NEEDS_REGISTRATION,
+        TextFault.PHONE_BARRED,
+        TextFault.SENDER_UNREGISTERED,
+        TextFault.QUIET_HOURS,
+    }
+)
+"""Keeps a message from being submitted while a text would go there. A country that nobody serves is no fault of a message:
+its people are counted as not reachable by that way, and told so in the preview."""
 
 
 @dataclass(frozen=True, slots=True)

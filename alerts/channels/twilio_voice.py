@@ -47,7 +47,7 @@ class TwilioVoice:
         await self._account.close()
 
     def _fields(self, message: VoiceMessage) -> list[tuple[str, str]]:
-        twiml = ask_twiml(message.text, language=message.language, answer_url=message.answer_url)
+        twiml = ask_twiml(message.text, language=message.language, answer_url=message.answer_url, question=message.question)
         if len(twiml) > LONGEST_TWIML:
             raise Rejected("text_too_long", verdict=Verdict.CONTENT)
         return [

@@ -43,8 +43,8 @@ REPLIES: Mapping[Heard, Mapping[str, str]] = {
         "en": "Recorded: you say that you are safe. Your call for help stays open until our staff have reached you.",
     },
     Heard.NEED_HELP: {
-        "id": "Tercatat: Anda butuh bantuan. Permintaan Anda diteruskan kepada petugas.",
-        "en": "Recorded: you need help. Your request is passed to our staff.",
+        "id": "Tercatat: Anda butuh bantuan.",
+        "en": "Recorded: you need help.",
     },
     Heard.UNCLEAR: {"id": "Jawaban Anda belum kami pahami.", "en": "We have not understood your answer."},
     Heard.NOTHING: {
@@ -54,15 +54,24 @@ REPLIES: Mapping[Heard, Mapping[str, str]] = {
 }
 
 
-def ask_twiml(text: str, *, language: str, answer_url: str) -> str:
+def ask_twiml(text: str, *, language: str, answer_url: str, question: str = "") -> str:
     """The text and the question, read twice; a key ends the reading. Without a key the address is asked as well."""
-    return _asking(f"{_sentence(text)} {_in(QUESTION, language)}", language=language, answer_url=answer_url)
+    return _asking(f"{_sentence(text)} {question or _in(QUESTION, language)}", language=language, answer_url=answer_url)
 
 
-def reply_twiml(heard: Heard, *, language: str, is_exercise: bool = False) -> str:
-    """What was understood; then the call ends. A word of an exercise begins with that."""
+def say_twiml(words: str, *, language: str) -> str:
+    """These words; then the call ends."""
     response = VoiceResponse()
-    response.say(_marked(_in(REPLIES[heard], language), is_exercise=is_exercise), language=_in(VOICES, language))
+    response.say(_sentence(words), language=_in(VOICES, language))
+    response.hangup()
+    return str(response)
+
+
+def reply_twiml(heard: Heard, *, language: str, is_exercise: bool = False, more: str = "") -> str:
+    """What was understood, and `more` in the same language; then the call ends. A word of an exercise begins with that."""
+    response = VoiceResponse()
+    words = f"{_in(REPLIES[heard], language)} {_sentence(more)}" if more else _in(REPLIES[heard], language)
+    response.say(_marked(words, is_exercise=is_exercise), language=_in(VOICES, language))
     response.hangup()
     return str(response)
 

@@ -1,4 +1,7 @@
-"""The door for Twilio's webhooks: a small body, and a signature by our own account over the configured address."""
+"""The door for carriers' webhooks: a small body, and what shows that it is genuine.
+
+Twilio's: a signature by our own account over the configured address. A described provider's: what its description says.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from fastapi import Depends, Request
 from starlette.datastructures import FormData
 from starlette.formparsers import FormParser, MultiPartException
 
+from alerts.channels.sms_dialect import Receipt, described_providers, is_genuine, read_receipt
 from alerts.channels.twilio_signature import WebhookCheck
-from alerts.kit.errors import ForbiddenError, InvalidError, TooLargeError
+from alerts.kit.errors import ForbiddenError, InvalidError, NotFoundError, TooLargeError
 from alerts.settings import Settings, SettingsDep, Web
 
 HOOK_BODY_BYTES: int = Web.model_fields["hook_body_bytes"].default
@@ -24,6 +28,9 @@ EXAMPLES = {
     "Body": "AMAN",
     "NumSegments": "1",
     "NumMedia": "0",
+    "CallSid": "CA00000000000000000000000000000001",
+    "CallStatus": "completed",
+    "Digits": "1",
 }
 REFUSALS: dict[int | str, dict[str, Any]] = {
     403: {"description": "the signature does not fit the address and the fields"},
@@ -52,16 +59,40 @@ async def twilio_form(request: Request, settings: SettingsDep) -> FormData:
 TwilioForm = Annotated[FormData, Depends(twilio_form)]
 
 
+async def described_receipt(provider: str, request: Request, settings: SettingsDep) -> Receipt:
+    """The receipt that this provider posted: 404 for one that nobody described, 403 unless it is genuine, 422 unreadable."""
+    described = described_providers(settings).get(provider)
+    if described is None or described.dialect.receipts is None:
+        raise NotFoundError("provider_not_found", "There is no provider of this name that sends receipts.", field="path.provider")
+    receipts, limit = described.dialect.receipts, settings.web.hook_body_bytes
+    _check_declared_size(request, limit)
+    body = b"".join([chunk async for chunk in _limited(request, limit)])
+    shown = request.headers.get(receipts.header) if receipts.header else None
+    if not is_genuine(receipts, described.receipt_secrets, body=body, shown=shown):
+        raise ForbiddenError("bad_signature", "The receipt does not show what this provider's receipts show.")
+    receipt = read_receipt(receipts, body)
+    if receipt is None:
+        raise InvalidError("status_missing", "The receipt names no state.")
+    return receipt
+
+
+DescribedReceipt = Annotated[Receipt, Depends(described_receipt)]
+
+
 async def _read_form(request: Request, limit: int) -> FormData:
     """Fields in the one form that Twilio sends; anything else reads as empty, which no signature fits."""
-    declared = request.headers.get("content-length", "")
-    _check_size(int(declared) if declared.isascii() and declared.isdigit() else 0, limit)
+    _check_declared_size(request, limit)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
         return FormData()
     try:
         return await FormParser(request.headers, _limited(request, limit), max_part_size=limit).parse()
     except MultiPartException:
         raise InvalidError("unreadable_form", "The form cannot be read.") from None
+
+
+def _check_declared_size(request: Request, limit: int) -> None:
+    declared = request.headers.get("content-length", "")
+    _check_size(int(declared) if declared.isascii() and declared.isdigit() else 0, limit)
 
 
 async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:

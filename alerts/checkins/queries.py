@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -71,9 +72,9 @@ def list_checkins(
     return list(session.scalars(query.order_by(Checkin.id.desc()).limit(page.limit + 1)))
 
 
-def find_last_of_member(session: Session, member_id: int) -> Checkin | None:
-    """The newest answer given by this member's link or app."""
-    query = select(Checkin).where(Checkin.member_id == member_id, Checkin.channel.in_(BY_CITIZEN))
+def find_last_of_member(session: Session, member_id: int, *, channels: Sequence[Channel] = BY_CITIZEN) -> Checkin | None:
+    """The newest answer given by this member's link or app, or by other channels."""
+    query = select(Checkin).where(Checkin.member_id == member_id, Checkin.channel.in_(channels))
     return session.scalars(query.order_by(Checkin.id.desc()).limit(1)).one_or_none()
 
 

@@ -7,6 +7,8 @@ from fastapi import FastAPI
 from alerts.console import (
     routes_approval,
     routes_broadcasts,
+    routes_cases,
+    routes_inbox,
     routes_incidents,
     routes_live,
     routes_moves,
@@ -19,7 +21,7 @@ from alerts.console.elsewhere import install_elsewhere
 from alerts.console.pages import EXERCISE_PREFIX
 from alerts.console.problems import install_problem_pages
 
-ROUTERS = (routes_session.router, routes_staff.router, routes_incidents.shapes_router)
+ROUTERS = (routes_session.router, routes_staff.router, routes_incidents.shapes_router, routes_inbox.router)
 # These exist twice: an exercise has its own addresses, so that a link can never be taken for a real one.
 INCIDENT_ROUTERS = (
     routes_incidents.router,
@@ -29,6 +31,8 @@ INCIDENT_ROUTERS = (
     routes_reports.router,
     routes_live.router,
     routes_moves.router,
+    routes_cases.list_router,
+    routes_cases.router,
 )
 
 

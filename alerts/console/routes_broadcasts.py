@@ -10,23 +10,27 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts import actions
 from alerts.broadcasts.audience import preview_selected, select_people
+from alerts.broadcasts.forecasting import segments_of
 from alerts.broadcasts.models import Broadcast
-from alerts.broadcasts.queries import areas_of, claim_broadcast, get_broadcast, hands_of, lists_of, present, present_audience
+from alerts.broadcasts.preview import Asked, ground_of, present_audience
+from alerts.broadcasts.preview_schemas import AudienceView
+from alerts.broadcasts.queries import areas_of, claim_broadcast, get_broadcast, hands_of, lists_of, present
 from alerts.broadcasts.rules import Channel, MsgType, State
-from alerts.broadcasts.schemas import AudienceView, BroadcastChange, BroadcastDraft, Correction, Texts
+from alerts.broadcasts.schemas import BroadcastChange, BroadcastDraft, BroadcastView, Correction, Texts
 from alerts.console.elsewhere import IncidentDep, Viewer, check_route
 from alerts.console.first_texts import first_texts
 from alerts.console.forms import Form, FormDep, parse_id
 from alerts.console.once import start_once
 from alerts.console.pages import go, render
 from alerts.console.routes_incidents import root_of
-from alerts.deliveries.actions import correct_broadcast
+from alerts.deliveries.correcting import correct_broadcast
 from alerts.deliveries.queries import reach_of_broadcast
 from alerts.incidents.queries import get_incident, list_areas
+from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
 from alerts.kit.errors import ConflictError, InvalidError
-from alerts.settings import SettingsDep
+from alerts.settings import Settings, SettingsDep
 from alerts.staff.access import require
 from alerts.staff.queries import names_of
 from alerts.staff.rules import Permission
@@ -72,7 +76,7 @@ def broadcast_page(request: Request, broadcast: BroadcastDep, session: Tx, setti
     context = {
         "incident": get_incident(session, broadcast.incident_id),
         "view": view,
-        "who": audience_now(session, broadcast) if is_draft and not broadcast.references else None,
+        "who": audience_now(session, settings, broadcast, view) if is_draft and not broadcast.references else None,
         "reach": reach_of_broadcast(session, broadcast.id) if broadcast.approved_at else None,
         "names": names_of(session, [broadcast.created_by, broadcast.submitted_by, broadcast.approved_by]),
         "is_own": actor.staff_id in hands_of(session, broadcast.id),
@@ -128,10 +132,12 @@ def correct_form(request: Request, form: FormDep, broadcast: BroadcastDep, sessi
     return once.go(f"{root_of(request)}/broadcasts/{correction.id}")
 
 
-def audience_now(session: Session, broadcast: Broadcast) -> AudienceView:
-    """Who would get it if it were submitted now, by channel, and what the rules of their numbers' countries say."""
+def audience_now(session: Session, settings: Settings, broadcast: Broadcast, view: BroadcastView) -> AudienceView:
+    """Who would get it if it were submitted now, whom it would not reach, and how long it would take."""
     select_people(session, areas_of(session, broadcast), lists_of(session, broadcast))
-    return present_audience(preview_selected(session, broadcast.channels), broadcast.texts)
+    ground = ground_of(session, settings, is_exercise=broadcast.status is Status.EXERCISE)
+    asked = Asked(ground.channels.intersection(broadcast.channels), broadcast.texts, segments_of(view.variants), broadcast.validity_seconds)
+    return present_audience(ground, preview_selected(session, asked.channels), asked)
 
 
 def _texts(form: Form) -> Texts:

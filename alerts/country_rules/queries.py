@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sqlalchemy import Text, cast, func, select, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from alerts.channels.country_rules import CountryRule, RuleKey, unlisted
@@ -33,13 +34,13 @@ def load_book(session: Session) -> RuleBook:
 def newest_versions(session: Session) -> Iterable[CountryRuleVersion]:
     """The version in force of every rule."""
     key = (CountryRuleVersion.provider, CountryRuleVersion.channel, CountryRuleVersion.number_country)
-    return session.scalars(select(CountryRuleVersion).distinct(*key).order_by(*key, CountryRuleVersion.version.desc()))
+    return session.scalars(select(CountryRuleVersion).ext(distinct_on(*key)).order_by(*key, CountryRuleVersion.version.desc()))
 
 
 def list_newest(session: Session, *, after: RuleKey | None, limit: int, country: str | None = None) -> list[CountryRuleVersion]:
     """The rules in force by country, provider and channel, after the given key."""
     key = (CountryRuleVersion.number_country, CountryRuleVersion.provider, CountryRuleVersion.channel)
-    query = select(CountryRuleVersion).distinct(*key).order_by(*key, CountryRuleVersion.version.desc()).limit(limit)
+    query = select(CountryRuleVersion).ext(distinct_on(*key)).order_by(*key, CountryRuleVersion.version.desc()).limit(limit)
     if country is not None:
         query = query.where(CountryRuleVersion.number_country == country)
     if after is not None:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from alerts.broadcasts.actions import claim_release, submit_correction
-from alerts.broadcasts.models import Audience, AudienceMember, Broadcast
-from alerts.broadcasts.queries import claim_broadcast, get_broadcast
-from alerts.broadcasts.schemas import Correction
-from alerts.deliveries.models import Delivery
-from alerts.deliveries.rules import State
+from alerts.broadcasts.actions import claim_release
+from alerts.broadcasts.models import Audience
+from alerts.broadcasts.queries import get_broadcast
 from alerts.deliveries.windows import expire_windows
-from alerts.kit.actor import Actor
 from alerts.kit.db import Sessions, begin
-from alerts.kit.errors import ConflictError
 from alerts.kit.outbox import publish
 from alerts.settings import Settings
 
@@ -48,7 +42,7 @@ def release_all(settings: Settings, sessions: Sessions, broadcast_id: UUID, *, a
         with begin(sessions) as session:
             count = release(session, broadcast_id, audience_id=audience_id, batch_size=settings.delivery.batch_size)
         total += count
-        if count < SLICE:
+        if not count:
             return total
 
 
@@ -79,35 +73,11 @@ def _next_slice(session: Session, broadcast_id: UUID, audience_id: int | None) -
         return None
     audience = session.get_one(Audience, audience_id or broadcast.audience_id, with_for_update={"key_share": True}, populate_existing=True)
     is_open = audience.released_at is None and audience.frozen_at is not None
-    return audience if is_open and _is_still_approved(session, broadcast_id) else None
+    may_go = not audience.needs_approval or audience.approved_at is not None
+    return audience if is_open and may_go and session.execute(STILL_APPROVED, {"id": broadcast_id}).scalar_one() else None
 
 
-def _is_still_approved(session: Session, broadcast_id: UUID) -> bool:
-    return (
-        session.execute(text("SELECT state = 'approved' FROM broadcast WHERE id = :id FOR SHARE"), {"id": broadcast_id}).scalar_one()
-        is True
-    )
-
-
-def correct_broadcast(session: Session, *, actor: Actor, broadcast_id: UUID, command: Correction) -> Broadcast:
-    """An Update or Cancel to exactly those whom the original was handed over to, by the channel that took it."""
-    original = claim_broadcast(session, broadcast_id, actor)
-    if original.released_at is None:
-        raise ConflictError("not_released", "nobody has this message yet: edit or cancel it instead", state=original.state.value)
-    waiting = select(Delivery.id).where(Delivery.broadcast_id == broadcast_id, Delivery.state == State.QUEUED).limit(1)
-    if original.cancelled_at is None and session.execute(waiting).first():
-        raise ConflictError(
-            "still_sending", "this message is still going out: cancel it first, then correct it", state=original.state.value
-        )
-    return submit_correction(session, actor=actor, original=original, command=command, members=handed_over_members(broadcast_id))
-
-
-def handed_over_members(broadcast_id: UUID) -> Select[Any]:
-    """Members of whom a carrier accepted a message, or of whom nobody knows: both may have read it."""
-    delivery = select(Delivery.member_id).where(Delivery.broadcast_id == broadcast_id)
-    may_have_it = delivery.where(Delivery.accepted_at.is_not(None) | Delivery.state.in_((State.UNKNOWN, State.SENDING)))
-    return select(AudienceMember.id).where(AudienceMember.id.in_(may_have_it))
-
+STILL_APPROVED = text("SELECT state = 'approved' FROM broadcast WHERE id = :id FOR SHARE")
 
 MAKE_SLICE = text("""
 WITH person AS MATERIALIZED (

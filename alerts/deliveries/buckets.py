@@ -16,7 +16,7 @@ from math import ceil, floor
 
 COST_MAX = 32
 """Segments of one message at most: bounds how far a bucket can ever be ahead, and with it what a clock stepped back may cost."""
-ROUNDING = 1e-9
+ROUNDING = 1e-6
 FACTOR_MIN = 1 / 64
 CLOSED_SECONDS_MIN, CLOSED_SECONDS_MAX = 1.0, 3600.0
 
@@ -75,11 +75,11 @@ class Bucket:
 
     def room(self, now: float) -> int:
         """Messages that may begin now."""
-        return max(0, floor((now + self.span - self.arrives_at) / self.each + ROUNDING))
+        return max(0, floor((self.span - (self.arrives_at - now)) / self.each + ROUNDING))
 
     def wait(self, now: float, count: int) -> float:
         """Seconds until so many may begin."""
-        return max(0.0, self.arrives_at + count * self.each - self.span - now)
+        return max(0.0, (self.arrives_at - now) + count * self.each - self.span)
 
     @property
     def capacity(self) -> int:

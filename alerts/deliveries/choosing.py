@@ -87,7 +87,8 @@ def moved(
         value, weight = found[name], standing.weight
         target = max(WEIGHT_MIN, (1.0 if value is None or value >= GOOD else value) ** SHARPNESS)
         if target < weight:
-            weight = target + (weight - target) * exp(-2 * elapsed / memory_seconds)
+            # After a lull one bad window is little evidence, however long the lull was.
+            weight = target + (weight - target) * exp(-2 * min(elapsed / memory_seconds, 1 / 3))
         else:
             weight = min(target, weight + elapsed / back_seconds)
         after[name] = Standing(recent[name], weight)

@@ -13,6 +13,7 @@ from alerts.kit.db import Sessions, begin
 from alerts.kit.errors import ForbiddenError, InvalidError
 from alerts.kit.group_commit import GroupCommit
 from alerts.kit.ids import attempt_of_callback
+from alerts.kit.text import visible
 
 
 class Receipt(NamedTuple):
@@ -42,18 +43,30 @@ def keep_receipts(sessions: Sessions, receipts: Sequence[Receipt]) -> list[bool]
     return [receipt.delivery_id in known for receipt in receipts]
 
 
-def read_receipt(key: bytes, attempt: str, *, source: str, raw_status: str, provider_id: str, error_code: str | None) -> Receipt:
-    """A receipt from its address and fields. 403: we did not sign this attempt; 422 naming what is missing."""
+class Said(NamedTuple):
+    """What a receipt's fields say, as they came: strangers' words. `error_code` may be empty."""
+
+    source: str
+    raw_status: str
+    provider_id: str
+    error_code: str
+
+
+def read_receipt(key: bytes, attempt: str, said: Said) -> Receipt:
+    """A receipt from its address and fields. 403: we did not sign this attempt; 422 naming what is missing.
+
+    What cannot be seen is left out of the words, and they are cut to what the columns are for.
+    """
     name = attempt_of_callback(key, attempt)
     parsed = parse_attempt_name(name) if name else None
     if parsed is None:
         raise ForbiddenError("bad_attempt", "this attempt id was not signed by us", field="path.attempt")
-    if not raw_status or "\x00" in raw_status:
-        raise InvalidError("status_missing", "MessageStatus is missing", field="MessageStatus")
-    if not provider_id or "\x00" in provider_id:
-        raise InvalidError("sid_missing", "MessageSid is missing", field="MessageSid")
-    code = error_code if error_code and "\x00" not in error_code else None
-    return Receipt(*parsed, source, raw_status[:40], provider_id[:64], code[:16] if code else None)
+    raw_status, provider_id = visible(said.raw_status)[:40], visible(said.provider_id)[:64]
+    if not raw_status:
+        raise InvalidError("status_missing", "a receipt says a state", field="MessageStatus")
+    if not provider_id:
+        raise InvalidError("sid_missing", "a receipt says the message's id", field="MessageSid")
+    return Receipt(*parsed, said.source, raw_status, provider_id, visible(said.error_code)[:16] or None)
 
 
 def _door_of(request: Request) -> Door:

@@ -6,13 +6,14 @@ is in `choosing`. Without Valkey a process goes on by its own answers, from the 
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from alerts.deliveries.choosing import Notes, Standing, moved, next_turn
 from alerts.deliveries.shared import Shared
@@ -35,6 +36,17 @@ class Candidate:
     channel: str
     share: float = 1.0
     serves: Callable[[str], bool] = serves_all
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The value in Valkey: how all senders stood at a time of its clock."""
+
+    at: float
+    senders: dict[str, Standing]
+
+
+KNOWN = TypeAdapter(Known)
 
 
 class Router:
@@ -100,7 +112,7 @@ class Router:
         now, text = read
         known, since = self._parsed(text, now, elapsed)
         standings = self._moved(known, news, since)
-        value = json.dumps({"at": now, "senders": {name: asdict(standing) for name, standing in standings.items()}})
+        value = KNOWN.dump_json(Known(now, standings)).decode()
         written: Any = self._shared.ask(partial(self._swap, keys=[key], args=[text, value, LIFE_SECONDS * 1000]))
         with self._lock:
             self._standings = standings
@@ -119,11 +131,10 @@ class Router:
     def _parsed(self, text: str, now: float, elapsed: float) -> tuple[dict[str, Standing], float]:
         """What all know, and how old it is. Where that is nothing, ours is as good."""
         try:
-            told = json.loads(text)
-            known = {name: Standing(Notes(**each["recent"]), each["weight"]) for name, each in told["senders"].items()}
-            return {name: known.get(name, Standing()) for name in self._standings}, now - told["at"]
-        except (ValueError, KeyError, TypeError):  # nothing yet, or a value of another version of this program
+            known = KNOWN.validate_json(text)
+        except ValidationError:  # nothing yet, or a value of another version of this program
             return dict(self._standings), elapsed
+        return {name: known.senders.get(name, Standing()) for name in self._standings}, now - known.at
 
     def _moved(self, standings: Mapping[str, Standing], news: Mapping[str, Notes], elapsed: float) -> dict[str, Standing]:
         """Each channel for itself: an ailing sender of texts has no bearing on the pushes."""

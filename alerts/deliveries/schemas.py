@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from alerts.broadcasts.preview_schemas import ForecastView
 from alerts.broadcasts.rules import Channel
 from alerts.deliveries.rules import State
 from alerts.kit.http import View
@@ -39,4 +40,5 @@ class ReachView(View):
     answered: int
     no_receipt_possible: int
     newest_at: datetime | None
+    forecast: ForecastView
     groups: list[ReachGroup]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import AudienceMember
@@ -38,7 +38,7 @@ def claim_message(session: Session, message_id: UUID, actor: Actor | None = None
 
 def list_tray(session: Session, actor: Actor, *, limit: int, incident_id: UUID | None = None) -> list[InboundMessage]:
     """What waits for a person: calls for help first, then the oldest; what a program may have filled in comes last."""
-    is_program = InboundMessage.flags.any(Flag.PERHAPS_A_PROGRAM.value)
+    is_program = literal(Flag.PERHAPS_A_PROGRAM.value) == func.any(InboundMessage.flags)
     is_call = InboundMessage.understood.in_((Understood.URGENT_UNREAD, Understood.NEED_HELP))
     first = case((is_program, 2), (is_call, 0), else_=1)
     query = select(InboundMessage).where(_waits(), visible_to(actor))

@@ -11,6 +11,7 @@ from starlette.datastructures import FormData
 from alerts.channels.webhook import REFUSALS, TwilioForm, form_of
 from alerts.inbox import actions, queries
 from alerts.inbox.actions import Inbound
+from alerts.inbox.routes_voice import router as calls
 from alerts.inbox.schemas import AssignIn, HandleIn, MessageView
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
@@ -22,6 +23,7 @@ from alerts.staff.access import require
 from alerts.staff.rules import Permission
 
 router = APIRouter(tags=["inbox"])
+router.include_router(calls)
 Reader = Annotated[Actor, Depends(require(Permission.RECORD_CHECKIN))]
 NOTHING_TO_SAY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 

@@ -56,6 +56,8 @@ def open_incident(session: Session, *, actor: Actor, command: IncidentOpen, repo
     session.flush()
     session.refresh(incident)
     change = _Change(actor, incident, now, report_due, {})
+    if command.is_quiet:
+        _set_quiet(session, change, is_quiet=True, reason=command.quiet_reason)
     _replace_areas(session, change, command.areas)
     _replace_lists(session, incident.id, command.lists, now)
     areas = list_areas(session, incident.id)
@@ -73,11 +75,14 @@ def change_incident(
     403: a role that may not, or may set levels only. 428/412: `if_match` missing or stale. 409: closed.
     """
     incident = claim_incident(session, incident_id, actor)
-    rules.check_editor(actor, is_level_only=command.is_level_only)
+    rules.check_editor(actor, is_level_only=command.is_level_only, is_hush_only=command.is_hush_only)
     check_if_match(if_match, incident_etag(incident), current=present_incident(session, incident).model_dump(mode="json"))
     rules.next_state(incident.state, Move.EDIT)
     change = _Change(actor, incident, db_now(session), report_due, {})
     _set_own_fields(change, command)
+    if command.is_quiet is not None:
+        _check_own_incident(session, change)
+        _set_quiet(session, change, is_quiet=command.is_quiet, reason=command.quiet_reason)
     if command.areas is not None:
         _replace_areas(session, change, command.areas)
     if command.lists is not None:
@@ -130,6 +135,25 @@ def _set_own_fields(change: _Change, command: IncidentChange) -> None:
             setattr(change.incident, name, value)
             changed.append(name)
     change.touched["fields"] = changed
+
+
+def _check_own_incident(session: Session, change: _Change) -> None:
+    places = _places(list_areas(session, change.incident.id))
+    if rules.is_bound_to_mission(change.actor) and not rules.acts_in(change.actor.mission_code, _find_involved(session, places), places):
+        raise ForbiddenError("outside_district", "A head of mission makes an incident quiet in the own district only.")
+
+
+def _set_quiet(session: Session, change: _Change, *, is_quiet: bool, reason: str | None) -> None:
+    """A line of its own in the log: whoever asks why no phone rang finds it at once."""
+    incident = change.incident
+    if incident.is_quiet is is_quiet:
+        return
+    incident.is_quiet, incident.quiet_reason = is_quiet, reason
+    incident.quiet_set_by, incident.quiet_set_at = change.actor.key, change.now
+    action = "incident.made_quiet" if is_quiet else "incident.made_loud"
+    about: dict[str, Any] = {"incident_id": incident.id, "subject": ("incident", incident.id)}
+    audit.record(session, actor=change.actor, action=action, **about, detail={"reason": reason})
+    change.touched["is_quiet"] = [is_quiet]
 
 
 def _check_still_somewhere(session: Session, incident: Incident, command: IncidentChange) -> None:

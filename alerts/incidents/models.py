@@ -51,6 +51,9 @@ class Incident(Base):
     version: Mapped[int] = mapped_column(server_default="1")
     is_replayed: Mapped[bool] = mapped_column(server_default=text("false"))
     is_quiet: Mapped[bool] = mapped_column(server_default=text("false"))
+    quiet_reason: Mapped[str | None]
+    quiet_set_by: Mapped[str | None]
+    quiet_set_at: Mapped[datetime | None]
 
 
 class IncidentArea(Base):

@@ -135,6 +135,9 @@ def present_incident(session: Session, incident: Incident) -> IncidentView:
     summary = IncidentSummaryView.model_validate(incident)
     return IncidentView(
         **summary.model_dump(),
+        quiet_reason=incident.quiet_reason,
+        quiet_set_by=incident.quiet_set_by,
+        quiet_set_at=incident.quiet_set_at,
         areas=[AreaView.model_validate(row) for row in list_areas(session, incident.id)],
         lists=[_list_view(count) for count in count_lists(session, incident.id)],
         missions=[MissionView.model_validate(row) for row in list_missions(session, incident.id)],

@@ -144,6 +144,46 @@ class Claim(StrEnum):
 
 
 LADDER = tuple(Claim)
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How messages about an incident may behave. Read by whoever makes, repeats or shows one.
+
+    `barred_channels`: ways that nobody may be reached by. `title`: a neutral one in place of the incident's own, by language.
+    `may_repeat`: whether anything may be sent again by itself or as a follow-up: reminders, "still valid", resends of an
+    unknown, further steps after an acceptance. `may_list_texts`: whether lists and exports may show what messages say.
+    """
+
+    barred_channels: frozenset[str]
+    has_sound: bool
+    may_repeat: bool
+    may_list_texts: bool
+    title: Mapping[str, str] | None
+
+
+LOUD = Manners(frozenset(), has_sound=True, may_repeat=True, may_list_texts=True, title=None)
+QUIET = Manners(
+    frozenset({"voice"}),
+    has_sound=False,
+    may_repeat=False,
+    may_list_texts=False,
+    title=MappingProxyType({"id": "Pesan baru", "en": "New message"}),
+)
+"""Armed attack, hostages, house searches: attackers may hear a phone, or read over a shoulder."""
+
+
+def manners_of(*, is_quiet: bool) -> Manners:
+    """The manners of an incident's messages, by its `is_quiet`."""
+    return QUIET if is_quiet else LOUD
+
+
+def check_repeat(*, is_quiet: bool) -> None:
+    """409 for what would repeat a message about a quiet incident."""
+    if not manners_of(is_quiet=is_quiet).may_repeat:
+        raise ConflictError("incident_quiet", "This incident is quiet: nothing is repeated or followed up.")
+
+
 LEVEL_SETTERS: Mapping[str, LevelBasis] = MappingProxyType({Role.MINISTER: LevelBasis.MINISTER, Role.HEAD_OF_MISSION: LevelBasis.MISSION})
 
 
@@ -212,12 +252,15 @@ def acts_in(mission_code: str | None, involved: Iterable[Involvement], places: I
     return bool(wanted) and wanted <= own
 
 
-def check_editor(actor: Actor, *, is_level_only: bool) -> None:
-    """403 unless the actor may edit, or sets nothing but levels and is one of those who set levels."""
+def check_editor(actor: Actor, *, is_level_only: bool, is_hush_only: bool = False) -> None:
+    """403 unless the actor may edit, or does nothing but what the minister and heads of mission may: set levels, make it quiet.
+
+    To make an incident loud again takes somebody who may edit.
+    """
     role = find_role(actor)
     if role is not None and is_allowed(role, Permission.EDIT_INCIDENT):
         return
-    if not (is_level_only and role in LEVEL_SETTERS):
+    if not ((is_level_only or is_hush_only) and role in LEVEL_SETTERS):
         raise ForbiddenError("may_not_edit", "Your role may not change this incident.")
 
 

@@ -25,6 +25,7 @@ from alerts.missions.rules import Role as Part
 from alerts.places import AreaKind, AreaSpec, area_from
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+QuietReason = Annotated[str, Field(min_length=3, max_length=500)]
 LIST_MEMBERS_MAX = 20_000
 
 
@@ -114,8 +115,16 @@ class IncidentOpen(Wire):
     certainty: Certainty = Certainty.UNKNOWN
     occurred_at: AwareDatetime
     is_replayed: bool = Field(default=False, description="a past crisis played again: pages say so")
+    is_quiet: bool = Field(default=False, description="attackers may hear a phone: no call, no sound, no repeats, neutral first words")
+    quiet_reason: QuietReason | None = Field(default=None, description="needed with `is_quiet`")
     areas: Annotated[Areas, Field(default_factory=list)]
     lists: Annotated[Lists, Field(default_factory=list)]
+
+    @model_validator(mode="after")
+    def _quiet_has_a_reason(self) -> Self:
+        if self.is_quiet and self.quiet_reason is None:
+            raise ValueError("quiet_reason is needed: say why the incident is quiet")
+        return self
 
 
 class IncidentChange(Wire):
@@ -133,6 +142,8 @@ class IncidentChange(Wire):
     severity: Severity | None = None
     certainty: Certainty | None = None
     occurred_at: AwareDatetime | None = None
+    is_quiet: bool | None = Field(default=None, description="with `quiet_reason`; a head of mission may set it, not take it away")
+    quiet_reason: QuietReason | None = None
     areas: Areas | None = None
     lists: Lists | None = None
     levels: Annotated[list[LevelIn], Field(max_length=200)] | None = None
@@ -142,7 +153,14 @@ class IncidentChange(Wire):
         for name in self.model_fields_set:
             if getattr(self, name) is None:
                 raise ValueError(f"{name} cannot be taken away; leave it out")
+        if (self.is_quiet is None) != (self.quiet_reason is None):
+            raise ValueError("is_quiet and quiet_reason come together: say why")
         return self
+
+    @property
+    def is_hush_only(self) -> bool:
+        """Whether nothing is done but to make the incident quiet: what the minister and heads of mission may do at once."""
+        return self.is_quiet is True and self.model_fields_set <= {"is_quiet", "quiet_reason"}
 
     @property
     def is_level_only(self) -> bool:
@@ -210,11 +228,15 @@ class IncidentSummaryView(View):
     state: State
     version: int
     is_replayed: bool
+    is_quiet: bool = Field(description="no voice, no sound, no repeats, neutral first words; texts are in no list and no export")
 
 
 class IncidentView(IncidentSummaryView):
     """An incident with where it is and who answers for it. An empty `missions` says: none is known."""
 
+    quiet_reason: str | None
+    quiet_set_by: str | None
+    quiet_set_at: datetime | None
     areas: list[AreaView]
     lists: list[ListView]
     missions: list[MissionView]

@@ -17,18 +17,21 @@ from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from alerts.kit.actor import SYSTEM, Actor
+from alerts.kit.actor import SYSTEM, Actor, Via
 from alerts.kit.audit import record
 from alerts.kit.clock import db_now
 from alerts.kit.db import Sessions, begin
-from alerts.kit.errors import ConflictError, ForbiddenError
+from alerts.kit.errors import AppError, ConflictError, ForbiddenError, NotFoundError
+from alerts.kit.i18n import translator
 from alerts.kit.outbox import publish
 from alerts.notices.alarms import raise_alarm
 from alerts.notices.models import Notice, Paging
 from alerts.notices.posting import Configured, Post, post
 from alerts.notices.queries import get_paging, list_candidates
 from alerts.notices.rules import ACTUAL, AlarmKind, Candidate, StopReason, channels_of, ladder, people_of_round
+from alerts.staff.models import Staff
 from alerts.staff.rules import Role
+from alerts.staff.sign_in import actor_of
 
 StillWaits = Callable[[Session, Paging], bool]
 """Whether what a page is about still waits for somebody; asked before each round, by the slice that knows."""
@@ -109,6 +112,27 @@ def acknowledge_paging(session: Session, *, actor: Actor, paging_id: UUID) -> Pa
     subject = (paging.subject_kind, paging.subject_id)
     record(session, actor=actor, action="paging.acknowledged", incident_id=paging.incident_id, subject=subject)
     return paging
+
+
+def acknowledge_by_call(session: Session, notice_id: UUID, *, takes_it_on: bool) -> tuple[str, str]:
+    """The key pressed in a call about a page: what the voice says then, and in which language.
+
+    NotFoundError for no such message. A key that says nothing changes nothing; neither does one that comes too late.
+    """
+    notice = session.get(Notice, notice_id)
+    if notice is None:
+        raise NotFoundError("attempt_not_found", "there is no such attempt", field="path.attempt")
+    words = translator(notice.language)
+    if not takes_it_on:
+        return words.gettext("You have not taken it on. You will be called again."), notice.language
+    staff = session.get_one(Staff, notice.staff_id)
+    if notice.paging_id is None or not staff.is_active:
+        return words.gettext("Please open the page."), notice.language
+    try:
+        acknowledge_paging(session, actor=actor_of(staff, Via.LINK), paging_id=notice.paging_id)
+    except AppError:
+        return words.gettext("This has been dealt with already."), notice.language
+    return words.gettext("Recorded: you take it on. Please open the page."), notice.language
 
 
 def ring_due(sessions: Sessions, *, configured: Configured, repeat_seconds: float, checks: Mapping[str, StillWaits]) -> int:

@@ -7,24 +7,23 @@ from dataclasses import dataclass, field
 from datetime import time
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from alerts.channels.push_services import EndpointPolicy
-from alerts.citizens.rules import mask_phone, parse_phone
+from alerts.citizens.rules import fold_email, mask_phone, parse_browser, parse_email, parse_phone
 from alerts.kit import audit
-from alerts.kit.actor import Actor
+from alerts.kit.actor import Actor, Via
 from alerts.kit.crypto import Keyring
 from alerts.kit.errors import ConflictError, InvalidError, NotFoundError
 from alerts.kit.i18n import find_zone
-from alerts.kit.p256 import decode_base64url, load_point
 from alerts.missions.models import Mission
 from alerts.notices.models import Duty, StaffContact
 from alerts.notices.rules import CONTACTS_MAX, ContactKind
+from alerts.staff.access import may
 from alerts.staff.models import Staff
 from alerts.staff.queries import get_staff
-from alerts.staff.rules import Role, mission_problem
+from alerts.staff.rules import Permission, Role, mission_problem
 
 TABLE = "staff_contact"
 TOKEN_LENGTH = range(20, 4097)
@@ -59,11 +58,19 @@ class DutyLine:
     zone: str = "Asia/Jakarta"
 
 
+def check_own_or_managed(actor: Actor, staff_id: UUID) -> None:
+    """Addresses are one's own, or an administrator's matter; for everybody else there is no such account."""
+    is_own = actor.staff_id == staff_id
+    if not (is_own or actor.via is Via.SYSTEM or may(actor, Permission.MANAGE_STAFF)):
+        raise NotFoundError("staff_not_found", "There is no such account.")
+
+
 def add_contact(session: Session, keyring: Keyring, *, actor: Actor, staff_id: UUID, command: NewContact, place: Place) -> StaffContact:
     """A new address of an account; the same one again is the one that is there. A device that another account had moves here.
 
     Raises InvalidError naming `address`, `p256dh` or `auth`; ConflictError when the account has enough of this kind.
     """
+    check_own_or_managed(actor, staff_id)
     get_staff(session, staff_id)
     session.execute(select(Staff.id).where(Staff.id == staff_id).with_for_update())
     address, country = _read(command, place)
@@ -87,6 +94,7 @@ def add_contact(session: Session, keyring: Keyring, *, actor: Actor, staff_id: U
 
 def remove_contact(session: Session, *, actor: Actor, staff_id: UUID, contact_id: UUID) -> None:
     """Take an address away: nothing more is sent to it. Safe to repeat. Raises NotFoundError for what is not this account's."""
+    check_own_or_managed(actor, staff_id)
     contact = session.get(StaffContact, contact_id)
     if contact is None or contact.staff_id != staff_id:
         raise NotFoundError("contact_not_found", "There is no such address.")
@@ -170,10 +178,7 @@ def _read(command: NewContact, place: Place) -> tuple[str, str | None]:
 
 
 def _read_email(command: NewContact, _: Place) -> str:
-    try:
-        return validate_email(command.address.strip(), check_deliverability=False).normalized.lower()
-    except EmailNotValidError:
-        raise InvalidError("email_malformed", "This is not an e-mail address.", field="address") from None
+    return fold_email(parse_email(command.address, field="address"))
 
 
 def _read_token(command: NewContact, _: Place) -> str:
@@ -184,20 +189,11 @@ def _read_token(command: NewContact, _: Place) -> str:
 
 
 def _read_endpoint(command: NewContact, place: Place) -> str:
-    fault = place.policy.registering_fault(command.address.strip())
+    endpoint = command.address.strip()
+    fault = place.policy.registering_fault(endpoint)
     if fault is not None:
         raise InvalidError(fault.value, "This is not the address of a push service that we know.", field="address")
-    try:
-        load_point(command.p256dh)
-    except ValueError:
-        raise InvalidError("p256dh_malformed", "This is not the key of a browser.", field="p256dh") from None
-    try:
-        is_good = len(decode_base64url(command.auth)) == 16
-    except ValueError:
-        is_good = False
-    if not is_good:
-        raise InvalidError("auth_malformed", "This is not the secret of a browser.", field="auth")
-    return command.address.strip()
+    return parse_browser(endpoint, command.p256dh, command.auth).endpoint
 
 
 def _sealed(session: Session, keyring: Keyring, command: NewContact, address: str) -> StaffContact:

@@ -14,13 +14,14 @@ import structlog
 from alerts.channels.country_rules import rules_for, variant_for
 from alerts.channels.ports import EmailMessage, Message, PushMessage, SmsMessage, VoiceMessage, WebPushMessage
 from alerts.kit.crypto import Keyring, UndecipherableError
-from alerts.kit.i18n import translator
+from alerts.kit.i18n import N_, translator
 from alerts.kit.ids import callback_token
 from alerts.notices.contacts import open_contact
 from alerts.notices.rules import EXERCISE, EXERCISE_WORD, Channel, attempt_name
 
 log = structlog.get_logger()
 HOOKS = "/hooks/notices"
+QUESTION = N_("Press 1 if you take this on.")
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Writer:
             language=row["language"],
             answer_url=self._hook("voice", attempt),
             status_callback=self._hook("status", attempt),
+            question=translator(row["language"]).gettext(QUESTION),
         )
 
     def _email(self, row: Mapping[str, Any], attempt: str) -> Message:

@@ -114,9 +114,13 @@ def expire_leases(session: Session) -> int:
     return int(session.execute(text(EXPIRE_LEASES)).rowcount)  # type: ignore[attr-defined]
 
 
-def note_receipt(session: Session, *, notice_id: UUID, number: int, reported: ReportedState, provider_id: str, raw_status: str) -> bool:
-    """What a carrier says of one attempt: states only climb. False where there is no such attempt."""
-    after = State(reported.value)
+def note_receipt(session: Session, *, notice: tuple[UUID, int], reported: ReportedState | None, provider_id: str, raw_status: str) -> bool:
+    """What a carrier says of one attempt (the message and its number): states only climb. False where there is no such attempt.
+
+    A word that we do not know (None) proves all the same that the carrier has the message.
+    """
+    notice_id, number = notice
+    after = State(reported.value) if reported else State.ACCEPTED
     values = {"id": notice_id, "number": number, "state": after.value, "before": states_before(after)}
     session.execute(text(NOTE), values | {"provider": provider_id, "raw": raw_status})
     known = text("SELECT 1 FROM notice WHERE id = :id AND attempts >= :number AND :number > 0")
@@ -178,9 +182,9 @@ FROM moved m JOIN staff_contact c ON c.id = m.contact_id ORDER BY m.id
 """
 
 RECORD = """
-UPDATE notice SET state = :state, state_at = clock_timestamp(), lease_until = NULL, error_code = :code, raw_status = :raw,
-    provider_id = coalesce(provider_id, :provider),
-    accepted_at = CASE WHEN :state = 'accepted' THEN clock_timestamp() ELSE accepted_at END,
+UPDATE notice SET state = CAST(:state AS text), state_at = clock_timestamp(), lease_until = NULL, error_code = :code, raw_status = :raw,
+    provider_id = coalesce(provider_id, CAST(:provider AS text)),
+    accepted_at = CASE WHEN CAST(:state AS text) = 'accepted' THEN clock_timestamp() ELSE accepted_at END,
     due_at = CASE WHEN CAST(:wait AS float8) IS NULL THEN due_at ELSE clock_timestamp() + make_interval(secs => CAST(:wait AS float8)) END
 WHERE id = :id AND attempts = :number AND state = 'sending'
 """
@@ -191,8 +195,8 @@ WHERE id IN (SELECT id FROM notice WHERE state = 'sending' AND lease_until < clo
 """
 
 NOTE = """
-UPDATE notice SET state = :state, state_at = clock_timestamp(), lease_until = NULL, raw_status = :raw,
-    provider_id = coalesce(provider_id, :provider), accepted_at = coalesce(accepted_at, clock_timestamp()),
-    delivered_at = CASE WHEN :state = 'delivered' THEN clock_timestamp() ELSE delivered_at END
+UPDATE notice SET state = CAST(:state AS text), state_at = clock_timestamp(), lease_until = NULL, raw_status = :raw,
+    provider_id = coalesce(provider_id, CAST(:provider AS text)), accepted_at = coalesce(accepted_at, clock_timestamp()),
+    delivered_at = CASE WHEN CAST(:state AS text) = 'delivered' THEN clock_timestamp() ELSE delivered_at END
 WHERE id = :id AND attempts = :number AND state = ANY(:before)
 """

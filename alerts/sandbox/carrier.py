@@ -31,6 +31,7 @@ class SandboxConfig:
 
     `callback_hosts` are the hosts besides this machine that receipts and answers may be posted to.
     `inbound_url` is where replies go; empty: the path `/hooks/twilio/inbound` of the host that asked for receipts.
+    `application_key` is the key that browsers subscribed for (empty: any); `smtp_port` None: no mail server, 0: any port.
     """
 
     account_sid: str
@@ -42,6 +43,9 @@ class SandboxConfig:
     port: int = 0
     inbound_url: str = ""
     callback_hosts: frozenset[str] = frozenset()
+    application_key: str = ""
+    smtp_port: int | None = None
+    mail_password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class Carrier:
         self.journal = Journal(config.log_path)
         self.outbound = _outbound(config, config.plan)
         self.stopping = asyncio.Event()
+        self.mail_port = 0
         self.accepted: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self._messages: dict[str, Message] = {}
@@ -126,10 +131,10 @@ class Carrier:
         return message
 
     async def accept_push(self, token: str, data: Mapping[str, str], asked: Asked, decision: Decision) -> str:
-        """Take a notification over; the app may answer at the link that the data carries."""
-        await self._pacers[Channel.PUSH].turn(self.plan.push_per_second)
+        """Take a notification or a mail over; its reader may answer at the link that the data carries."""
+        await self._pacers[asked.channel].turn(self.plan.push_per_second)
         push_id, attempt = uuid4().hex, data.get("attempt_id", "")
-        await self._record(Channel.PUSH, attempt, push_id, token)
+        await self._record(asked.channel, attempt, push_id, token)
         link = link_in(data)
         if decision.reply and link and self._may_post(link):
             post = Post(link, {"answer": decision.reply}, "answer", is_signed=False, then=self._noting(attempt, decision.reply))
@@ -150,6 +155,8 @@ class Carrier:
             "accepted": self.accepted.total(),
             "sms": self.accepted[Channel.SMS],
             "push": self.accepted[Channel.PUSH],
+            "web_push": self.accepted[Channel.WEB_PUSH],
+            "email": self.accepted[Channel.EMAIL],
             "pending": self.outbound.pending,
             "syncs": self.journal.syncs,
             "counts": dict(sorted((self.counts + self.outbound.counts).items())),

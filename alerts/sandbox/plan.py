@@ -19,10 +19,16 @@ Seconds = Annotated[float, Field(ge=0)]
 
 
 class Channel(StrEnum):
-    """The two doors of the carrier."""
+    """The doors of the carrier."""
 
     SMS = "sms"
     PUSH = "push"
+    WEB_PUSH = "web_push"
+    EMAIL = "email"
+
+
+# Whoever reads these answers at the link that they carry.
+BY_LINK = frozenset({Channel.PUSH, Channel.WEB_PUSH, Channel.EMAIL})
 
 
 class Fault(StrEnum):
@@ -111,7 +117,7 @@ def _suffix(suffix: str, **effect: object) -> Rule:
 
 
 SUFFIX_DIGITS = 7
-# Seven digits at the end of a number (or of a push token) ask for a fault: long enough not to happen by accident.
+# Seven digits at the end of a number (of a push token, of a mailbox before its @) ask for a fault: long enough not to happen by accident.
 SUFFIX_RULES: tuple[Rule, ...] = (
     _suffix("9990429", fault=Fault.THROTTLE, first=1),
     _suffix("9990500", fault=Fault.ERROR, first=1),
@@ -121,6 +127,10 @@ SUFFIX_RULES: tuple[Rule, ...] = (
     _suffix("9990104", fault=Fault.RESET, first=1),
     _suffix("9990103", fault=Fault.RESET_NOT_SENT, first=1),
     _suffix("9990404", fault=Fault.REFUSE, code="UNREGISTERED", channel=Channel.PUSH),
+    _suffix("9990410", fault=Fault.REFUSE, code="410", channel=Channel.WEB_PUSH),
+    _suffix("9990403", fault=Fault.REFUSE, code="403", channel=Channel.WEB_PUSH),
+    _suffix("9990550", fault=Fault.REFUSE, code="550 5.1.1", channel=Channel.EMAIL),
+    _suffix("9990554", fault=Fault.REFUSE, code="554 5.7.1", channel=Channel.EMAIL),
     *(
         _suffix(f"999{code[1:]}", fault=Fault.REFUSE, code=code, channel=Channel.SMS)
         for code in ("21211", "21217", "21408", "21610", "21611", "21614")
@@ -200,7 +210,7 @@ class Planner:
 
     def _reply(self, asked: Asked) -> str | None:
         plan = self.plan
-        if asked.channel is Channel.PUSH:
+        if asked.channel in BY_LINK:
             return self._choose(asked, plan.app_share, plan.app_answers)
         can_reply = asked.address.startswith(plan.two_way_prefixes)
         return self._choose(asked, plan.reply_share, plan.replies) if can_reply else None

@@ -1,4 +1,4 @@
-"""The sandbox carrier over HTTP: Twilio's Messages API, FCM v1, and `/sandbox/stats` and `/sandbox/plan` for whoever runs it."""
+"""The sandbox carrier over HTTP: Twilio's Messages API, FCM v1, a push service of browsers, and `/sandbox/…` for whoever runs it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ from pydantic import ValidationError
 from alerts.sandbox.carrier import Carrier, SandboxConfig, SmsOrder, attempt_of
 from alerts.sandbox.forms import SERVER_ERROR, Message, as_json, fcm_error, message_form, page_form, twilio_error
 from alerts.sandbox.journal import JournalBrokenError
+from alerts.sandbox.mail import mail_serving
 from alerts.sandbox.outbound import is_allowed
 from alerts.sandbox.plan import Channel, Decision, Fault, Plan
+from alerts.sandbox.push_service import BROWSER_PATH, PUSH_PATH, BrowserRequest, Refusal, read_browser_order, subscription_json
 
 MESSAGES = re.compile(r"/2010-04-01/Accounts/(AC[0-9a-fA-F]{32})/Messages(?:/((?:SM|MM)[0-9a-f]{32}))?\.json")
 PUSHES = re.compile(r"/v1/projects/([\w-]+)/messages:send")
@@ -33,6 +35,8 @@ LONGEST_BODY = 1600
 LONGEST_VALIDITY_SECONDS = 36_000
 MOST_PER_PAGE = 1000
 SHUTDOWN_SECONDS = 2.0
+THROTTLED = {Channel.SMS: "20429", Channel.PUSH: "QUOTA_EXCEEDED", Channel.WEB_PUSH: "429"}
+REFUSED = {Channel.SMS: "21211", Channel.PUSH: "UNREGISTERED", Channel.WEB_PUSH: "410"}
 RST = struct.pack("ii", 1, 0)  # linger on, for no time: closing sends a reset instead of a goodbye
 
 
@@ -46,12 +50,20 @@ class Server:
         self._bearer = f"Bearer {carrier.config.fcm_token}"
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Every request comes here: no router, because there are five paths and the first is nearly all of the load."""
+        """Every request comes here: no router, because there are few paths and the first is nearly all of the load."""
         path = request.path
         if match := MESSAGES.fullmatch(path):
             return await self._messages(request, account=match[1], sid=match[2])
         if PUSHES.fullmatch(path) and request.method == "POST":
             return await self._push(request)
+        if (match := PUSH_PATH.fullmatch(path)) and request.method == "POST":
+            return await self._web_push(request, match[1])
+        return await self._behind_the_scenes(request, path)
+
+    async def _behind_the_scenes(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        """What no carrier has: for whoever runs this one."""
+        if (match := BROWSER_PATH.fullmatch(path)) and request.method == "GET":
+            return _json(200, subscription_json(match[1], origin=_origin(request), config=self.carrier.config))
         if path == "/sandbox/stats" and request.method == "GET":
             return _json(200, self.carrier.stats())
         if path == "/sandbox/plan":
@@ -123,17 +135,33 @@ class Server:
         project = PUSHES.fullmatch(request.path)
         return _json(200, {"name": f"projects/{project[1] if project else ''}/messages/{push_id}"})
 
+    async def _web_push(self, request: web.BaseRequest, push_id: str) -> web.StreamResponse:
+        origin = _origin(request)
+        received = BrowserRequest(request.headers, await request.read(), origin)
+        order = read_browser_order(push_id, received, self.carrier.config)
+        if isinstance(order, Refusal):
+            return _json(order.status, order.as_json())
+        asked, decision = self.carrier.ask(Channel.WEB_PUSH, push_id)
+        if not _is_accepting(decision.fault):
+            return await self._not_sent(request, Channel.WEB_PUSH, order.data.get("attempt_id", ""), decision)
+        try:
+            message_id = await self.carrier.accept_push(push_id, order.data, asked, decision)
+        except JournalBrokenError:
+            return _json(503, {"message": "The journal cannot be written"})
+        await asyncio.sleep(self.carrier.plan.latency_seconds)
+        if decision.fault is not Fault.NONE:
+            return await self._misbehave(request, Channel.WEB_PUSH, decision.fault)
+        return web.Response(status=201, headers={"Location": f"{origin}/message/{message_id}"})
+
     async def _not_sent(self, request: web.BaseRequest, channel: Channel, attempt: str, decision: Decision) -> web.StreamResponse:
         """A request that the carrier does not take over."""
-        is_sms = channel is Channel.SMS
         if decision.fault is Fault.THROTTLE:
             self.carrier.counts[f"{channel}_throttled"] += 1
-            status, body = twilio_error("20429") if is_sms else fcm_error("QUOTA_EXCEEDED")
-            return _json(status, body, retry_after=decision.retry_after_seconds)
+            return _json(*_refusal(channel, THROTTLED[channel]), retry_after=decision.retry_after_seconds)
         if decision.fault is Fault.REFUSE:
-            code = decision.code or ("21211" if is_sms else "UNREGISTERED")
+            code = decision.code or REFUSED[channel]
             self.carrier.note_refusal(channel, attempt, code)
-            return _json(*(twilio_error(code) if is_sms else fcm_error(code)))
+            return _json(*_refusal(channel, code))
         return await self._misbehave(request, channel, decision.fault)
 
     async def _misbehave(self, request: web.BaseRequest, channel: Channel, fault: Fault) -> web.StreamResponse:
@@ -217,7 +245,8 @@ async def serving(config: SandboxConfig) -> AsyncIterator[tuple[Carrier, str]]:
     try:
         await site.start()
         port = runner.addresses[0][1]
-        yield carrier, f"http://{config.host}:{port}"
+        async with mail_serving(carrier):
+            yield carrier, f"http://{config.host}:{port}"
     finally:
         carrier.stopping.set()
         await runner.cleanup()
@@ -237,6 +266,17 @@ async def _serve(config: SandboxConfig, on_ready: Callable[[str], None]) -> None
             loop.add_signal_handler(number, carrier.stopping.set)
         on_ready(url)
         await carrier.stopping.wait()
+
+
+def _refusal(channel: Channel, code: str) -> tuple[int, dict[str, object]]:
+    """The answer in the words of the service that the request was for."""
+    if channel is Channel.SMS:
+        return twilio_error(code)
+    return fcm_error(code) if channel is Channel.PUSH else (int(code), Refusal(int(code), "refused by the sandbox").as_json())
+
+
+def _origin(request: web.BaseRequest) -> str:
+    return f"http://{request.host}"
 
 
 def _is_accepting(fault: Fault) -> bool:

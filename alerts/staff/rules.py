@@ -32,6 +32,7 @@ class Permission(StrEnum):
     CLOSE_INCIDENT = "close_incident"
     WRITE_BROADCAST = "write_broadcast"
     APPROVE_BROADCAST = "approve_broadcast"
+    RELEASE_FIRST_ALERT = "release_first_alert"
     CANCEL_BROADCAST = "cancel_broadcast"
     CORRECT_BROADCAST = "correct_broadcast"
     FILE_MISSION_REPORT = "file_mission_report"
@@ -63,6 +64,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             Permission.EDIT_INCIDENT,
             Permission.CLOSE_INCIDENT,
             Permission.WRITE_BROADCAST,
+            Permission.RELEASE_FIRST_ALERT,
             Permission.CANCEL_BROADCAST,
             Permission.CORRECT_BROADCAST,
             Permission.FILE_MINISTRY_REPORT,
@@ -73,6 +75,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         | {
             Permission.VIEW_SUMMARY,
             Permission.APPROVE_BROADCAST,
+            Permission.RELEASE_FIRST_ALERT,
             Permission.CANCEL_BROADCAST,
             Permission.CORRECT_BROADCAST,
         },

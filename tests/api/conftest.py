@@ -16,11 +16,16 @@ from alerts.inbox.actions import Inbound, receive_message, understand_message
 from alerts.inbox.models import InboundMessage
 from alerts.kit.crypto import Keyring
 from alerts.live.actions import refresh
+from alerts.notices.actions import PagingStart, start_paging
+from alerts.notices.alarms import raise_alarm
+from alerts.notices.queries import list_contacts
+from alerts.notices.rules import AlarmKind
 from alerts.settings import Settings
 from alerts.staff.rules import Role
 from tests.api.interface import Operation, headers_for, load_document
 from tests.factories.checkins import link_of, make_citizen, make_member
 from tests.factories.incidents import HATAY, make_incident
+from tests.factories.notices import make_reachable
 from tests.factories.people import make_person, statement
 from tests.factories.reports import line, report_body
 from tests.factories.staff import make_staff, session_headers, token_headers
@@ -78,6 +83,15 @@ def world(client: TestClient, session: Session, keyring: Keyring, settings: Sett
     understand_message(session, keyring=keyring, message_id=message_id)
     session.flush()
     refresh(session, incident.id)
+    officer = make_reachable(session, keyring, "duty_officer")
+    paged = PagingStart("alarm", ("incident", incident.id), Role.MISSION_STAFF, {"id": "Uji", "en": "Test"}, "/duty", "kbri-ankara")
+    alarm_id = raise_alarm(session, kind=AlarmKind.STOP_ALL, sender="twilio", count=1)
+    world.ids |= {
+        "staff_id": str(officer.id),
+        "contact_id": str(list_contacts(session, officer.id)[0].id),
+        "paging_id": str(start_paging(session, paged)),
+        "alarm_id": str(alarm_id),
+    }
     session.commit()
     world.ids |= {
         "incident_id": str(incident.id),
@@ -87,6 +101,7 @@ def world(client: TestClient, session: Session, keyring: Keyring, settings: Sett
         "message_id": str(message_id),
         "token": link_of(keyring, member).removeprefix("/i/"),
         "attempt": "no-attempt-of-ours",
+        "provider": "no-provider-of-ours",
         "code": "kbri-ankara",
         "version": "1",
         "conflict_id": "ab12",

@@ -11,8 +11,9 @@ from sqlalchemy import text
 
 from alerts.broadcasts.actions import cancel_broadcast
 from alerts.broadcasts.schemas import Correction
-from alerts.deliveries.actions import correct_broadcast, handed_over_members, release, ring_due, stop, sweep
+from alerts.deliveries.actions import release, ring_due, stop, sweep
 from alerts.deliveries.carriers import Carriers
+from alerts.deliveries.correcting import correct_broadcast, handed_over_members
 from alerts.deliveries.facts import export_facts
 from alerts.deliveries.messages import Messages
 from alerts.deliveries.queries import invariants, reach_of_broadcast

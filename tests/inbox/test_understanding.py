@@ -223,3 +223,77 @@ def test_a_person_says_what_a_message_means(
     assert len(checkins(session)) == 3
     assert client.get("/api/v1/inbox", headers=duty).json() == []
     assert session.execute(text("SELECT count(*) FROM action_log WHERE action = 'inbound.handled'")).scalar_one() == 2
+
+
+def test_whatsapp_is_read_by_the_same_rules(
+    session: Session, text_us: TextUs, understand: Understand, incident: Incident, person: Person
+) -> None:
+    for body in ("1", "TOLONG", "TOLONG 2", "", "STOP"):
+        text_us(f"whatsapp:{person.e164}", body)
+    rows = understand()
+    assert {(row.channel, row.citizen_id) for row in rows} == {("whatsapp", person.id)}
+    assert [row.understood for row in rows] == ["safe", "need_help", "urgent_unread", "unclear", "opt_out"]
+    assert [row[:3] for row in checkins(session)][:2] == [("safe", "whatsapp", "reported"), ("need_help", "whatsapp", "reported")]
+    assert session.execute(text("SELECT opted_out_at FROM citizen WHERE id = :id"), {"id": person.id}).scalar_one() is not None
+
+
+def test_lapor_diri_is_somebody_who_wants_to_register(text_us: TextUs, understand: Understand) -> None:
+    text_us("+60999999999", "LAPOR  DIRI Budi Ankara")
+    (row,) = understand()
+    assert (row.state, row.understood, row.flags) == ("unmatched", "unclear", ["wants_to_register"])
+
+
+def test_a_call_by_somebody_unknown_is_a_case_at_once_and_no_safe_erases_it(
+    session: Session, text_us: TextUs, understand: Understand, incident: Incident
+) -> None:
+    from alerts.checkins.cases.models import HelpCase
+
+    for body in ("2", "tolong", "1"):
+        text_us("+60999999999", body)
+    first, second, third = understand()
+    case = session.query(HelpCase).one()
+    assert (first.case_id, second.case_id, third.case_id) == (case.id, case.id, None)
+    assert (case.state, case.owner_mission, case.citizen_id, case.incident_id) == ("open", None, None, None)
+    sealed = session.execute(text("SELECT sender_enc FROM help_case")).scalar_one()
+    assert b"999999999" not in bytes(sealed)
+
+
+def test_a_known_person_outside_any_incident_calls_the_mission_of_the_place(
+    session: Session, text_us: TextUs, understand: Understand, incident: Incident, person: Person
+) -> None:
+    from alerts.checkins.cases.models import HelpCase
+
+    close_incident(session, actor=OPENER, incident_id=incident.id, reason="selesai")
+    session.commit()
+    text_us(person.e164, "2")
+    (row,) = understand()
+    case = session.query(HelpCase).one()
+    assert (row.case_id, case.citizen_id, case.owner_mission) == (case.id, person.id, "kbri-ankara")
+
+
+def test_finding_out_who_called_gives_them_their_case(
+    client: TestClient, session: Session, text_us: TextUs, understand: Understand, sign_in: SignIn, incident: Incident, person: Person
+) -> None:
+    from alerts.checkins.cases.models import HelpCase
+
+    text_us("+60999999999", "2")
+    (row,) = understand()
+    whose = {"answer": "need_help", "incident_id": str(incident.id), "citizen_external_id": person.external_id}
+    assert client.post(f"/api/v1/inbox/{row.id}/handle", json=whose, headers=sign_in("duty_officer") | key()).status_code == 200
+    session.expire_all()
+    case = session.query(HelpCase).one()
+    assert (case.citizen_id, case.incident_id, case.owner_mission) == (person.id, incident.id, "kbri-ankara")
+    assert session.execute(text("SELECT count(*) FROM help_case_entry")).scalar_one() == 3
+
+
+def test_a_message_is_given_to_a_mission_by_the_ministry_only(
+    client: TestClient, session: Session, text_us: TextUs, understand: Understand, sign_in: SignIn, incident: Incident
+) -> None:
+    text_us("+60999999999", "halo")
+    (row,) = understand()
+    ankara, url = sign_in("mission_staff", "kbri-ankara"), f"/api/v1/inbox/{row.id}/assign"
+    assert client.post(url, json={"mission_code": "kbri-ankara"}, headers=ankara | key()).status_code == 403
+    duty = sign_in("duty_officer")
+    assert client.post(url, json={"mission_code": "kbri-nowhere"}, headers=duty | key()).status_code == 422
+    assert client.post(url, json={"mission_code": "kbri-ankara"}, headers=duty | key()).json()["text"] is None
+    assert [each["text"] for each in client.get("/api/v1/inbox", headers=ankara).json()] == ["halo"]

@@ -14,7 +14,7 @@ from aiohttp import web
 from multidict import MultiDict
 
 from alerts.channels.fcm import Fcm, FcmConfig
-from alerts.channels.ports import PushMessage, SmsMessage
+from alerts.channels.ports import PushMessage, Sender, SmsMessage
 from alerts.channels.twilio_account import TwilioConfig
 from alerts.channels.twilio_sms import TwilioSms
 from alerts.sandbox.carrier import Carrier, SandboxConfig
@@ -123,25 +123,25 @@ class World:
             return answer.status, await answer.json()
 
 
-def play(scene: Callable[[World], Awaitable[None]], log: Path, *, plan: dict[str, Any] | None = None) -> None:
-    """Run one scene against a fresh carrier."""
+def play(scene: Callable[[World], Awaitable[None]], log: Path, *, plan: dict[str, Any] | None = None, **more: Any) -> None:
+    """Run one scene against a fresh carrier. `more`: of its configuration."""
 
     async def run() -> None:
-        async with world(log, plan=plan) as one:
+        async with world(log, plan=plan, **more) as one:
             await scene(one)
 
     asyncio.run(run())
 
 
 @asynccontextmanager
-async def world(log: Path, *, plan: dict[str, Any] | None = None) -> AsyncIterator[World]:
+async def world(log: Path, *, plan: dict[str, Any] | None = None, **more: Any) -> AsyncIterator[World]:
     hooks = Receiver()
     runner = web.ServerRunner(web.Server(hooks.handle, access_log=None), shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     hooks.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     config = SandboxConfig(
-        account_sid=ACCOUNT, auth_token=TOKEN, fcm_token=FCM_TOKEN, log_path=log, plan=Plan.model_validate(QUICK | (plan or {}))
+        account_sid=ACCOUNT, auth_token=TOKEN, fcm_token=FCM_TOKEN, log_path=log, plan=Plan.model_validate(QUICK | (plan or {})), **more
     )
     try:
         async with serving(config) as (carrier, url):
@@ -151,7 +151,7 @@ async def world(log: Path, *, plan: dict[str, Any] | None = None) -> AsyncIterat
 
 
 @asynccontextmanager
-async def closing(*ports: TwilioSms | Fcm) -> AsyncIterator[None]:
+async def closing(*ports: Sender) -> AsyncIterator[None]:
     try:
         yield
     finally:

@@ -45,8 +45,9 @@ for i = 1, 3 do
         local arrives = tonumber(redis.call('GET', KEYS[4 + i])) or now
         arrives = math.min(arrives, now + math.max(burst, COST_MAX * 1e6 / rates[i]))
         arrives = math.max(arrives, now, empty_until[i] + span)
-        local free = math.max(0, math.floor((now + span - arrives) / each + 1e-9))
-        local capacity = math.max(1, math.floor(span / each + 1e-9))
+        -- The difference first: microseconds since 1970 leave a double a quarter of one to be wrong by.
+        local free = math.max(0, math.floor((span - (arrives - now)) / each + 1e-6))
+        local capacity = math.max(1, math.floor(span / each + 1e-6))
         if free < room then room, limit = free, i end
         least = math.min(least, math.ceil(capacity / 4))
         buckets[i] = {arrives, each, span}
@@ -57,7 +58,7 @@ least = math.max(1, least)
 if room < least then
     local wait = 0
     for i, bucket in pairs(buckets) do
-        local needed = bucket[1] + least * bucket[2] - bucket[3] - now
+        local needed = (bucket[1] - now) + least * bucket[2] - bucket[3]
         if needed > wait then wait, limit = needed, i end
     end
     if limit == 3 and shut > 0 then limit = 4 end

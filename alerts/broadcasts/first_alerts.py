@@ -1,0 +1,150 @@
+"""The first alert of the night: prepared words to one area, released by one person, held so long that a second can stop it.
+
+Nothing is sent before `hold_until`, a column, unless a second person confirms earlier. A clock releases what is due;
+whoever cancels first wins, because both lock the message's row.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from alerts.broadcasts import rules, template_rules
+from alerts.broadcasts.actions import check_decider
+from alerts.broadcasts.audience import freeze_selected, preview_selected, select_frozen_areas
+from alerts.broadcasts.freezing import add_broadcast, check_countries, freeze_words, log_action, new_broadcast, open_audience, ways_of
+from alerts.broadcasts.models import Audience, Broadcast
+from alerts.broadcasts.queries import claim_broadcast, pick_areas
+from alerts.broadcasts.rules import EXERCISE_WORD, Channel, Move, Purpose, State
+from alerts.broadcasts.schemas import Approval, FirstAlert
+from alerts.broadcasts.successors import sign_prepared
+from alerts.broadcasts.template_rules import Place, TemplateKind
+from alerts.broadcasts.templates import get_template
+from alerts.incidents.models import Incident, IncidentArea
+from alerts.incidents.queries import get_open_incident
+from alerts.incidents.rules import Status
+from alerts.kit.actor import SYSTEM, Actor
+from alerts.kit.clock import db_now
+from alerts.kit.errors import ConflictError
+from alerts.kit.outbox import publish
+from alerts.places.names import place_name
+from alerts.settings import Settings
+from alerts.staff.access import check_session_actor
+
+
+def say_places(incident: Incident, area: IncidentArea, command: FirstAlert) -> dict[str, dict[str, str]]:
+    """What is filled in, per language: the area's own name, a hotline, a time. Nobody types a sentence."""
+    hotline = template_rules.check_hotline(command.hotline)
+    at = command.at or incident.occurred_at
+    return {
+        language: {
+            Place.PLACE.value: template_rules.check_place_name(place_name(area.code, language) if area.code else area.name),
+            Place.HOTLINE.value: hotline,
+            Place.TIME.value: rules.say_time(at, language),
+        }
+        for language in rules.LANGUAGES
+    }
+
+
+def say_first_alert(session: Session, incident: Incident, command: FirstAlert) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """The texts as they would be sent, and what was filled in. Raises InvalidError or ConflictError naming what is missing."""
+    template = get_template(session, command.template_id)
+    template_rules.check_usable(template.state, template.kind, [TemplateKind.FIRST_ALERT])
+    [area] = pick_areas(session, incident.id, [command.area_id])
+    places = say_places(incident, area, command)
+    filled = template_rules.fill(template.texts, places)
+    mark = f"{EXERCISE_WORD}: " if incident.status is Status.EXERCISE else ""
+    return {language: mark + body for language, body in filled.items()}, places
+
+
+def release_first_alert(
+    session: Session,
+    *,
+    actor: Actor,
+    incident_id: UUID,
+    command: FirstAlert,
+    settings: Settings,
+    freeze_at_once_max: int = rules.FREEZE_AT_ONCE_MAX,
+) -> Broadcast:
+    """Press the button: the list is frozen, the hold begins, a second person is paged. A large list is frozen by a worker.
+
+    Raises ForbiddenError for a token, ConflictError for words not in use or an area without people, InvalidError for a text that a
+    country's network would block.
+    """
+    check_session_actor(actor)
+    incident = get_open_incident(session, incident_id, actor)
+    texts, places = say_first_alert(session, incident, command)
+    broadcast = new_broadcast(incident, actor, texts)
+    broadcast.purpose, broadcast.area_ids = Purpose.FIRST_ALERT, [command.area_id]
+    broadcast.channels = sorted(settings.channels, key=[channel.value for channel in Channel].index)
+    sign_prepared(broadcast, actor, get_template(session, command.template_id))
+    broadcast.template_places = places
+    broadcast.submitted_by, broadcast.submitted_at = actor.staff_id, db_now(session)
+    broadcast.hold_until = broadcast.submitted_at + timedelta(seconds=settings.delivery.hold_seconds)
+    add_broadcast(session, broadcast, actor, "broadcast.first_alert_pressed")
+    broadcast.state = rules.next_state(broadcast.state, Move.SUBMIT)
+    audience = open_audience(session, broadcast)
+    if not audience.expected:
+        raise ConflictError("empty_audience", "Nobody is registered in this area: there is nobody to alert.")
+    if audience.expected > freeze_at_once_max:
+        rows = preview_selected(session, ways_of(session, broadcast, settings.channels))
+        check_countries(session, texts, {row["number_country"] for row in rows if row["channel"] == Channel.SMS})
+        publish(session, "broadcast.first_freeze_asked", broadcast_id=broadcast.id, audience_id=audience.id)
+        return broadcast
+    _hold(session, broadcast, audience, settings.channels)
+    return broadcast
+
+
+def freeze_first_alert(session: Session, *, broadcast_id: UUID, audience_id: int, configured: frozenset[str]) -> bool:
+    """The worker's half for a large area. False when it was stopped or done meanwhile."""
+    broadcast = claim_broadcast(session, broadcast_id)
+    if broadcast.state is not State.FREEZING or broadcast.audience_id != audience_id:
+        return False
+    audience = session.get_one(Audience, audience_id)
+    select_frozen_areas(session, audience.areas, [])
+    _hold(session, broadcast, audience, configured)
+    return True
+
+
+def confirm_first_alert(session: Session, *, actor: Actor, broadcast_id: UUID, command: Approval) -> Broadcast:
+    """A second person has read it: it goes out before its hold ends. Names the hash of what was shown."""
+    broadcast = claim_broadcast(session, broadcast_id, actor)
+    check_session_actor(actor)
+    check_decider(session, actor, broadcast)
+    audience = session.get_one(Audience, broadcast.audience_id)
+    if broadcast.state is not State.HELD:
+        raise ConflictError("not_held", "This message is not in its hold.", state=broadcast.state.value)
+    rules.check_approval(given_hash=command.content_hash, current_hash=broadcast.content_hash, count=audience.count)
+    broadcast.confirmed_by, broadcast.confirmed_at = actor.staff_id, db_now(session)
+    _let_go(session, broadcast, actor, "broadcast.first_alert_confirmed")
+    return broadcast
+
+
+def release_due(session: Session) -> int:
+    """Let go of every message whose hold has ended; the count. What somebody is stopping just now is passed over."""
+    due = (Broadcast.state == State.HELD, Broadcast.hold_until <= func.clock_timestamp())
+    query = select(Broadcast).where(*due).order_by(Broadcast.hold_until).limit(100).with_for_update(skip_locked=True)
+    held = list(session.scalars(query.execution_options(populate_existing=True)))
+    for broadcast in held:
+        _let_go(session, broadcast, SYSTEM, "broadcast.hold_ended")
+    return len(held)
+
+
+def _hold(session: Session, broadcast: Broadcast, audience: Audience, configured: frozenset[str]) -> None:
+    freeze_selected(session, audience, ways_of(session, broadcast, configured))
+    freeze_words(session, broadcast, audience)
+    broadcast.state = rules.next_state(broadcast.state, Move.HOLD)
+    session.flush()
+    publish(session, "broadcast.held", broadcast_id=broadcast.id, incident_id=broadcast.incident_id)
+
+
+def _let_go(session: Session, broadcast: Broadcast, actor: Actor, action: str) -> None:
+    broadcast.state = rules.next_state(broadcast.state, Move.RELEASE)
+    broadcast.approved_at = db_now(session)
+    broadcast.version += 1
+    session.flush()
+    log_action(session, broadcast, actor, action, hash=broadcast.content_hash)
+    publish(session, "broadcast.approved", broadcast_id=broadcast.id, incident_id=broadcast.incident_id)

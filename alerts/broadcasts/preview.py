@@ -1,0 +1,155 @@
+"""The preview: who would get a message by what, whom it would not reach, why, and what is offered instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from alerts.broadcasts.forecast import OWN_PER_SECOND, Rates, forecast
+from alerts.broadcasts.forecasting import Segments, loads_of, present_forecast
+from alerts.broadcasts.preview_schemas import AudienceView, CountryPreview, NotReached, Offer, UnreachedView
+from alerts.broadcasts.rules import Channel, Unreachable, Variant
+from alerts.channels.country_rules import RULED_CHANNELS
+from alerts.channels.rule_book import Outlet, RuleBook
+from alerts.channels.rule_book_outlets import configured_outlets
+from alerts.channels.text_checks import TextFault
+from alerts.country_rules.queries import load_book
+from alerts.places.names import place_name
+from alerts.settings import Settings
+
+Rows = Sequence[Mapping[str, Any]]
+REASON_OF: Mapping[TextFault, NotReached] = {
+    TextFault.UNSERVED: NotReached.NO_PROVIDER,
+    TextFault.SENDER_UNREGISTERED: NotReached.SENDER_UNREGISTERED,
+    TextFault.QUIET_HOURS: NotReached.QUIET_HOURS,
+}
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a preview stands on: the rules in force, the senders that are configured, their rates, and whose +62 it is."""
+
+    book: RuleBook
+    outlets: tuple[Outlet, ...]
+    rates: Rates
+    home_country: str
+
+    @property
+    def channels(self) -> frozenset[str]:
+        """Ways that have a sender."""
+        return frozenset(outlet.channel for outlet in self.outlets)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be sent: by which channels, in which words and with how many segments each, valid for how long (seconds)."""
+
+    channels: frozenset[str]
+    texts: Mapping[str, str]
+    segments: Segments
+    validity_seconds: int | None = None
+
+
+def ground_of(session: Session, settings: Settings, *, is_exercise: bool = False) -> Ground:
+    """Read once per request."""
+    pace = settings.pace
+    rates = Rates(
+        account_per_second=pace.account_per_second,
+        sender_per_second=pace.sender_per_second,
+        country_per_second=pace.country_per_second,
+        own_per_second=settings.delivery.rate_per_second or OWN_PER_SECOND,
+    )
+    return Ground(load_book(session), configured_outlets(settings, is_exercise=is_exercise), rates, settings.home_country)
+
+
+def present_audience(ground: Ground, rows: Rows, asked: Asked) -> AudienceView:
+    """The preview's figures from its rows (channel, unreachable, number_country, language, class, is_shared, people)."""
+    shared = sum(row["people"] for row in rows if row["is_shared"])
+    reached = [row for row in rows if not row["is_shared"]]
+    found = forecast(loads_of(ground.book, ground.outlets, reached, asked.segments), ground.rates)
+    return AudienceView(
+        people=sum(row["people"] for row in rows),
+        by_channel=_sum(reached, "channel"),
+        unreachable={k: n for k, n in _sum(reached, "unreachable").items() if k},
+        sharing_address=shared,
+        by_class=_sum(rows, "class"),
+        by_language=_sum(rows, "language"),
+        countries=[preview_country(ground, country, people, asked.texts) for country, people in _texted(reached).items()],
+        unreached=list_unreached(ground, reached, asked.channels),
+        forecast=present_forecast(found, validity_seconds=asked.validity_seconds),
+    )
+
+
+def preview_country(ground: Ground, country: str, people: int, texts: Mapping[str, str]) -> CountryPreview:
+    """The rules of one country as they apply to these texts."""
+    book, names = ground.book, {language: place_name(country, language) for language in ("id", "en")}
+    usable = book.usable(country, ground.outlets, Channel.SMS)
+    problems = [problem for body in texts.values() or ("",) for problem in book.check_text(body, [country], outlets=ground.outlets)]
+    seen = {(p.fault, p.found): p.words(names) | {"is_blocking": str(p.is_blocking).lower()} for p in problems}
+    rule = book.variant_for(country, provider=usable[0].provider) if usable else book.variant_for(country)
+    return CountryPreview(
+        number_country=country, people=people, variant=Variant(rule.key), is_served=bool(usable), warnings=list(seen.values())
+    )
+
+
+def list_unreached(ground: Ground, rows: Rows, channels: frozenset[str]) -> list[UnreachedView]:
+    """Those whom no way reaches, by the country of their number and the channel that fails, the largest group first."""
+    groups: dict[tuple[str, str | None], int] = {}
+    for row in rows:
+        if row["unreachable"]:
+            key = (str(row["unreachable"]), row["number_country"] if row["unreachable"] == Unreachable.NO_PROVIDER else None)
+            groups[key] = groups.get(key, 0) + row["people"]
+    views = []
+    for (why, country), people in sorted(groups.items(), key=lambda item: -item[1]):
+        for channel, reason in _ways_that_fail(ground, why, country, channels):
+            offers = offers_for(ground, reason, country, channels)
+            views.append(UnreachedView(number_country=country, channel=channel, people=people, reason=reason, offered_instead=offers))
+    return views
+
+
+def offers_for(ground: Ground, reason: NotReached, country: str | None, channels: frozenset[str]) -> list[Offer]:
+    """What can be done instead. Nothing for those who asked not to be written to: that is theirs to decide."""
+    if reason is NotReached.OPTED_OUT:
+        return []
+    others = ground.channels - channels
+    ways = [Offer(each) for each in Channel if each in others and country and _may_go(ground, country, each)]
+    ways = list(dict.fromkeys(([Offer.PUSH] if Channel.PUSH in ground.channels else []) + ways))
+    if reason is NotReached.NO_ADDRESS:
+        return [Offer.ROAMING_BROADCAST, Offer.COMMUNITY_NODES, Offer.FORWARDABLE_TEXT]
+    roaming = [Offer.ROAMING_BROADCAST] if country == ground.home_country else []
+    return [*ways, Offer.ANOTHER_PROVIDER, *roaming, Offer.COMMUNITY_NODES, Offer.CALL_LIST, Offer.FORWARDABLE_TEXT]
+
+
+def _ways_that_fail(ground: Ground, why: str, country: str | None, channels: frozenset[str]) -> list[tuple[Channel | None, NotReached]]:
+    """Each channel asked for that goes by a number, and what bars it; one without a channel where it is not a rule that does."""
+    if why != Unreachable.NO_PROVIDER or country is None:
+        return [(None, NotReached(why))]
+    failing = []
+    for channel in (each for each in Channel if each in channels and each in RULED_CHANNELS):
+        bars = [ground.book.bar(country, outlet) for outlet in ground.outlets if outlet.channel == channel]
+        if bars and all(bars):
+            failing.append((channel, next(REASON_OF[bar] for bar in bars if bar)))
+    return list(failing) or [(Channel.SMS, NotReached.NO_PROVIDER)]
+
+
+def _may_go(ground: Ground, country: str, channel: Channel) -> bool:
+    return bool(ground.book.usable(country, ground.outlets, channel))
+
+
+def _texted(rows: Rows) -> dict[str, int]:
+    """People by their number's country: those who get a text, and those whose number nobody serves."""
+    sums = _sum(rows, "number_country", channel=Channel.SMS.value)
+    for country, people in _sum(rows, "number_country", unreachable=Unreachable.NO_PROVIDER.value).items():
+        sums[country] = sums.get(country, 0) + people
+    return {country: people for country, people in sums.items() if country}
+
+
+def _sum(rows: Rows, key: str, **where: str) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for row in rows:
+        if all(row[name] == value for name, value in where.items()):
+            sums[row[key]] = sums.get(row[key], 0) + row["people"]
+    return sums

@@ -1,0 +1,171 @@
+"""Latecomers: those who match an approved message later get it too, in waves, each with its own frozen count.
+
+A wave goes by itself while the latecomers stay few against the first list; beyond that a person approves it. One wave
+waits at a time; whoever comes meanwhile is in the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from alerts.broadcasts import rules
+from alerts.broadcasts.actions import check_decider
+from alerts.broadcasts.audience import freeze_selected, select_frozen_areas
+from alerts.broadcasts.freezing import add_audience, check_countries, log_action, ways_of
+from alerts.broadcasts.models import Audience, Broadcast
+from alerts.broadcasts.queries import claim_broadcast, country_counts, get_broadcast, list_waves, lists_of, promised_at
+from alerts.broadcasts.rules import State
+from alerts.kit.actor import SYSTEM, Actor
+from alerts.kit.clock import db_now
+from alerts.kit.errors import ConflictError, InvalidError, NotFoundError
+from alerts.kit.outbox import publish
+from alerts.staff.access import check_session_actor
+
+
+def list_open_for_waves(session: Session) -> Sequence[UUID]:
+    """Messages that latecomers may still get: released, holding, not corrected, in an open incident, with no wave waiting."""
+    return session.scalars(text(OPEN_FOR_WAVES)).all()
+
+
+def open_wave(session: Session, *, broadcast_id: UUID, configured: frozenset[str]) -> Audience | None:
+    """Freeze those who match now and have not got it; None when there is nobody. Released at once, or waiting for approval.
+
+    The message's row is locked (by the new list's reference to it) only once there is somebody: no cancel waits for a search.
+    """
+    if not session.execute(text(TAKE_TURN), {"broadcast": str(broadcast_id)}).scalar():
+        return None
+    broadcast = get_broadcast(session, broadcast_id)
+    first = session.get_one(Audience, broadcast.audience_id)
+    select_frozen_areas(session, first.areas, lists_of(session, broadcast))
+    if not _leave_latecomers(session, broadcast_id):
+        return None
+    earlier = list_waves(session, broadcast_id)
+    audience = add_audience(session, broadcast, areas=first.areas, expected=0, wave=len(earlier) + 2)
+    if broadcast_id not in list_open_for_waves(session):
+        session.delete(audience)  # somebody cancelled, corrected or closed it meanwhile
+        return None
+    freeze_selected(session, audience, ways_of(session, broadcast, configured))
+    session.refresh(audience)
+    audience.expected = audience.count
+    audience.needs_approval = _is_beyond(first, [*earlier, audience]) or _is_blocked(session, broadcast, audience)
+    session.flush()
+    about = {"wave": audience.wave, "audience": audience.number, "count": audience.count}
+    log_action(session, broadcast, SYSTEM, "broadcast.wave_waits" if audience.needs_approval else "broadcast.wave_opened", **about)
+    event = "broadcast.wave_waits" if audience.needs_approval else "broadcast.wave_approved"
+    publish(session, event, broadcast_id=broadcast.id, audience_id=audience.id, incident_id=broadcast.incident_id)
+    return audience
+
+
+def _leave_latecomers(session: Session, broadcast_id: UUID) -> int:
+    """Of the gathered, those who have not got this message and share no address with one who has; the count."""
+    count = 0
+    for statement in (LEAVE_STRANGERS, LEAVE_OWN_ADDRESSES):
+        count = int(session.execute(text(statement), {"broadcast": broadcast_id}).scalar_one())
+        if not count:
+            break
+    return count
+
+
+def approve_wave(session: Session, *, actor: Actor, broadcast_id: UUID, wave: int, count: int) -> Audience:
+    """Let a waiting wave go, naming its count. Needs a signed-in person who never touched the message."""
+    broadcast, audience = _claim_waiting(session, actor, broadcast_id, wave)
+    if broadcast.state is not State.APPROVED:
+        raise ConflictError("not_approved", "The message itself is not approved any more.", state=broadcast.state.value)
+    if _is_over(session, broadcast):
+        raise ConflictError("message_over", "The message does not hold any more: nobody else should get it.")
+    if count != audience.count:
+        raise ConflictError("count_differs", "The number you typed is not the number of people on the list.", count=audience.count)
+    check_countries(session, rules.with_promise(broadcast.texts, promised_at(broadcast)), country_counts(session, audience.id))
+    audience.approved_by, audience.approved_via, audience.approved_at = actor.staff_id, actor.via.value, db_now(session)
+    session.flush()
+    log_action(session, broadcast, actor, "broadcast.wave_approved", wave=wave, audience=audience.number, count=audience.count)
+    publish(session, "broadcast.wave_approved", broadcast_id=broadcast.id, audience_id=audience.id, incident_id=broadcast.incident_id)
+    return audience
+
+
+def decline_wave(session: Session, *, actor: Actor, broadcast_id: UUID, wave: int) -> Audience:
+    """Nobody of it gets the message, and no later wave is opened."""
+    broadcast, audience = _claim_waiting(session, actor, broadcast_id, wave)
+    audience.declined_by, audience.declined_at = actor.staff_id, db_now(session)
+    broadcast.waves_closed_at = audience.declined_at
+    session.flush()
+    log_action(session, broadcast, actor, "broadcast.wave_declined", wave=wave, audience=audience.number, count=audience.count)
+    return audience
+
+
+def _claim_waiting(session: Session, actor: Actor, broadcast_id: UUID, wave: int) -> tuple[Broadcast, Audience]:
+    broadcast = claim_broadcast(session, broadcast_id, actor)
+    check_session_actor(actor)
+    check_decider(session, actor, broadcast)
+    audience = next((each for each in list_waves(session, broadcast_id) if each.wave == wave), None)
+    if audience is None:
+        raise NotFoundError("wave_not_found", "This message has no such wave.")
+    session.refresh(audience)
+    if not audience.needs_approval or audience.approved_at is not None or audience.declined_at is not None:
+        raise ConflictError("not_waiting", "This wave does not wait for approval.")
+    return broadcast, audience
+
+
+def _is_beyond(first: Audience, waves: Sequence[Audience]) -> bool:
+    """Whether the latecomers since the last approval are together more than may follow without a new one."""
+    since: int = 0
+    for wave in waves:
+        since = 0 if wave.approved_at is not None else since + wave.count
+    return since > rules.wave_limit(first.count)
+
+
+def _is_blocked(session: Session, broadcast: Broadcast, audience: Audience) -> bool:
+    """Whether a country's network would block the text for somebody of this wave: then a person looks at it."""
+    try:
+        check_countries(session, rules.with_promise(broadcast.texts, promised_at(broadcast)), country_counts(session, audience.id))
+    except InvalidError:
+        return True
+    return False
+
+
+def _is_over(session: Session, broadcast: Broadcast) -> bool:
+    ends_at = (broadcast.approved_at or db_now(session)) + timedelta(seconds=broadcast.validity_seconds)
+    return ends_at <= db_now(session)
+
+
+TAKE_TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('wave:' || :broadcast, 0))"
+
+# Whoever was corrected must not be joined by others; a successor has the list of its original and no latecomers.
+OPEN_FOR_WAVES = """
+SELECT b.id FROM broadcast b JOIN incident i ON i.id = b.incident_id
+WHERE b.state = 'approved' AND b.released_at IS NOT NULL AND b.waves_closed_at IS NULL AND b."references" = '{}'
+  AND b.purpose IN ('alert', 'first_alert') AND b.msg_type = 'Alert' AND i.state = 'open'
+  AND clock_timestamp() < b.approved_at + make_interval(secs => b.validity_seconds)
+  AND NOT EXISTS (SELECT FROM audience a WHERE a.broadcast_id = b.id AND a.wave > 1 AND a.needs_approval
+                  AND a.approved_at IS NULL AND a.declined_at IS NULL)
+  AND NOT EXISTS (SELECT FROM broadcast c WHERE b.id = ANY(c."references") AND c.approved_at IS NOT NULL AND c.purpose = 'alert')
+ORDER BY b.id
+"""
+
+LEAVE_STRANGERS = """
+WITH gone AS (
+    DELETE FROM selected_person s USING audience_member m
+    WHERE m.broadcast_id = :broadcast AND m.citizen_id = s.citizen_id RETURNING s.citizen_id)
+SELECT (SELECT count(*) FROM selected_person) - (SELECT count(DISTINCT citizen_id) FROM gone)
+"""
+
+# Every address to which a message may have gone: the first way and those after it (ids are of whatever table holds them).
+LEAVE_OWN_ADDRESSES = """
+WITH used AS MATERIALIZED (
+    SELECT unnest(ARRAY[phone_id, device_id, address_id]) AS id FROM audience_member WHERE broadcast_id = :broadcast
+    UNION SELECT CAST(way ->> 1 AS uuid) FROM audience_member, jsonb_array_elements(further_ways) AS way
+    WHERE broadcast_id = :broadcast AND further_ways <> '[]'),
+numbers AS MATERIALIZED (SELECT e164_index AS key FROM phone JOIN used USING (id)),
+tokens AS MATERIALIZED (SELECT token_index AS key FROM device JOIN used USING (id)),
+gone AS (
+    DELETE FROM selected_person s
+    WHERE EXISTS (SELECT FROM phone p JOIN numbers n ON n.key = p.e164_index WHERE p.citizen_id = s.citizen_id AND p.retired_at IS NULL)
+       OR EXISTS (SELECT FROM device d JOIN tokens t ON t.key = d.token_index WHERE d.citizen_id = s.citizen_id AND d.retired_at IS NULL)
+    RETURNING 1)
+SELECT (SELECT count(*) FROM selected_person) - (SELECT count(*) FROM gone)
+"""

@@ -1,0 +1,48 @@
+"""Which senders the settings configure, as the country rules see them: no connection, no secret."""
+
+from __future__ import annotations
+
+from alerts.channels.country_rules import PROVIDER, SMS
+from alerts.channels.rule_book import Outlet
+from alerts.channels.sms_dialect import read_dialect
+from alerts.settings import Settings
+from alerts.settings_groups import Sms2
+
+
+def configured_outlets(settings: Settings, *, is_exercise: bool = False) -> tuple[Outlet, ...]:
+    """Every way out of the live set, or of the exercises' set, per channel in order of preference."""
+    return _exercise(settings) if is_exercise else _live(settings)
+
+
+def _live(settings: Settings) -> tuple[Outlet, ...]:
+    twilio = settings.twilio
+    names = {
+        PROVIDER: (SMS, twilio.account_sid, twilio.from_ or twilio.messaging_service_sid),
+        "fcm": ("push", settings.fcm.project, ""),
+        "web_push": ("web_push", settings.web_push.private_key.get_secret_value(), ""),
+        "whatsapp": ("whatsapp", settings.whatsapp.from_, settings.whatsapp.from_),
+        "email": ("email", settings.email.host, settings.email.from_),
+        "voice": ("voice", settings.voice.from_, settings.voice.from_),
+    }
+    return (*_those_configured(names), *_second_provider(settings.sms2))
+
+
+def _exercise(settings: Settings) -> tuple[Outlet, ...]:
+    exercise = settings.exercise
+    names = {
+        PROVIDER: (SMS, exercise.twilio_account_sid, exercise.twilio_from),
+        "fcm": ("push", exercise.fcm_project, ""),
+        "web_push": ("web_push", settings.exercise_web_push.private_key.get_secret_value(), ""),
+        "whatsapp": ("whatsapp", settings.exercise_whatsapp.from_, settings.exercise_whatsapp.from_),
+        "email": ("email", settings.exercise_email.host, settings.exercise_email.from_),
+        "voice": ("voice", settings.exercise_voice.from_, settings.exercise_voice.from_),
+    }
+    return (*_those_configured(names), *_second_provider(settings.exercise_sms2))
+
+
+def _those_configured(names: dict[str, tuple[str, str, str]]) -> list[Outlet]:
+    return [Outlet(name=name, channel=channel, shown_as=shown) for name, (channel, account, shown) in names.items() if account]
+
+
+def _second_provider(group: Sms2) -> list[Outlet]:
+    return [Outlet(name=read_dialect(group.description).name, channel=SMS, shown_as=group.from_)] if group.url else []

@@ -1,0 +1,67 @@
+"""What carriers report of messages to staff: receipts, and the key that was pressed in a call."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+
+from alerts.channels.answers import reported_state
+from alerts.channels.voice_words import say_twiml
+from alerts.channels.webhook import REFUSALS, TwilioForm, form_of
+from alerts.kit.db import Tx
+from alerts.kit.errors import ForbiddenError, InvalidError, NotFoundError
+from alerts.kit.ids import attempt_of_callback
+from alerts.notices.actions import acknowledge_by_call
+from alerts.notices.messages import HOOKS
+from alerts.notices.rules import parse_attempt
+from alerts.notices.sending import note_receipt
+from alerts.settings import Settings, SettingsDep
+
+router = APIRouter()
+TAKES_ON = "1"
+
+
+@router.post(
+    HOOKS + "/status/{attempt}",
+    status_code=204,
+    operation_id="receive_notice_receipt",
+    responses=REFUSALS,
+    openapi_extra=form_of("MessageSid", "MessageStatus", "ErrorCode"),
+)
+def post_status(attempt: str, form: TwilioForm, session: Tx, settings: SettingsDep) -> Response:
+    """A receipt of a text or a call to staff: signed by the carrier, and by us in its address. Any order, any number of times."""
+    notice_id, number = _attempt(settings, attempt)
+    is_call = "CallStatus" in form
+    raw = str(form.get("CallStatus") if is_call else form.get("MessageStatus") or form.get("SmsStatus") or "")[:40]
+    provider_id = str((form.get("CallSid") if is_call else form.get("MessageSid") or form.get("SmsSid")) or "")[:64]
+    if not raw or "\x00" in raw:
+        raise InvalidError("status_missing", "MessageStatus is missing", field="MessageStatus")
+    if not provider_id or "\x00" in provider_id:
+        raise InvalidError("sid_missing", "MessageSid is missing", field="MessageSid")
+    reported = reported_state("twilio_call" if is_call else "twilio", raw)
+    if not note_receipt(session, notice=(notice_id, number), reported=reported, provider_id=provider_id, raw_status=raw):
+        raise NotFoundError("attempt_not_found", "there is no such attempt", field="path.attempt")
+    return Response(status_code=204)
+
+
+@router.post(
+    HOOKS + "/voice/{attempt}",
+    operation_id="receive_notice_keypress",
+    response_class=Response,
+    responses={**REFUSALS, 200: {"content": {"text/xml": {}}}},
+    openapi_extra=form_of("CallSid", "Digits"),
+)
+def post_keypress(attempt: str, form: TwilioForm, session: Tx, settings: SettingsDep) -> Response:
+    """1: the person called takes it on, and nobody is paged any further. The answer is what the voice says next."""
+    notice_id, _ = _attempt(settings, attempt)
+    words, language = acknowledge_by_call(session, notice_id, takes_it_on=str(form.get("Digits") or "") == TAKES_ON)
+    return Response(say_twiml(words, language=language), media_type="text/xml")
+
+
+def _attempt(settings: Settings, attempt: str) -> tuple[UUID, int]:
+    name = attempt_of_callback(settings.keyring.callback, attempt)
+    found = parse_attempt(name) if name else None
+    if found is None:
+        raise ForbiddenError("bad_attempt", "this attempt id was not signed by us", field="path.attempt")
+    return found
