@@ -152,11 +152,11 @@ def asked_at_once(operations: list[Operation]) -> Iterator[Operation]:
 
 
 def role_for(operation: Operation) -> str | None:
-    """Somebody who may: the approver approves, staff of a mission speak for it, the duty officer does the rest."""
+    """Somebody who may: the approver approves, staff of a mission speak for it, the duty officer does the rest, the administrator what is left."""
     if operation.is_public:
         return None
     right = RIGHT_OF[operation.id]
-    roles = (Role.DUTY_OFFICER, Role.APPROVER, Role.MISSION_STAFF)
+    roles = (Role.DUTY_OFFICER, Role.APPROVER, Role.MISSION_STAFF, Role.ADMINISTRATOR)
     return next(role.value for role in roles if right == ANYBODY or right in PERMISSIONS[role])
 
 
