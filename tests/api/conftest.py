@@ -105,7 +105,6 @@ def world(client: TestClient, session: Session, keyring: Keyring, settings: Sett
         "attempt": "no-attempt-of-ours",
         "provider": "no-provider-of-ours",
         "code": "kbri-ankara",
-        "provider": "twilio",
         "ruled_channel": "sms",
         "number_country": "TR",
         "version": "1",
