@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from alerts.broadcasts.calls import CallKind, promise_still_open, still_held, wave_still_waits
 from alerts.broadcasts.paging import page_for_approval, still_waits_for_approval
 from alerts.broadcasts.rules import Channel
 from alerts.channels.outlets import exercise_senders, live_senders
@@ -24,7 +25,12 @@ from alerts.settings import Settings
 from workers.app import Runtime
 from workers.tasks import Payload, task
 
-STILL_WAITS: Mapping[str, StillWaits] = {Kind.APPROVAL: still_waits_for_approval}
+STILL_WAITS: Mapping[str, StillWaits] = {
+    Kind.APPROVAL: still_waits_for_approval,
+    CallKind.HOLD: still_held,
+    CallKind.WAVE: wave_still_waits,
+    CallKind.PROMISE: promise_still_open,
+}
 """Kind of page → whether it is still needed. A kind that is not here is stopped by its own slice alone."""
 
 

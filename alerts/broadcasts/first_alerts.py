@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts import rules, template_rules
 from alerts.broadcasts.actions import check_decider
 from alerts.broadcasts.audience import freeze_selected, preview_selected, select_frozen_areas
+from alerts.broadcasts.calls import call_to_hold
 from alerts.broadcasts.freezing import add_broadcast, check_countries, freeze_words, log_action, new_broadcast, open_audience, ways_of
 from alerts.broadcasts.models import Audience, Broadcast
 from alerts.broadcasts.queries import claim_broadcast, pick_areas
@@ -86,6 +87,7 @@ def release_first_alert(
     broadcast.hold_until = broadcast.submitted_at + timedelta(seconds=settings.delivery.hold_seconds)
     add_broadcast(session, broadcast, actor, "broadcast.first_alert_pressed")
     broadcast.state = rules.next_state(broadcast.state, Move.SUBMIT)
+    call_to_hold(session, broadcast)
     audience = open_audience(session, broadcast)
     if not audience.expected:
         raise ConflictError("empty_audience", "Nobody is registered in this area: there is nobody to alert.")

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts import rules
 from alerts.broadcasts.actions import check_decider
 from alerts.broadcasts.audience import freeze_selected, select_frozen_areas
+from alerts.broadcasts.calls import call_to_wave
 from alerts.broadcasts.freezing import add_audience, check_countries, log_action, ways_of
 from alerts.broadcasts.models import Audience, Broadcast
 from alerts.broadcasts.queries import claim_broadcast, country_counts, get_broadcast, list_waves, lists_of, promised_at
@@ -58,6 +59,8 @@ def open_wave(session: Session, *, broadcast_id: UUID, configured: frozenset[str
     log_action(session, broadcast, SYSTEM, "broadcast.wave_waits" if audience.needs_approval else "broadcast.wave_opened", **about)
     event = "broadcast.wave_waits" if audience.needs_approval else "broadcast.wave_approved"
     publish(session, event, broadcast_id=broadcast.id, audience_id=audience.id, incident_id=broadcast.incident_id)
+    if audience.needs_approval:
+        call_to_wave(session, broadcast, audience)
     return audience
 
 

@@ -16,7 +16,6 @@ from email.utils import format_datetime, localtime, parseaddr
 from aiosmtplib import (
     SMTP,
     SMTPAuthenticationError,
-    SMTPDataError,
     SMTPException,
     SMTPRecipientRefused,
     SMTPResponseException,
@@ -90,7 +89,7 @@ class EmailSmtp:
                 async with asyncio.timeout(self._config.timeout_seconds):
                     reply = await self._hand_over(message.to, content, stage)
             except SMTPResponseException as error:
-                raise _refusal(error) from error
+                raise _refusal(error, stage) from error
             except (SMTPException, OSError, TimeoutError) as error:
                 name = type(error).__name__
                 raise (Unknown(f"no_answer:{name}") if stage.is_content_leaving else Transient(f"no_connection:{name}")) from error
@@ -112,7 +111,7 @@ class EmailSmtp:
             reply = await client.data(content)
             is_in_order = True
         except SMTPResponseException as error:
-            is_in_order = error.code != CLOSING
+            is_in_order = 400 <= error.code < 600 and error.code != CLOSING
             raise
         finally:
             if is_in_order and client.is_connected:
@@ -172,20 +171,20 @@ def write_mail(message: EmailMessage, *, from_: str) -> bytes:
     mail["Date"] = format_datetime(localtime())
     mail["Message-ID"] = f"<{message.message_id}>"
     mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(visible(message.body), charset="utf-8")
     if message.language.isascii() and message.language.isalpha():
         mail["Content-Language"] = message.language
-    mail.set_content(visible(message.body), charset="utf-8")
     return mail.as_bytes()
 
 
-def _refusal(error: SMTPResponseException) -> Transient | Rejected | Unknown:
+def _refusal(error: SMTPResponseException, stage: _Stage) -> Transient | Rejected | Unknown:
     """What a server's answer means: 4xx not now, 5xx no. An answer that is neither, where one was due, says nothing."""
     found = ENHANCED.match(error.message)
     enhanced = found[1] if found else ""
     code = f"smtp_{error.code}{f'_{enhanced}' if enhanced else ''}"
     if 400 <= error.code < 500:
         return Transient(code)
-    is_content = isinstance(error, SMTPDataError)
+    is_content = stage.is_content_leaving
     if not 500 <= error.code < 600:
         return Unknown(code) if is_content else Transient(code)
     if isinstance(error, SMTPAuthenticationError) or not (is_content or isinstance(error, SMTPRecipientRefused)):

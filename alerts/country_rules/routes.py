@@ -41,27 +41,26 @@ def get_rules(
     after = (provider, channel, number_country) if cursor else None
     rows = queries.list_newest(session, after=after, limit=limit + 1, country=country)
     items = [RuleVersionView.model_validate(row) for row in rows[:limit]]
-    last = items[-1] if len(rows) > limit else None
-    return CountryRuleList(items=items, next_cursor=f"{last.number_country}.{last.provider}.{last.channel}" if last else None)
+    return CountryRuleList(items=items, next_cursor=items[-1].code if len(rows) > limit else None)
 
 
-@router.get("/{provider}/{channel}/{number_country}", response_model=CountryRuleView, operation_id="get_country_rule")
+@router.get("/{provider}/{ruled_channel}/{number_country}", response_model=CountryRuleView, operation_id="get_country_rule")
 def get_rule(
-    provider: Provider, channel: RuledChannel, number_country: Country, request: Request, response: Response, session: Tx, _: Reader
+    provider: Provider, ruled_channel: RuledChannel, number_country: Country, request: Request, response: Response, session: Tx, _: Reader
 ) -> CountryRuleView | Response:
     """One rule with its history. For a country of which nobody wrote a rule: version 0, everything unknown."""
     check_key(provider=provider, number_country=number_country)
-    view = _view(session, queries.rule_in_force(session, (provider, channel.value, number_country)))
+    view = _view(session, queries.rule_in_force(session, (provider, ruled_channel.value, number_country)))
     if is_unchanged(request, view.etag):
         return Response(status_code=304, headers={"ETag": view.etag})
     response.headers["ETag"] = view.etag
     return view
 
 
-@router.put("/{provider}/{channel}/{number_country}", response_model=CountryRuleView, operation_id="put_country_rule")
+@router.put("/{provider}/{ruled_channel}/{number_country}", response_model=CountryRuleView, operation_id="put_country_rule")
 def put_rule(
     provider: Provider,
-    channel: RuledChannel,
+    ruled_channel: RuledChannel,
     number_country: Country,
     body: CountryRulePut,
     session: Tx,
@@ -71,7 +70,7 @@ def put_rule(
 ) -> Response:
     """Write the whole rule as its next version; it counts for every message from then on. If-Match: the rule's ETag, also of version 0."""
     idem.start(actor.key)
-    rule = actions.claim_rule(session, (provider, channel.value, number_country))
+    rule = actions.claim_rule(session, (provider, ruled_channel.value, number_country))
     current = _view(session, rule)
     check_if_match(if_match, current.etag, current=current)
     view = _view(session, actions.change_rule(session, actor=actor, rule=rule, values=body.values()))

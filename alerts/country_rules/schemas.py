@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, JsonValue, StringConstraints, field_serializer
+from pydantic import ConfigDict, Field, JsonValue, StringConstraints, computed_field, field_serializer
 
 from alerts.channels.country_rules import Known, QuietScope, SenderKind
 from alerts.country_rules.rules import RuledChannel, clock_time
@@ -90,6 +90,11 @@ class RuleVersionView(View):
     source: str
     edited_by: UUID | None = None
     edited_at: datetime | None = None
+
+    @computed_field(description="country, provider and channel, as the list goes on after it")  # type: ignore[prop-decorator]
+    @property
+    def code(self) -> str:
+        return f"{self.number_country}.{self.provider}.{self.channel}"
 
     @field_serializer("quiet_from", "quiet_until")
     def _clock(self, at: time | None) -> str | None:

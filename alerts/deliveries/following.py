@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, aliased
 
 from alerts.broadcasts import rules
 from alerts.broadcasts.audience import freeze_selected, gather
+from alerts.broadcasts.calls import call_to_promise
 from alerts.broadcasts.freezing import log_action, ways_of
 from alerts.broadcasts.models import Audience, AudienceMember, Broadcast
 from alerts.broadcasts.queries import claim_broadcast
@@ -96,6 +97,7 @@ def ask_for_promised(session: Session, *, lead_seconds: float) -> int:
         broadcast.promise_asked_at = db_now(session)
         if _why_not(session, broadcast) is None:
             publish(session, "broadcast.promise_due", broadcast_id=broadcast.id, incident_id=broadcast.incident_id)
+            call_to_promise(session, broadcast)
             asked += 1
     return asked
 

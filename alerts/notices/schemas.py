@@ -88,7 +88,7 @@ class DutySet(Wire):
             "example": {
                 "role": "approver",
                 "mission_code": None,
-                "people": [{"staff_id": ID, "is_on": True, "hours": {"begin": "08:00", "until": "20:00"}, "zone": "Asia/Jakarta"}],
+                "people": [],
             }
         }
     )

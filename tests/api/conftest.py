@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from alerts.country_rules.actions import load_packaged_rules
 from alerts.inbox.actions import Inbound, receive_message, understand_message
 from alerts.inbox.models import InboundMessage
 from alerts.kit.crypto import Keyring
@@ -70,6 +71,7 @@ def world(client: TestClient, session: Session, keyring: Keyring, settings: Sett
         staff = make_staff(session, role)
         world.who[role.value] = session_headers(session, staff, settings)
         world.who[f"token of {role.value}"] = token_headers(session, staff)
+    load_packaged_rules(session)
     incident = make_incident(session, areas=[HATAY])
     citizen = make_citizen(session, keyring)
     member = make_member(session, incident, citizen)
@@ -103,6 +105,8 @@ def world(client: TestClient, session: Session, keyring: Keyring, settings: Sett
         "attempt": "no-attempt-of-ours",
         "provider": "no-provider-of-ours",
         "code": "kbri-ankara",
+        "ruled_channel": "sms",
+        "number_country": "TR",
         "version": "1",
         "conflict_id": "ab12",
     }

@@ -63,6 +63,9 @@ RIGHT_OF = {
     "get_missions": Permission.VIEW_MISSIONS,
     "get_responsible_missions": Permission.VIEW_MISSIONS,
     "get_one_mission": Permission.VIEW_MISSIONS,
+    "list_country_rules": Permission.VIEW_MISSIONS,
+    "get_country_rule": Permission.VIEW_MISSIONS,
+    "put_country_rule": Permission.MANAGE_RULES,
     "post_import": Permission.IMPORT_CITIZENS,
     "get_imports": Permission.IMPORT_CITIZENS,
     "get_one_import": Permission.IMPORT_CITIZENS,
@@ -113,7 +116,7 @@ RIGHT_OF = {
 # A queue of work, not a list: what was handled leaves it, and the next moves up.
 QUEUES = {"list_inbox"}
 # Ordered by what they are lists of: codes of missions, lines of a file.
-OTHER_ORDER = {"get_missions", "get_import_rows"}
+OTHER_ORDER = {"get_missions", "list_country_rules", "get_import_rows"}
 # Ends the session, or the incident: asked last.
 LAST = ("reject_broadcast", "cancel_broadcast", "close_incident", "sign_out")
 PROMISED = """
@@ -152,11 +155,11 @@ def asked_at_once(operations: list[Operation]) -> Iterator[Operation]:
 
 
 def role_for(operation: Operation) -> str | None:
-    """Somebody who may: the approver approves, staff of a mission speak for it, the duty officer does the rest."""
+    """Somebody who may: the duty officer, else the approver, staff of a mission, the administrator."""
     if operation.is_public:
         return None
     right = RIGHT_OF[operation.id]
-    roles = (Role.DUTY_OFFICER, Role.APPROVER, Role.MISSION_STAFF)
+    roles = (Role.DUTY_OFFICER, Role.APPROVER, Role.MISSION_STAFF, Role.ADMINISTRATOR)
     return next(role.value for role in roles if right == ANYBODY or right in PERMISSIONS[role])
 
 

@@ -186,7 +186,7 @@ def test_what_makes_no_sense_is_refused_by_name(administrator: Clerk, change: di
         ("twilio/sms/ZZ", "path.number_country"),
         ("twilio/sms/turkiye", "path.number_country"),
         ("Twilio!/sms/TR", "path.provider"),
-        ("twilio/pigeon/TR", "path.channel"),
+        ("twilio/pigeon/TR", "path.ruled_channel"),
     ],
 )
 def test_a_place_that_can_have_no_rule(administrator: Clerk, path: str, field: str) -> None:

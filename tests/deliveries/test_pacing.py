@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -186,6 +188,18 @@ def test_a_server_whose_clock_was_set_back_an_hour_stops_nothing(make_pacer: Cal
     client.set(key("opened"), f"{(time.time() + 3600) * 1e6:.0f}")
     assert pacer.take(lane, 20).is_shared is False
     assert float(client.get(key("opened"))) / 1e6 - time.time() < 10
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_worker_whose_clock_is_an_hour_off_gets_no_more_and_no_less(make_pacer: Callable[..., Pacer], hours: int) -> None:
+    pacer, lane = make_pacer(), lane_of(sender=1)
+    until_granted(pacer, lane, 1)
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours)):
+        refused = make_pacer().take(lane, 1)
+        pacer.shrink(IRAQ, 30.0)
+    assert (refused.count, refused.limit) == (0, Limit.SENDER)
+    assert refused.wait_seconds <= 1
+    assert 20 < make_pacer().take(IRAQ, 1).wait_seconds <= 40
 
 
 # -- 429 ----------------------------------------------------------------------------------------------------------------------------
