@@ -147,6 +147,14 @@ class Routing(Group):
     sync_seconds: float = Field(1, gt=0)
 
 
+class Calls(Group):
+    """The call list of those whom no message reached. Seconds."""
+
+    after_seconds: float = Field(900, gt=0, description="silence after the last way, before somebody is to be called")
+    lease_seconds: float = Field(900, gt=0, description="how long a caller has a row alone")
+    again_seconds: float = Field(900, gt=0, description="after no answer; doubles, up to sixteen times this")
+
+
 class Relay(Group):
     """The outbox relay and the schedule. Seconds."""
 
@@ -211,6 +219,7 @@ class Settings(Group):
     delivery: Delivery = Delivery()
     pace: Pace = Pace()
     routing: Routing = Routing()
+    calls: Calls = Calls()
     relay: Relay = Relay()
     paging: Paging = Paging()
     live: Live = Live()

@@ -11,8 +11,8 @@ from uuid import UUID
 
 import structlog
 
-from alerts.channels.country_rules import rules_for, variant_for
 from alerts.channels.ports import EmailMessage, Message, PushMessage, SmsMessage, VoiceMessage, WebPushMessage
+from alerts.channels.rule_book import RuleBook
 from alerts.kit.crypto import Keyring, UndecipherableError
 from alerts.kit.i18n import N_, translator
 from alerts.kit.ids import callback_token
@@ -30,6 +30,7 @@ class Writer:
 
     keyring: Keyring
     public_url: str
+    book: RuleBook
 
     def try_write(self, row: Mapping[str, Any]) -> Message | None:
         """The message, or None for a row that cannot be read (a lost key, a damaged field)."""
@@ -75,7 +76,7 @@ class Writer:
 
     def _sms(self, row: Mapping[str, Any], attempt: str) -> Message:
         """With the page's address where the number's country lets an address through."""
-        may_link = row["path"] and variant_for(rules_for(row["number_country"] or "")).may_link
+        may_link = row["path"] and self.book.variant_for(row["number_country"] or "").may_link
         return SmsMessage(
             attempt_id=attempt,
             to_e164=self._open(row),

@@ -17,6 +17,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from alerts.channels.ports import Message, ReportedState, Verdict
+from alerts.channels.rule_book import RuleBook
+from alerts.country_rules.queries import load_book
 from alerts.kit.db import Sessions, begin, rows_of
 from alerts.notices.contacts import retire_contact
 from alerts.notices.messages import Writer
@@ -63,16 +65,16 @@ Row = dict[str, Any]
 
 def send_due(settings: Settings, sessions: Sessions, outbound: Outbound) -> int:
     """Send what is due, window by window; the number handed over."""
-    writer = Writer(settings.keyring, settings.public_url)
     lease = settings.paging.lease_seconds
     handed_over = 0
     while True:
         began = time.monotonic()
         with begin(sessions) as session:
             rows = commit_intents(session, limit=WINDOW, lease_seconds=lease)
+            book = load_book(session) if rows else RuleBook.packaged()
         if not rows:
             return handed_over
-        answers = hand_over(outbound, writer, rows, until=began + lease / 2)
+        answers = hand_over(outbound, Writer(settings.keyring, settings.public_url, book), rows, until=began + lease / 2)
         with begin(sessions) as session:
             record(session, rows, answers, retry_seconds=settings.paging.retry_seconds)
         handed_over += len(rows)
