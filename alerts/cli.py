@@ -101,7 +101,7 @@ def sandbox(
     port: int = 0,
     plan: Annotated[Path | None, typer.Option(help="JSON: pace, receipts, people, faults")] = None,
 ) -> None:
-    """A carrier that behaves, or misbehaves on plan: Twilio's Messages API, FCM v1, Web Push and SMTP on this machine."""
+    """A carrier that behaves, or misbehaves on plan: Twilio's texts and calls, a second provider, FCM v1, Web Push and SMTP."""
     from alerts.kit.p256 import public_text
     from alerts.sandbox.carrier import SandboxConfig
     from alerts.sandbox.plan import Plan
@@ -115,6 +115,8 @@ def sandbox(
         log_path=log,
         plan=Plan.model_validate_json(plan.read_text(encoding="utf-8")) if plan else Plan(),
         port=port,
+        second_key=settings.sms2.secret.get_secret_value(),
+        second_receipt_secret=settings.sms2.receipt_secret.get_secret_value(),
         application_key=public_text(settings.web_push.private_key.get_secret_value()) if "web_push" in settings.channels else "",
         smtp_port=settings.email.port if settings.email.host else None,
         mail_password=settings.email.password.get_secret_value(),

@@ -9,20 +9,25 @@ import asyncio
 import hashlib
 import hmac
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from alerts.sandbox.calls import TAKEN_UP, call_status_form, press_keys
 from alerts.sandbox.forms import Message, receipt_form, reply_form
 from alerts.sandbox.journal import Journal
+from alerts.sandbox.orders import WHATSAPP, Order
 from alerts.sandbox.outbound import Outbound, Post, is_allowed
 from alerts.sandbox.plan import Asked, Channel, Decision, Plan, Planner, Receipts
+from alerts.sandbox.second import second_receipt
+from alerts.sandbox.steps import FINAL, Step, steps_of
 
 INBOUND_PATH = "/hooks/twilio/inbound"
-FINAL = frozenset({"delivered", "undelivered", "failed"})
+MESSAGES = (Channel.SMS, Channel.WHATSAPP)
+SIDS = {Channel.SMS: "SM", Channel.WHATSAPP: "SM", Channel.VOICE: "CA", Channel.SECOND_SMS: "L-"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +36,7 @@ class SandboxConfig:
 
     `callback_hosts` are the hosts besides this machine that receipts and answers may be posted to.
     `inbound_url` is where replies go; empty: the path `/hooks/twilio/inbound` of the host that asked for receipts.
+    `second_key` opens the second carrier's door (empty: it is shut), `second_receipt_secret` signs its receipts.
     `application_key` is the key that browsers subscribed for (empty: any); `smtp_port` None: no mail server, 0: any port.
     """
 
@@ -43,20 +49,11 @@ class SandboxConfig:
     port: int = 0
     inbound_url: str = ""
     callback_hosts: frozenset[str] = frozenset()
+    second_key: str = field(default="", repr=False)
+    second_receipt_secret: str = field(default="", repr=False)
     application_key: str = ""
     smtp_port: int | None = None
     mail_password: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SmsOrder:
-    """A text that somebody wants sent, checked for form."""
-
-    to: str = field(repr=False)
-    sender: str
-    service: str | None
-    body: str = field(repr=False)
-    callback: str = field(repr=False)
 
 
 class Pacer:
@@ -91,6 +88,7 @@ class Carrier:
         self._by_to: dict[str, list[Message]] = defaultdict(list)
         self._asked: Counter[tuple[str, str]] = Counter()
         self._pacers = {channel: Pacer() for channel in Channel}
+        self._calls: set[asyncio.Task[None]] = set()
 
     @property
     def plan(self) -> Plan:
@@ -111,11 +109,12 @@ class Carrier:
         self.counts[f"{channel}_refused"] += 1
         self.journal.note({"kind": "refused", "at": _now(), "channel": channel, "attempt": attempt, "code": code})
 
-    async def accept_sms(self, order: SmsOrder, asked: Asked, decision: Decision) -> Message:
-        """Take a text over: returns when the journal's line is on disk. Receipts and a reply follow by themselves."""
-        await self._pacers[Channel.SMS].turn(self.plan.sms_per_second)
+    async def accept(self, order: Order, asked: Asked, decision: Decision) -> Message:
+        """Take a text or a call over: returns when the journal's line is on disk. What follows comes by itself."""
+        pace = self.plan.calls_per_second if order.channel is Channel.VOICE else self.plan.sms_per_second
+        await self._pacers[order.channel].turn(pace)
         message = Message(
-            sid=f"SM{uuid4().hex}",
+            sid=f"{SIDS[order.channel]}{uuid4().hex}",
             attempt=attempt_of(order.callback),
             to=order.to,
             sender=order.sender,
@@ -123,8 +122,9 @@ class Carrier:
             body=order.body,
             callback=order.callback,
             created_at=datetime.now(UTC),
+            channel=order.channel,
         )
-        await self._record(Channel.SMS, message.attempt, message.sid, order.to)
+        await self._record(order.channel, message.attempt, message.sid, order.number)
         self._messages[message.sid] = message
         self._by_to[order.to].append(message)
         await self._follow_up(message, asked, decision)
@@ -144,10 +144,10 @@ class Carrier:
     def find(self, sid: str) -> Message | None:
         return self._messages.get(sid)
 
-    def list_by(self, *, to: str, sender: str) -> list[Message]:
-        """Newest first. Without a number: everything."""
+    def list_by(self, *, to: str, sender: str, channels: Collection[Channel] = MESSAGES) -> list[Message]:
+        """Newest first. Without a number: everything of these channels."""
         rows = self._by_to.get(to, []) if to else list(self._messages.values())
-        return [m for m in reversed(rows) if not sender or m.sender == sender]
+        return [m for m in reversed(rows) if m.channel in channels and (not sender or m.sender == sender)]
 
     def stats(self) -> dict[str, object]:
         """Counts so far; `accepted` grows with each line on disk, `pending` is what the carrier still wants to post."""
@@ -157,6 +157,9 @@ class Carrier:
             "push": self.accepted[Channel.PUSH],
             "web_push": self.accepted[Channel.WEB_PUSH],
             "email": self.accepted[Channel.EMAIL],
+            "whatsapp": self.accepted[Channel.WHATSAPP],
+            "voice": self.accepted[Channel.VOICE],
+            "sms2": self.accepted[Channel.SECOND_SMS],
             "pending": self.outbound.pending,
             "syncs": self.journal.syncs,
             "counts": dict(sorted((self.counts + self.outbound.counts).items())),
@@ -171,17 +174,55 @@ class Carrier:
     def _may_post(self, url: str) -> bool:
         return bool(url) and is_allowed(url, self.config.callback_hosts)
 
+    async def post(self, post: Post) -> tuple[bool, str]:
+        """Post at once, if that address may be posted to; whether it was taken, and what was said."""
+        return await self.outbound.ask(post) if self._may_post(post.url) else (False, "")
+
+    def note_answer(self, attempt: str, words: str) -> None:
+        """An answer that was taken, for the judge."""
+        self.journal.note({"kind": "answer", "at": _now(), "attempt": attempt, "words": words})
+
+    async def end_calls(self) -> None:
+        """Hang up everywhere."""
+        for call in self._calls:
+            call.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+
     async def _follow_up(self, message: Message, asked: Asked, decision: Decision) -> None:
-        steps = _receipt_steps(decision, self.plan, self.planner, asked)
+        steps = steps_of(decision, self.plan, self.planner, asked)
         if decision.receipts is Receipts.EARLY:
             await self._step(message, steps.pop(0))
+        if message.channel is Channel.VOICE:
+            self._begin_call(message, steps, asked, decision)
+            return
         self._next_step(message, steps)
-        is_reachable = message.sender[:1] in ("+", *"0123456789") and decision.receipts is not Receipts.UNDELIVERED
+        is_reachable = message.sender.removeprefix(WHATSAPP)[:1] in ("+", *"0123456789") and decision.receipts is not Receipts.UNDELIVERED
         url = self.config.inbound_url or _inbound_beside(message.callback)
         if decision.reply and is_reachable and self._may_post(url):
             fields = reply_form(message, self.config.account_sid, sid=f"SM{uuid4().hex}", words=decision.reply)
             post = Post(url, fields, "reply", then=self._noting(message.attempt, decision.reply))
             self.outbound.later(self.planner.between(self.plan.reply_seconds, asked, "reply"), post)
+
+    def _begin_call(self, message: Message, steps: list[Step], asked: Asked, decision: Decision) -> None:
+        seconds = self.planner.between(self.plan.reply_seconds, asked, "keys")
+        call = asyncio.get_running_loop().create_task(self._call(message, steps, keys=decision.reply or "", seconds=seconds))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+
+    async def _call(self, message: Message, steps: list[Step], *, keys: str, seconds: float) -> None:
+        """One call from ringing to its end; whoever takes it up hears the question and presses keys."""
+        self.outbound.pending += 1
+        try:
+            if message.status == TAKEN_UP:
+                await press_keys(self, message, account=self.config.account_sid, keys=keys, seconds=seconds)
+            for step in steps:
+                await asyncio.sleep(step.seconds)
+                was = message.status
+                await self._step(message, step)
+                if message.status == TAKEN_UP != was:
+                    await press_keys(self, message, account=self.config.account_sid, keys=keys, seconds=seconds)
+        finally:
+            self.outbound.pending -= 1
 
     def _next_step(self, message: Message, steps: list[Step]) -> None:
         """Receipts of one message go one after the other, each when the one before it was answered."""
@@ -195,17 +236,22 @@ class Carrier:
         self._advance(message, step)
         if step.is_posted and self._may_post(message.callback):
             post = self._receipt(message, step)
-            self.outbound.later(0, Post(post.url, post.fields, post.kind, then=lambda _: self._next_step(message, rest)))
+            self.outbound.later(0, replace(post, then=lambda _: self._next_step(message, rest)))
         else:
             self._next_step(message, rest)
 
     async def _step(self, message: Message, step: Step) -> None:
         self._advance(message, step)
-        if self._may_post(message.callback):
+        if step.is_posted and self._may_post(message.callback):
             await self.outbound.now(self._receipt(message, step))
 
     def _receipt(self, message: Message, step: Step) -> Post:
-        fields = receipt_form(message, self.config.account_sid, status=step.status, error_code=step.code)
+        if message.channel is Channel.SECOND_SMS:
+            return second_receipt(message, self.config.second_receipt_secret, status=step.status, code=step.code)
+        if message.channel is Channel.VOICE:
+            fields = call_status_form(message, self.config.account_sid, status=step.status)
+        else:
+            fields = receipt_form(message, self.config.account_sid, status=step.status, error_code=step.code)
         return Post(message.callback, fields, "receipt")
 
     def _advance(self, message: Message, step: Step) -> None:
@@ -218,31 +264,12 @@ class Carrier:
         if step.status in FINAL:
             self.journal.note({"kind": "receipt", "at": _now(), "attempt": message.attempt, "status": step.status})
 
-    def _noting(self, attempt: str, words: str) -> _Noting:
-        return _Noting(self.journal, attempt, words)
+    def _noting(self, attempt: str, words: str) -> Callable[[bool], None]:
+        def note(is_taken: bool) -> None:  # noqa: FBT001  (the form of Post.then)
+            if is_taken:
+                self.note_answer(attempt, words)
 
-
-@dataclass(frozen=True, slots=True)
-class _Noting:
-    """Writes down an answer that was taken."""
-
-    journal: Journal
-    attempt: str
-    words: str
-
-    def __call__(self, is_taken: bool) -> None:  # noqa: FBT001  (the form of Post.then)
-        if is_taken:
-            self.journal.note({"kind": "answer", "at": _now(), "attempt": self.attempt, "words": self.words})
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One receipt: after so many seconds, this status."""
-
-    seconds: float
-    status: str
-    code: str = ""
-    is_posted: bool = True
+        return note
 
 
 def attempt_of(callback: str) -> str:
@@ -254,23 +281,6 @@ def link_in(data: Mapping[str, str]) -> str:
     """The citizen's page that a notification carries: its `link`, else any address with `/i/` in its path."""
     values = [data.get("link", ""), *data.values()]
     return next((v for v in values if v.startswith("http") and "/i/" in urlsplit(v).path), "")
-
-
-def _receipt_steps(decision: Decision, plan: Plan, planner: Planner, asked: Asked) -> list[Step]:
-    first = planner.between(plan.receipt_seconds, asked, "sent")
-    second = planner.between(plan.receipt_seconds, asked, "delivered")
-    sent, delivered = Step(first, "sent"), Step(second, "delivered")
-    late = Step(plan.late_seconds + first, "sent")
-    undelivered = Step(second, "undelivered", decision.receipt_code or "30003")
-    return {
-        Receipts.NORMAL: [sent, delivered],
-        Receipts.EARLY: [sent, delivered],
-        Receipts.LATE: [late, delivered],
-        Receipts.DUPLICATE: [sent, Step(0, "sent"), delivered, Step(0, "delivered")],
-        Receipts.REVERSED: [Step(first, "delivered"), Step(second, "sent")],
-        Receipts.MISSING: [Step(first, "sent", is_posted=False), Step(second, "delivered", is_posted=False)],
-        Receipts.UNDELIVERED: [sent, undelivered],
-    }[decision.receipts]
 
 
 def _inbound_beside(callback: str) -> str:

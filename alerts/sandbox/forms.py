@@ -9,6 +9,8 @@ from datetime import datetime
 from email.utils import format_datetime
 from urllib.parse import urlencode
 
+from alerts.sandbox.plan import Channel
+
 API_VERSION = "2010-04-01"
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 ONE_PART_UNITS, MANY_PARTS_UNITS = 70, 67
@@ -19,7 +21,13 @@ TWILIO_ERRORS: Mapping[str, tuple[int, str]] = {
     "20003": (401, "The account or its token is not right"),
     "20404": (404, "There is no such resource"),
     "20429": (429, "Too many requests"),
+    "10004": (429, "Too many calls are under way"),
+    "12100": (400, "What the call has to say cannot be read"),
+    "21201": (400, "A number to call is required"),
+    "21205": (400, "Say what the call is to do"),
     "21211": (400, "The number in To is not valid"),
+    "21213": (400, "A number that the call comes from is required"),
+    "21215": (403, "Calling the region of this number is not permitted"),
     "21217": (400, "The number does not look valid"),
     "21408": (400, "Sending to the region of this number is not permitted"),
     "21602": (400, "A body is required"),
@@ -30,6 +38,11 @@ TWILIO_ERRORS: Mapping[str, tuple[int, str]] = {
     "21611": (429, "The sender has too many messages in its queue"),
     "21614": (400, "The number is not a mobile number"),
     "21617": (400, "The body is too long"),
+    "21655": (400, "The template is not valid"),
+    "21656": (400, "The template's values are not valid"),
+    "63003": (400, "WhatsApp does not know the number"),
+    "63007": (400, "The sender is none of this channel"),
+    "63018": (429, "The sender's rate is exceeded"),
 }
 SERVER_ERROR = (500, "Something failed here")
 
@@ -47,7 +60,7 @@ FCM_ERRORS: Mapping[str, tuple[int, str]] = {
 
 @dataclass(slots=True)
 class Message:
-    """A text that the carrier has accepted. Phone numbers and bodies stay in memory, never in the journal."""
+    """A text or a call that the carrier has accepted. Phone numbers and bodies stay in memory, never in the journal."""
 
     sid: str
     attempt: str
@@ -57,6 +70,7 @@ class Message:
     body: str = field(repr=False)
     callback: str = field(repr=False)
     created_at: datetime
+    channel: Channel = Channel.SMS
     status: str = "queued"
     error_code: int | None = None
     sent_at: datetime | None = None
@@ -90,18 +104,20 @@ def message_form(message: Message, account: str) -> dict[str, object]:
     }
 
 
-def page_form(messages: Sequence[Message], account: str, query: Mapping[str, str], *, page: int, size: int) -> dict[str, object]:
-    """One page of a list, newest first; `messages` is the whole result."""
-    path = f"/{API_VERSION}/Accounts/{account}/Messages.json"
+def page_form(
+    rows: Sequence[Mapping[str, object]], account: str, query: Mapping[str, str], *, resource: str, page: int, size: int
+) -> dict[str, object]:
+    """One page of a list, newest first; `rows` is the whole result, `resource` its name (`Messages`, `Calls`)."""
+    path = f"/{API_VERSION}/Accounts/{account}/{resource}.json"
     start = page * size
-    shown = messages[start : start + size]
+    shown = rows[start : start + size]
 
     def uri(number: int) -> str:
-        token = {"PageToken": f"PA{shown[-1].sid}"} if number > page and shown else {}
+        token = {"PageToken": f"PA{shown[-1]['sid']}"} if number > page and shown else {}
         return f"{path}?{urlencode({**query, 'PageSize': size, 'Page': number, **token})}"
 
     return {
-        "messages": [message_form(message, account) for message in shown],
+        resource.lower(): list(shown),
         "page": page,
         "page_size": size,
         "start": start,
@@ -109,7 +125,7 @@ def page_form(messages: Sequence[Message], account: str, query: Mapping[str, str
         "uri": uri(page),
         "first_page_uri": uri(0),
         "previous_page_uri": uri(page - 1) if page else None,
-        "next_page_uri": uri(page + 1) if len(messages) > start + size else None,
+        "next_page_uri": uri(page + 1) if len(rows) > start + size else None,
     }
 
 

@@ -19,13 +19,17 @@ FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One form to post. `then` gets whether it was taken; `is_signed`: by the account's token, as Twilio does."""
+    """One form to post. `then` gets whether it was taken; `is_signed`: by the account's token, as Twilio does.
+
+    `sealed`: a body and its headers, to be posted as they are instead of the fields.
+    """
 
     url: str
     fields: Mapping[str, str]
     kind: str
     is_signed: bool = True
     then: Callable[[bool], None] | None = None
+    sealed: tuple[bytes, Mapping[str, str]] | None = None
 
 
 class Outbound:
@@ -64,9 +68,14 @@ class Outbound:
 
     async def now(self, post: Post) -> bool:
         """Post and wait for the answer; True if it was taken (2xx or 3xx)."""
-        is_taken = await self._post(post)
-        self.counts[f"{post.kind}_{'posted' if is_taken else 'failed'}"] += 1
+        is_taken, _ = await self.ask(post)
         return is_taken
+
+    async def ask(self, post: Post) -> tuple[bool, str]:
+        """Post and wait for the answer: whether it was taken (2xx or 3xx), and what was said."""
+        is_taken, answer = await self._post(post)
+        self.counts[f"{post.kind}_{'posted' if is_taken else 'failed'}"] += 1
+        return is_taken, answer
 
     async def _work(self) -> None:
         while True:
@@ -76,26 +85,28 @@ class Outbound:
                 post.then(is_taken)
             self.pending -= 1
 
-    async def _post(self, post: Post) -> bool:
+    async def _post(self, post: Post) -> tuple[bool, str]:
         """Retried while the receiver is away or failing, because a test may be killing it; 4xx is an answer."""
-        headers = {"X-Twilio-Signature": self._validator.compute_signature(post.url, dict(post.fields))} if post.is_signed else {}
-        body = urlencode(post.fields).encode()
+        body, headers = post.sealed or self._form(post)
         for number in range(self._tries):
             if number:
                 await asyncio.sleep(self._retry_seconds * number)
-            status = await self._status(URL(post.url, encoded=True), body, headers)
+            status, answer = await self._answer(URL(post.url, encoded=True), body, headers)
             if status < 500:
-                return status < 400
-        return False
+                return status < 400, answer
+        return False, ""
 
-    async def _status(self, url: URL, body: bytes, headers: Mapping[str, str]) -> int:
+    def _form(self, post: Post) -> tuple[bytes, Mapping[str, str]]:
+        signature = self._validator.compute_signature(post.url, dict(post.fields)) if post.is_signed else ""
+        return urlencode(post.fields).encode(), {"X-Twilio-Signature": signature} if signature else {}
+
+    async def _answer(self, url: URL, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
         assert self._session is not None
         try:
             async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
-                await answer.read()
-                return answer.status
+                return answer.status, (await answer.read()).decode(errors="replace")
         except (aiohttp.ClientError, TimeoutError, OSError):
-            return 599
+            return 599, ""
 
 
 def is_allowed(url: str, hosts: frozenset[str]) -> bool:

@@ -25,10 +25,14 @@ class Channel(StrEnum):
     PUSH = "push"
     WEB_PUSH = "web_push"
     EMAIL = "email"
+    WHATSAPP = "whatsapp"
+    VOICE = "voice"
+    SECOND_SMS = "sms2"
 
 
 # Whoever reads these answers at the link that they carry.
 BY_LINK = frozenset({Channel.PUSH, Channel.WEB_PUSH, Channel.EMAIL})
+BY_NUMBER = (Channel.SMS, Channel.WHATSAPP, Channel.VOICE, Channel.SECOND_SMS)
 
 
 class Fault(StrEnum):
@@ -66,11 +70,12 @@ class PlanPart(BaseModel):
 class Rule(PlanPart):
     """Whom it concerns, and what then happens. All conditions given must hold; for each effect the first rule counts.
 
-    `first`: only the first so many requests for an address (0: all of them). `share`: that part of the addresses.
+    `channel` is one door, or several. `first`: only the first so many requests for an address (0: all of them).
+    `share`: that part of the addresses.
     `after_accepted`, `until_accepted`: by how many messages the carrier has accepted so far.
     """
 
-    channel: Channel | None = None
+    channel: Channel | tuple[Channel, ...] | None = None
     prefix: str = ""
     suffix: str = ""
     share: Share = 1.0
@@ -87,13 +92,15 @@ class Rule(PlanPart):
 class Plan(PlanPart):
     """Everything about one run of the carrier. The defaults are a good day: every message delivered, some people answer.
 
-    `sms_per_second`, `push_per_second`: acceptances wait their turn at that pace; 0 is no limit.
-    `replies`, `app_answers`: words and their weights. People answer by SMS only from `two_way_prefixes`.
+    `sms_per_second` (each door of texts), `push_per_second`, `calls_per_second`: acceptances wait their turn at that
+    pace; 0 is no limit. `replies`, `app_answers`, `keys`: words and their weights. People answer by SMS only from
+    `two_way_prefixes`, by WhatsApp from everywhere. `keys` are pressed one after the other: `51` is wrong at first.
     """
 
     seed: int = 1
     sms_per_second: float = Field(0, ge=0)
     push_per_second: float = Field(0, ge=0)
+    calls_per_second: float = Field(0, ge=0)
     latency_seconds: Seconds = 0.0
     retry_after_seconds: Seconds = 1.0
     hang_seconds: Seconds = 600.0
@@ -106,6 +113,8 @@ class Plan(PlanPart):
     replies: Mapping[str, float] = {"1": 50, "AMAN": 30, "2": 8, "2 kaki patah": 4, "selamat pagi": 8}
     app_share: Share = 0.6
     app_answers: Mapping[str, float] = {"safe": 93, "need_help": 7}
+    key_share: Share = 0.6
+    keys: Mapping[str, float] = {"1": 80, "2": 12, "51": 8}
     two_way_prefixes: tuple[str, ...] = ("+60", "+63", "+65", "+852")
     unserved_prefixes: tuple[str, ...] = ("+98", "+963", "+53")
     rules: tuple[Rule, ...] = ()
@@ -132,7 +141,7 @@ SUFFIX_RULES: tuple[Rule, ...] = (
     _suffix("9990550", fault=Fault.REFUSE, code="550 5.1.1", channel=Channel.EMAIL),
     _suffix("9990554", fault=Fault.REFUSE, code="554 5.7.1", channel=Channel.EMAIL),
     *(
-        _suffix(f"999{code[1:]}", fault=Fault.REFUSE, code=code, channel=Channel.SMS)
+        _suffix(f"999{code[1:]}", fault=Fault.REFUSE, code=code, channel=BY_NUMBER)
         for code in ("21211", "21217", "21408", "21610", "21611", "21614")
     ),
     _suffix("9990001", receipts=Receipts.LATE),
@@ -212,7 +221,9 @@ class Planner:
         plan = self.plan
         if asked.channel in BY_LINK:
             return self._choose(asked, plan.app_share, plan.app_answers)
-        can_reply = asked.address.startswith(plan.two_way_prefixes)
+        if asked.channel is Channel.VOICE:
+            return self._choose(asked, plan.key_share, plan.keys)
+        can_reply = asked.channel is Channel.WHATSAPP or (asked.channel is Channel.SMS and asked.address.startswith(plan.two_way_prefixes))
         return self._choose(asked, plan.reply_share, plan.replies) if can_reply else None
 
     def _choose(self, asked: Asked, share: float, weights: Mapping[str, float]) -> str | None:
@@ -235,10 +246,14 @@ class Planner:
 
 def _concerns(rule: Rule, asked: Asked) -> bool:
     return (
-        rule.channel in (None, asked.channel)
+        _is_at_door(rule.channel, asked.channel)
         and asked.address.startswith(rule.prefix)
         and asked.address.endswith(rule.suffix)
         and (not rule.first or asked.nth <= rule.first)
         and asked.accepted_before >= rule.after_accepted
         and (rule.until_accepted is None or asked.accepted_before < rule.until_accepted)
     )
+
+
+def _is_at_door(doors: Channel | tuple[Channel, ...] | None, door: Channel) -> bool:
+    return doors is None or door in ((doors,) if isinstance(doors, Channel) else doors)

@@ -71,8 +71,8 @@ def _malformed(request: BrowserRequest) -> Refusal | None:
     faults = {
         Refusal(400, "a TTL header is required"): not headers.get("TTL", "").isdigit(),
         Refusal(400, "no such urgency"): headers.get("Urgency", "normal") not in URGENCIES,
-        Refusal(413, "too large"): len(body) > LARGEST_BODY_BYTES,
         Refusal(400, "the body is not aes128gcm"): headers.get("Content-Encoding") != "aes128gcm" or not body,
+        Refusal(413, "too large"): len(body) > LARGEST_BODY_BYTES,
     }
     return next((refusal for refusal, is_so in faults.items() if is_so), None)
 

@@ -1,11 +1,10 @@
-"""The sandbox carrier over HTTP: Twilio's Messages API, FCM v1, a push service of browsers, and `/sandbox/…` for whoever runs it."""
+"""The sandbox carrier over HTTP: Twilio's texts and calls, FCM v1, browsers, a second carrier, and `/sandbox/…` for whoever runs it."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import hmac
-import json
 import re
 import signal
 import socket
@@ -14,30 +13,47 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from urllib.parse import parse_qsl
 
 import uvloop
 from aiohttp import web
 from pydantic import ValidationError
 
-from alerts.sandbox.carrier import Carrier, SandboxConfig, SmsOrder, attempt_of
+from alerts.sandbox.calls import call_form
+from alerts.sandbox.carrier import Carrier, SandboxConfig, attempt_of
 from alerts.sandbox.forms import SERVER_ERROR, Message, as_json, fcm_error, message_form, page_form, twilio_error
 from alerts.sandbox.journal import JournalBrokenError
 from alerts.sandbox.mail import mail_serving
-from alerts.sandbox.outbound import is_allowed
+from alerts.sandbox.orders import Order, read_call_order, read_message_order, read_push
 from alerts.sandbox.plan import Channel, Decision, Fault, Plan
 from alerts.sandbox.push_service import BROWSER_PATH, PUSH_PATH, BrowserRequest, Refusal, read_browser_order, subscription_json
+from alerts.sandbox.second import KEY_HEADER, read_second_order, second_accepted, second_refusal
+from alerts.sandbox.second import PATH as SECOND_PATH
 
-MESSAGES = re.compile(r"/2010-04-01/Accounts/(AC[0-9a-fA-F]{32})/Messages(?:/((?:SM|MM)[0-9a-f]{32}))?\.json")
+TWILIO = re.compile(r"/2010-04-01/Accounts/(AC[0-9a-fA-F]{32})/(Messages|Calls)(?:/((?:SM|MM|CA)[0-9a-f]{32}))?\.json")
 PUSHES = re.compile(r"/v1/projects/([\w-]+)/messages:send")
-E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-LONGEST_BODY = 1600
-LONGEST_VALIDITY_SECONDS = 36_000
 MOST_PER_PAGE = 1000
 SHUTDOWN_SECONDS = 2.0
-THROTTLED = {Channel.SMS: "20429", Channel.PUSH: "QUOTA_EXCEEDED", Channel.WEB_PUSH: "429"}
-REFUSED = {Channel.SMS: "21211", Channel.PUSH: "UNREGISTERED", Channel.WEB_PUSH: "410"}
+OF_TWILIO = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
+THROTTLED = {Channel.PUSH: "QUOTA_EXCEEDED", Channel.WEB_PUSH: "429"}
+REFUSED = {Channel.PUSH: "UNREGISTERED", Channel.WEB_PUSH: "410"}
 RST = struct.pack("ii", 1, 0)  # linger on, for no time: closing sends a reset instead of a goodbye
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One of Twilio's resources: how its orders are read, how it looks, and what is in its list."""
+
+    name: str
+    read: Callable[[bytes, frozenset[str]], Order | str]
+    form: Callable[[Message, str], dict[str, object]]
+    channels: tuple[Channel, ...]
+    date: str
+
+
+RESOURCES = {
+    "Messages": Resource("Messages", read_message_order, message_form, (Channel.SMS, Channel.WHATSAPP), "DateSent"),
+    "Calls": Resource("Calls", read_call_order, call_form, (Channel.VOICE,), "StartTime"),
+}
 
 
 class Server:
@@ -52,8 +68,10 @@ class Server:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Every request comes here: no router, because there are few paths and the first is nearly all of the load."""
         path = request.path
-        if match := MESSAGES.fullmatch(path):
-            return await self._messages(request, account=match[1], sid=match[2])
+        if match := TWILIO.fullmatch(path):
+            return await self._twilio(request, RESOURCES[match[2]], account=match[1], sid=match[3])
+        if path == SECOND_PATH and request.method == "POST":
+            return await self._second(request)
         if PUSHES.fullmatch(path) and request.method == "POST":
             return await self._push(request)
         if (match := PUSH_PATH.fullmatch(path)) and request.method == "POST":
@@ -70,51 +88,67 @@ class Server:
             return await self._plan(request)
         return _json(*twilio_error("20404"))
 
-    async def _messages(self, request: web.BaseRequest, *, account: str, sid: str | None) -> web.StreamResponse:
+    async def _twilio(self, request: web.BaseRequest, resource: Resource, *, account: str, sid: str | None) -> web.StreamResponse:
         is_known = hmac.compare_digest(request.headers.get("Authorization", "").encode(), self._basic.encode())
         if not is_known or account != self.carrier.config.account_sid:
             return _json(*twilio_error("20003"))
         if request.method == "POST" and sid is None:
-            return await self._create(request)
+            return await self._create(request, resource)
         if request.method != "GET":
             return _json(405, {"code": 20004, "message": "Not allowed", "status": 405})
-        return self._fetch(sid) if sid else self._list(request)
+        return self._fetch(resource, sid) if sid else self._list(request, resource)
 
-    async def _create(self, request: web.BaseRequest) -> web.StreamResponse:
-        order = read_order(await request.read(), self.carrier.config)
+    async def _create(self, request: web.BaseRequest, resource: Resource) -> web.StreamResponse:
+        order = resource.read(await request.read(), self.carrier.config.callback_hosts)
         if isinstance(order, str):
             return _json(*twilio_error(order))
-        asked, decision = self.carrier.ask(Channel.SMS, order.to)
+        taken = await self._take(request, order)
+        return taken if isinstance(taken, web.StreamResponse) else _json(201, resource.form(taken, self.carrier.config.account_sid))
+
+    async def _second(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The other carrier: its own key, its own words."""
+        config = self.carrier.config
+        shown = request.headers.get(KEY_HEADER, "")
+        if not config.second_key or not hmac.compare_digest(shown.encode(), config.second_key.encode()):
+            return _json(*second_refusal("NO-KEY"))
+        order = read_second_order(await request.read(), config.callback_hosts)
+        if isinstance(order, str):
+            return _json(*second_refusal(order))
+        taken = await self._take(request, order)
+        return taken if isinstance(taken, web.StreamResponse) else _json(*second_accepted(taken))
+
+    async def _take(self, request: web.BaseRequest, order: Order) -> Message | web.StreamResponse:
+        """Take a text or a call over, or answer as the plan has it."""
+        asked, decision = self.carrier.ask(order.channel, order.number)
         if not _is_accepting(decision.fault):
-            return await self._not_sent(request, Channel.SMS, attempt_of(order.callback), decision)
+            return await self._not_sent(request, order.channel, attempt_of(order.callback), decision)
         try:
-            message = await self.carrier.accept_sms(order, asked, decision)
+            message = await self.carrier.accept(order, asked, decision)
         except JournalBrokenError:
             return _json(SERVER_ERROR[0], {"status": 500, "message": "The journal cannot be written"})
         await asyncio.sleep(self.carrier.plan.latency_seconds)
-        if decision.fault is not Fault.NONE:
-            return await self._misbehave(request, Channel.SMS, decision.fault)
-        return _json(201, message_form(message, self.carrier.config.account_sid))
+        return message if decision.fault is Fault.NONE else await self._misbehave(request, order.channel, decision.fault)
 
-    def _fetch(self, sid: str) -> web.Response:
+    def _fetch(self, resource: Resource, sid: str) -> web.Response:
         message = self.carrier.find(sid)
         if message is None:
             return _json(*twilio_error("20404"))
-        return _json(200, message_form(message, self.carrier.config.account_sid))
+        return _json(200, resource.form(message, self.carrier.config.account_sid))
 
-    def _list(self, request: web.BaseRequest) -> web.Response:
+    def _list(self, request: web.BaseRequest, resource: Resource) -> web.Response:
         query = dict(request.query)
         try:
             page, size = int(query.pop("Page", "0")), int(query.pop("PageSize", "50"))
-            bounds = _sent_bounds(query)
+            bounds = _sent_bounds(query, resource.date)
         except ValueError:
             return _json(*twilio_error("20001"))
         if page < 0 or not 1 <= size <= MOST_PER_PAGE:
             return _json(*twilio_error("20001"))
         query.pop("PageToken", None)
-        everything = self.carrier.list_by(to=query.get("To", ""), sender=query.get("From", ""))
-        found = [message for message in everything if _is_sent_in(message, bounds)]
-        return _json(200, page_form(found, self.carrier.config.account_sid, query, page=page, size=size))
+        account = self.carrier.config.account_sid
+        everything = self.carrier.list_by(to=query.get("To", ""), sender=query.get("From", ""), channels=resource.channels)
+        found = [resource.form(message, account) for message in everything if _is_sent_in(message, bounds)]
+        return _json(200, page_form(found, account, query, resource=resource.name, page=page, size=size))
 
     async def _push(self, request: web.BaseRequest) -> web.StreamResponse:
         if self.carrier.config.fcm_token and request.headers.get("Authorization") != self._bearer:
@@ -157,9 +191,9 @@ class Server:
         """A request that the carrier does not take over."""
         if decision.fault is Fault.THROTTLE:
             self.carrier.counts[f"{channel}_throttled"] += 1
-            return _json(*_refusal(channel, THROTTLED[channel]), retry_after=decision.retry_after_seconds)
+            return _json(*_refusal(channel, THROTTLED.get(channel, "20429")), retry_after=decision.retry_after_seconds)
         if decision.fault is Fault.REFUSE:
-            code = decision.code or REFUSED[channel]
+            code = decision.code or REFUSED.get(channel, "21211")
             self.carrier.note_refusal(channel, attempt, code)
             return _json(*_refusal(channel, code))
         return await self._misbehave(request, channel, decision.fault)
@@ -193,47 +227,6 @@ class Server:
         return _json(200, plan.model_dump(mode="json"))
 
 
-@dataclass(frozen=True, slots=True)
-class PushOrder:
-    """A notification that somebody wants sent."""
-
-    token: str
-    data: dict[str, str]
-
-
-def read_order(body: bytes, config: SandboxConfig) -> SmsOrder | str:
-    """The order in a create call's form, or the code of what is wrong with it."""
-    try:
-        form = dict(parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True))
-        validity = int(form.get("ValidityPeriod", LONGEST_VALIDITY_SECONDS))
-    except (UnicodeDecodeError, ValueError):
-        return "20001"
-    to, text, callback = form.get("To", ""), form.get("Body", ""), form.get("StatusCallback", "")
-    sender, service = form.get("From", ""), form.get("MessagingServiceSid")
-    faults = {
-        "21604": not to,
-        "21211": not E164.fullmatch(to),
-        "21603": not (sender or service),
-        "21602": not text,
-        "21617": len(text) > LONGEST_BODY,
-        "20001": not 1 <= validity <= LONGEST_VALIDITY_SECONDS,
-        "21609": bool(callback) and not is_allowed(callback, config.callback_hosts),
-    }
-    fault = next((code for code, is_so in faults.items() if is_so), None)
-    return fault or SmsOrder(to, sender, service, text, callback)
-
-
-def read_push(body: bytes) -> PushOrder | None:
-    """The token and data of a send call; None where FCM would find fault."""
-    try:
-        message = json.loads(body)["message"]
-        token, data = message["token"], message.get("data", {})
-    except (ValueError, KeyError, TypeError):
-        return None
-    is_good = isinstance(token, str) and token and isinstance(data, dict) and all(isinstance(v, str) for v in data.values())
-    return PushOrder(token, data) if is_good else None
-
-
 @asynccontextmanager
 async def serving(config: SandboxConfig) -> AsyncIterator[tuple[Carrier, str]]:
     """A carrier under way in this event loop, and its address. With port 0 the system picks a free one."""
@@ -250,6 +243,7 @@ async def serving(config: SandboxConfig) -> AsyncIterator[tuple[Carrier, str]]:
     finally:
         carrier.stopping.set()
         await runner.cleanup()
+        await carrier.end_calls()
         await carrier.outbound.close()
         await carrier.journal.close()
 
@@ -270,8 +264,10 @@ async def _serve(config: SandboxConfig, on_ready: Callable[[str], None]) -> None
 
 def _refusal(channel: Channel, code: str) -> tuple[int, dict[str, object]]:
     """The answer in the words of the service that the request was for."""
-    if channel is Channel.SMS:
+    if channel in OF_TWILIO:
         return twilio_error(code)
+    if channel is Channel.SECOND_SMS:
+        return second_refusal(code)
     return fcm_error(code) if channel is Channel.PUSH else (int(code), Refusal(int(code), "refused by the sandbox").as_json())
 
 
@@ -283,9 +279,9 @@ def _is_accepting(fault: Fault) -> bool:
     return fault in (Fault.NONE, Fault.ERROR, Fault.HANG, Fault.RESET)
 
 
-def _sent_bounds(query: dict[str, str]) -> list[tuple[str, datetime]]:
-    """Twilio's filters by DateSent: on that day, before it, after it. Raises ValueError for what is no date."""
-    named = [(sign, query[f"DateSent{sign}"]) for sign in ("", "<", ">") if query.get(f"DateSent{sign}")]
+def _sent_bounds(query: dict[str, str], date: str) -> list[tuple[str, datetime]]:
+    """Twilio's filters by a date: on that day, before it, after it. Raises ValueError for what is no date."""
+    named = [(sign, query[date + sign]) for sign in ("", "<", ">") if query.get(date + sign)]
     parsed = [(sign, datetime.fromisoformat(value)) for sign, value in named]
     return [(sign, at if at.tzinfo else at.replace(tzinfo=UTC)) for sign, at in parsed]
 
