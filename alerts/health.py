@@ -20,10 +20,14 @@ from alerts.deliveries.queries import backlog, invariants, late
 from alerts.kit.db import POSTGRES_MAJOR_MIN, Sessions, Tx, begin
 from alerts.kit.errors import AppError
 from alerts.migrations import alembic_config
+from alerts.notices.queries import backlog as staff_backlog
+from alerts.notices.queries import open_alarms
+from alerts.notices.rules import AlarmKind
 from alerts.settings import Settings
 
 router = APIRouter(tags=["health"])
 OUTBOX_AGE_SECONDS_MAX = 60.0
+STAFF_LATE_SECONDS_MAX = 60.0
 
 
 class NotReadyError(AppError):
@@ -91,8 +95,11 @@ def get_readyz(session: Tx) -> dict[str, str]:
 def get_metrics(session: Tx) -> Response:
     """Prometheus text: this process's counters, and what waits in the database."""
     registry = CollectorRegistry()
-    for name, value in backlog(session).items():
+    for name, value in (backlog(session) | staff_backlog(session)).items():
         Gauge(f"siaga_{name}", "read from the database at this moment", registry=registry).set(value)
+    alarms = Gauge("siaga_alarm", "what nobody has taken on yet", ("kind", "sender"), registry=registry)
+    for alarm in open_alarms(session):
+        alarms.labels(alarm["kind"], alarm["sender"]).set(alarm["count"])
     return Response(generate_latest() + generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -111,7 +118,21 @@ def _examine_database(session: Session, diagnosis: Diagnosis) -> None:
         diagnosis.faults.append(f"events wait since {waiting['outbox_age_seconds']:.0f} s: is a relay running?")
     if not diagnosis.facts["missions"]:
         diagnosis.faults.append("no mission is loaded: run `siaga migrate`")
+    _examine_staff_messages(session, diagnosis)
     diagnosis.violations += [asdict(violation) for violation in (*invariants(session), *late(session))]
+
+
+def _examine_staff_messages(session: Session, diagnosis: Diagnosis) -> None:
+    """Alarms that nobody has taken on, and pages that do not leave in time."""
+    waiting = staff_backlog(session)
+    diagnosis.facts |= waiting | {"alarms": open_alarms(session)}
+    for alarm in diagnosis.facts["alarms"]:
+        # A roster without addresses is a matter of the office, not of the machinery.
+        if alarm["kind"] != AlarmKind.NOBODY_TO_PAGE:
+            diagnosis.faults.append(f"alarm of {alarm['sender']}: {alarm['kind']} ({alarm['count']}); somebody must take it on")
+    late = max(waiting["paging_late_seconds"], waiting["notice_age_seconds"])
+    if late > STAFF_LATE_SECONDS_MAX:
+        diagnosis.faults.append(f"messages to staff wait since {late:.0f} s: does a worker serve the queue `paging`?")
 
 
 def _examine_redis(settings: Settings, diagnosis: Diagnosis) -> None:
