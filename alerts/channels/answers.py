@@ -133,7 +133,7 @@ WEB_PUSH_ANSWERS: Mapping[int, Answer] = {
 }
 # Words by which services explain a 400 or 403. A subscription made for another key is a fault of that one alone; what
 # names our signature concerns everybody.
-OTHER_KEY_WORDS = ("do not correspond to the credentials", "vapidpkhashmismatch")
+OTHER_KEY_WORDS = ("not correspond to the credentials", "vapidpkhashmismatch")
 SIGNATURE_WORDS = ("vapid", "jwt", "authorization", "authentication", "crypto-key", "p256ecdsa")
 OTHER_KEY = Answer(Verdict.OTHER, Step.FAIL_ON_CHANNEL, "the subscription was made for another key than ours")
 

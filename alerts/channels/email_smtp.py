@@ -171,7 +171,7 @@ def write_mail(message: EmailMessage, *, from_: str) -> bytes:
     mail["Date"] = format_datetime(localtime())
     mail["Message-ID"] = f"<{message.message_id}>"
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(visible(message.body), charset="utf-8")
+    mail.set_content(message.body, charset="utf-8")
     if message.language.isascii() and message.language.isalpha():
         mail["Content-Language"] = message.language
     return mail.as_bytes()

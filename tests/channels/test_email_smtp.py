@@ -120,7 +120,7 @@ def test_a_mail_is_what_it_should_be() -> None:
         assert (got["Auto-Submitted"], got["Content-Language"]) == ("auto-generated", "id")
         assert (got.get_content_type(), got.get_content_charset()) == ("text/plain", "utf-8")
         assert got["Date"].datetime.tzinfo is not None
-        assert got.get_content() == BODY
+        assert got.get_content().replace("\r\n", "\n") == BODY
 
     play(scene)
 
@@ -149,7 +149,7 @@ def test_a_subject_never_becomes_a_header(subject: str) -> None:
     assert set(got.keys()) == HEADERS
     assert len(got.keys()) == len(HEADERS)
     assert got["Bcc"] is None
-    assert got.get_content() == BODY
+    assert got.get_content().replace("\r\n", "\n") == BODY
     assert raw.isascii()
 
 
