@@ -163,7 +163,7 @@ def parse_email(written: str, *, field: str = "email") -> str:
     if not text or len(text) > EMAIL_MAX:
         raise InvalidError("email_malformed", "an e-mail address is a name, an @ and a domain", field=field)
     try:
-        found = validate_email(text, check_deliverability=False, allow_smtputf8=False, test_environment=True)
+        found = validate_email(text, check_deliverability=False, allow_smtputf8=False, strict=True, test_environment=True)
     except EmailNotValidError:
         raise InvalidError("email_malformed", "this is not an e-mail address that can be written to", field=field) from None
     return found.ascii_email or found.normalized

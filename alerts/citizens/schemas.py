@@ -182,6 +182,4 @@ class PushKeyView(View):
     """The public keys that browsers subscribe for (`applicationServerKey`), base64url."""
 
     public_key: str = Field(description="for messages that are meant")
-    exercise_public_key: str | None = Field(
-        description="for exercises; a tester's browser subscribes for it apart"
-    )
+    exercise_public_key: str | None = Field(description="for exercises; a tester's browser subscribes for it apart")

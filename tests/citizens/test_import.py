@@ -18,13 +18,14 @@ from sqlalchemy.orm import Session
 
 from alerts.citizens.actions import ImportOptions, import_citizens, record_opt_in, record_opt_out, register_device, retire_device
 from alerts.citizens.imports.loading import CHUNK_ROWS, Progress
-from alerts.citizens.models import Citizen, Device, ImportRow, ImportRun, OptChange, Phone
+from alerts.citizens.models import Citizen, Device, EmailAddress, ImportRow, ImportRun, OptChange, Phone
 from alerts.citizens.queries import (
     find_by_external_id,
     find_by_phone,
     list_import_rows,
     names_of,
     open_e164,
+    open_email,
     open_token,
     opt_changes_of,
 )
@@ -79,6 +80,10 @@ class Importing:
     def tokens(self, external_id: str) -> list[str]:
         query = select(Device).where(Device.citizen_id == self.get(external_id).id, Device.retired_at.is_(None))
         return [open_token(self.keyring, device.id, device.token_enc) for device in self.session.scalars(query)]
+
+    def emails(self, external_id: str) -> list[str]:
+        query = select(EmailAddress).where(EmailAddress.citizen_id == self.get(external_id).id, EmailAddress.retired_at.is_(None))
+        return [open_email(self.keyring, row.id, row.address_enc) for row in self.session.scalars(query)]
 
     def count(self, model: type) -> int:
         return self.session.scalar(select(func.count()).select_from(model)) or 0
@@ -200,14 +205,47 @@ def test_one_number_on_two_people_finds_both(importing: Importing) -> None:
     assert {citizen.external_id for citizen in found} == {"A1", "A2"}
 
 
+def test_a_mail_address_comes_and_is_replaced_and_a_blank_takes_nothing_away(importing: Importing) -> None:
+    importing(person("A1", email="Warga@Example.ORG"), person("A2"))
+    assert importing.emails("A1") == ["Warga@example.org"]
+    importing(person("A1", surel="warga@example.org", language="en"))
+    assert importing.emails("A1") == ["Warga@example.org"], "the same address in other letters"
+    importing(person("A1", email="lain@example.org"))
+    assert importing.emails("A1") == ["lain@example.org"]
+    importing(person("A1", email=""))
+    assert importing.emails("A1") == ["lain@example.org"]
+    assert importing.emails("A2") == []
+
+
+def test_what_is_no_mail_address_is_a_warning_and_left_out(importing: Importing) -> None:
+    run = importing(person("A1", email="warga(at)example"))
+    [row] = list_import_rows(importing.session, run.id)
+    assert [(problem["field"], problem["code"], problem["is_fatal"]) for problem in row.problems] == [("email", "email_invalid", False)]
+    assert importing.emails("A1") == []
+
+
+def test_wishes_and_needs_are_taken_as_said_and_silence_changes_nothing(importing: Importing) -> None:
+    def flags(external_id: str) -> tuple[bool, bool, bool]:
+        citizen = importing.get(external_id)
+        return citizen.wants_whatsapp, citizen.is_vulnerable, citizen.is_tester
+
+    importing(person("A1", wants_whatsapp="ya", rentan="1", is_tester="yes"), person("A2"))
+    assert (flags("A1"), flags("A2")) == ((True, True, True), (False, False, False))
+    importing(person("A1", language="en"))
+    assert flags("A1") == (True, True, True)
+    run = importing(person("A1", wants_whatsapp="tidak", is_vulnerable="", is_tester="mungkin"))
+    assert flags("A1") == (False, True, True)
+    assert [problem["code"] for problem in list_import_rows(importing.session, run.id)[0].problems] == ["not_yes_or_no"]
+
+
 def test_nothing_personal_is_stored_in_clear(importing: Importing) -> None:
     importing(
-        person("A1", name="Rahasiawati Contoh", device_token="geheim-token", phone="+62 812-3456-789"),
+        person("A1", name="Rahasiawati Contoh", device_token="geheim-token", phone="+62 812-3456-789", email="surat@example.org"),
         person("A2", phone="takbisa-ditelepon"),
     )
-    tables = ("citizen", "phone", "device", "opt_change", "import_run", "import_row", "action_log", "outbox_event")
+    tables = ("citizen", "phone", "device", "email_address", "opt_change", "import_run", "import_row", "action_log", "outbox_event")
     stored = "".join(str(importing.session.execute(text(f"SELECT t::text FROM {table} t")).scalars().all()) for table in tables)
-    for secret in ("Rahasia", "3456789", "geheim", "takbisa"):
+    for secret in ("Rahasia", "3456789", "geheim", "takbisa", "surat"):
         assert secret not in stored
         assert secret.encode().hex() not in stored
     assert names_of(importing.session, importing.keyring, [importing.get("A1").id]) == {importing.get("A1").id: "Rahasiawati Contoh"}
@@ -303,6 +341,8 @@ cells = st.fixed_dictionaries(
         "place_as_of": st.sampled_from(["", "2023-02-05", "2023-02-06T04:17:00+03:00"]),
         "opted_out": st.sampled_from(["", "yes"]),
         "device_token": st.sampled_from(["", "t1", "t2"]),
+        "email": st.sampled_from(["", "a@example.org", "A@example.org", "b@example.org", "?"]),
+        "is_vulnerable": st.sampled_from(["", "ya", "tidak", "?"]),
     }
 )
 
@@ -332,5 +372,5 @@ def _try(importing: Importing, rows: Rows) -> ImportRun | None:
 
 
 def _state(session: Session) -> list[object]:
-    tables = ("citizen", "phone", "device", "opt_change")
+    tables = ("citizen", "phone", "device", "email_address", "opt_change")
     return [sorted(session.execute(text(f"SELECT t::text FROM {table} t")).scalars()) for table in tables]
