@@ -13,6 +13,7 @@ from alerts.console import (
     routes_live,
     routes_moves,
     routes_reports,
+    routes_rules,
     routes_session,
     routes_staff,
 )
@@ -21,7 +22,7 @@ from alerts.console.elsewhere import install_elsewhere
 from alerts.console.pages import EXERCISE_PREFIX
 from alerts.console.problems import install_problem_pages
 
-ROUTERS = (routes_session.router, routes_staff.router, routes_incidents.shapes_router, routes_inbox.router)
+ROUTERS = (routes_session.router, routes_staff.router, routes_incidents.shapes_router, routes_rules.router, routes_inbox.router)
 # These exist twice: an exercise has its own addresses, so that a link can never be taken for a real one.
 INCIDENT_ROUTERS = (
     routes_incidents.router,

@@ -18,6 +18,7 @@ from alerts.console.pages import go, language_of, render
 from alerts.console.queries import people_by_province
 from alerts.console.routes_broadcasts import BroadcastDep, reason_of
 from alerts.console.routes_incidents import root_of
+from alerts.deliveries.forecasting import forecast_of
 from alerts.incidents.queries import get_incident
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
@@ -51,6 +52,7 @@ def approval_page(request: Request, broadcast: BroadcastDep, session: Tx, settin
         "changes": {key: word_changes(before.texts.get(key, ""), broadcast.texts[key]) for key in broadcast.texts} if before else {},
         "names": names_of(session, hands_of(session, broadcast.id)),
         "is_own": actor.staff_id in hands_of(session, broadcast.id),
+        "forecast": forecast_of(session, settings, broadcast),
     }
     return render(request, "approve.html", context, actor=actor)
 

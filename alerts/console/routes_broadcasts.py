@@ -24,6 +24,7 @@ from alerts.console.once import start_once
 from alerts.console.pages import go, render
 from alerts.console.routes_incidents import root_of
 from alerts.deliveries.correcting import correct_broadcast
+from alerts.deliveries.forecasting import forecast_of
 from alerts.deliveries.queries import reach_of_broadcast
 from alerts.incidents.queries import get_incident, list_areas
 from alerts.incidents.rules import Status
@@ -78,6 +79,7 @@ def broadcast_page(request: Request, broadcast: BroadcastDep, session: Tx, setti
         "view": view,
         "who": audience_now(session, settings, broadcast, view) if is_draft and not broadcast.references else None,
         "reach": reach_of_broadcast(session, broadcast.id) if broadcast.approved_at else None,
+        "forecast": forecast_of(session, settings, broadcast) if broadcast.approved_at else None,
         "names": names_of(session, [broadcast.created_by, broadcast.submitted_by, broadcast.approved_by]),
         "is_own": actor.staff_id in hands_of(session, broadcast.id),
     }
@@ -85,9 +87,10 @@ def broadcast_page(request: Request, broadcast: BroadcastDep, session: Tx, setti
 
 
 @router.get("/reach")
-def reach_part(request: Request, broadcast: BroadcastDep, session: Tx, actor: Viewer) -> Response:
+def reach_part(request: Request, broadcast: BroadcastDep, session: Tx, settings: SettingsDep, actor: Viewer) -> Response:
     """Who was reached so far: a part of the page, fetched again every few seconds while it is sent."""
-    context = {"reach": reach_of_broadcast(session, broadcast.id), "view": broadcast}
+    forecast = forecast_of(session, settings, broadcast)
+    context = {"reach": reach_of_broadcast(session, broadcast.id), "view": broadcast, "forecast": forecast}
     return render(request, "_reach.html", context, actor=actor)
 
 
