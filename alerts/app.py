@@ -32,6 +32,7 @@ API_SLICES = (
     "broadcasts",
     "deliveries",
     "inbox",
+    "inbox.calling",
     "checkins",
     "checkins.cases",
     "people",

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from alerts.console import (
     routes_approval,
     routes_broadcasts,
+    routes_calls,
     routes_cases,
     routes_inbox,
     routes_incidents,
@@ -32,6 +33,7 @@ INCIDENT_ROUTERS = (
     routes_reports.router,
     routes_live.router,
     routes_moves.router,
+    routes_calls.router,
     routes_cases.list_router,
     routes_cases.router,
 )

@@ -16,7 +16,7 @@ from alerts.inbox.models import InboundMessage
 from alerts.incidents.models import Incident
 from alerts.kit.crypto import Keyring
 from tests.console.conftest import Browser
-from tests.factories.checkins import Person, make_citizen
+from tests.factories.checkins import Person, make_citizen, make_member
 from tests.factories.incidents import HATAY, OPENER, make_incident
 
 ANKARA = {"mission_code": "kbri-ankara"}
@@ -153,3 +153,37 @@ def test_somebody_unknown_gets_a_case_for_the_number(browse: Browser, session: S
     case = session.query(HelpCase).one()
     assert (case.owner_mission, case.is_owner_assumed, case.citizen_id) == ("kbri-ankara", True, None)
     assert "+60999999997" in duty.get(f"/cases/{case.id}").text
+
+
+def test_a_mission_calls_those_whom_no_message_reached(
+    browse: Browser, session: Session, keyring: Keyring, incident: Incident, person: Person
+) -> None:
+    member = make_member(session, incident, person)
+    session.execute(text("UPDATE broadcast SET released_at = now() - interval '2 hours'"))
+    values = {"id": member.id * 64 + 1, "member": member.id, "broadcast": member.broadcast_id}
+    session.execute(text(FAILED_DELIVERY), values)
+    session.commit()
+    staff, path = browse("mission_staff", **ANKARA), f"/incidents/{incident.id}/calls"
+    assert f'href="{path}"' in staff.get(f"/incidents/{incident.id}").text
+    listed = staff.get(path).text
+    assert "tidak terkirim" in listed
+    assert person.e164 not in listed
+    row = f"{path}/{member.id}"
+    assert staff.get(row).status_code == 409
+    assert staff.post(f"{row}/open").headers["location"] == row
+    page = staff.get(row).text
+    assert f'href="tel:{person.e164}"' in page
+    refused = staff.post(f"{row}/outcome", form_key=key_of(page, ""), outcome="reached_safe", came_from=row)
+    assert refused.status_code == 422
+    done = {"form_key": key_of(refused.text, ""), "outcome": "reached_safe", "who": "meja konsuler", "how": "telepon"}
+    assert staff.post(f"{row}/outcome", **done).headers["location"] == path
+    assert "terhubung: selamat" in staff.get(path).text
+    assert session.execute(text("SELECT rung FROM checkin")).scalar_one() == "contact_made"
+    assert browse("duty_officer").get(f"{path}?mission=kbri-ankara").status_code == 200
+    assert browse("minister").get(path).status_code == 403
+
+
+FAILED_DELIVERY = """
+INSERT INTO delivery (id, member_id, broadcast_id, step, channel, state) OVERRIDING SYSTEM VALUE
+VALUES (:id, :member, :broadcast, 1, 'sms', 'failed')
+"""

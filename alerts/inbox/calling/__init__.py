@@ -1,0 +1,1 @@
+"""Calls to those whom no message reached: the call list of deliveries, and what people said, as check-ins."""
