@@ -9,6 +9,7 @@ from alerts.console import (
     routes_broadcasts,
     routes_calls,
     routes_cases,
+    routes_duty,
     routes_inbox,
     routes_incidents,
     routes_live,
@@ -23,9 +24,17 @@ from alerts.console.elsewhere import install_elsewhere
 from alerts.console.pages import EXERCISE_PREFIX
 from alerts.console.problems import install_problem_pages
 
-ROUTERS = (routes_session.router, routes_staff.router, routes_incidents.shapes_router, routes_rules.router, routes_inbox.router)
+ROUTERS = (
+    routes_session.router,
+    routes_staff.router,
+    routes_duty.router,
+    routes_incidents.shapes_router,
+    routes_rules.router,
+    routes_inbox.router,
+)
 # These exist twice: an exercise has its own addresses, so that a link can never be taken for a real one.
 INCIDENT_ROUTERS = (
+    routes_duty.needs_router,
     routes_incidents.router,
     routes_broadcasts.new_router,
     routes_broadcasts.router,

@@ -24,6 +24,7 @@ from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
 from alerts.kit.errors import InvalidError
 from alerts.kit.http import Paging
+from alerts.notices.queries import find_open_paging
 from alerts.places import place_name
 from alerts.settings import SettingsDep
 from alerts.staff.access import require_session_actor
@@ -52,6 +53,7 @@ def approval_page(request: Request, broadcast: BroadcastDep, session: Tx, settin
         "changes": {key: word_changes(before.texts.get(key, ""), broadcast.texts[key]) for key in broadcast.texts} if before else {},
         "names": names_of(session, hands_of(session, broadcast.id)),
         "is_own": actor.staff_id in hands_of(session, broadcast.id),
+        "paging": find_open_paging(session, ("broadcast", broadcast.id), actor),
         "forecast": forecast_of(session, settings, broadcast),
     }
     return render(request, "approve.html", context, actor=actor)

@@ -14,6 +14,8 @@ from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
 from alerts.kit.errors import InvalidError
 from alerts.missions.queries import list_missions
+from alerts.notices.presenting import present_contacts
+from alerts.settings import SettingsDep
 from alerts.staff.access import require
 from alerts.staff.actions import (
     IssuedSecret,
@@ -51,8 +53,9 @@ def new_staff_form(request: Request, form: FormDep, session: Tx, actor: Manager)
 
 
 @router.get("/{staff_id}")
-def account_page(staff_id: UUID, request: Request, session: Tx, actor: Manager) -> Response:
+def account_page(staff_id: UUID, request: Request, session: Tx, settings: SettingsDep, actor: Manager) -> Response:
     context = {"account": get_staff(session, staff_id), "tokens": list_tokens(session, staff_id)}
+    context |= {"contacts": present_contacts(session, settings.keyring, staff_id).items}
     return render(request, "staff_account.html", context, actor=actor)
 
 

@@ -16,9 +16,8 @@ from alerts.kit.errors import NotFoundError
 from alerts.kit.http import Paging as Page
 from alerts.notices.models import Alarm, Duty, Paging, StaffContact
 from alerts.notices.rules import Candidate, Contact
-from alerts.staff.access import may
 from alerts.staff.models import Staff
-from alerts.staff.rules import Permission, Role
+from alerts.staff.rules import Role
 
 
 def list_contacts(session: Session, staff_id: UUID) -> Sequence[StaffContact]:
@@ -70,10 +69,11 @@ def is_for(paging: Paging, actor: Actor) -> bool:
     return actor.role == paging.role and actor.mission_code == paging.mission_code
 
 
-def list_pagings(session: Session, actor: Actor, page: Page, *, only_open: bool = True) -> list[Paging]:
+def list_pagings(session: Session, actor: Actor, page: Page, *, only_open: bool = True, status: str | None = None) -> list[Paging]:
     """Pages that ask for somebody of the actor's role and mission, newest first, one more than asked for."""
     mine = select(Paging).where(Paging.role == actor.role, Paging.mission_code.is_not_distinct_from(actor.mission_code))
     mine = mine.where(Paging.stopped_at.is_(None)) if only_open else mine
+    mine = mine.where(Paging.status == status) if status else mine
     mine = mine.where(Paging.id < page.cursor) if page.cursor else mine
     return list(session.scalars(mine.order_by(Paging.id.desc()).limit(page.limit + 1)))
 
@@ -85,10 +85,11 @@ def list_alarms(session: Session, page: Page, *, only_open: bool = True) -> list
     return list(session.scalars(alarms.order_by(Alarm.id.desc()).limit(page.limit + 1)))
 
 
-def count_needs(session: Session, actor: Actor) -> int:
-    """How many things wait for somebody like the actor: for the menu of every page."""
-    pages = len(list_pagings(session, actor, Page(None, 99)))
-    return pages + (len(list_alarms(session, Page(None, 99))) if may(actor, Permission.HANDLE_ALARMS) else 0)
+def find_open_paging(session: Session, subject: tuple[str, object], actor: Actor) -> Paging | None:
+    """The open page about something that the actor could take on."""
+    about = (Paging.subject_kind == subject[0], Paging.subject_id == str(subject[1]), Paging.stopped_at.is_(None))
+    found = session.scalars(select(Paging).where(*about).order_by(Paging.id.desc())).all()
+    return next((each for each in found if is_for(each, actor) and actor.staff_id not in each.excluded), None)
 
 
 def states_of(session: Session, paging_ids: Iterable[UUID]) -> dict[UUID, dict[str, int]]:
