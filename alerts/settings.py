@@ -104,7 +104,6 @@ class Delivery(Group):
     window_size: int = Field(100, ge=1, le=500, description="messages begun together; with the next, what a kill may leave unknown")
     windows_in_flight: int = Field(3, ge=1, le=20, description="windows under way at once in one process")
     concurrency: int = Field(128, ge=1, le=2000)
-    rate_per_second: float = Field(0, ge=0, description="0: as fast as the carrier takes it")
     lease_seconds: float = Field(60, gt=0)
     sweep_seconds: float = Field(5, gt=0)
     receipts_seconds: float = Field(0.5, gt=0)

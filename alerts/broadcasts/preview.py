@@ -60,7 +60,7 @@ def ground_of(session: Session, settings: Settings, *, is_exercise: bool = False
         account_per_second=pace.account_per_second,
         sender_per_second=pace.sender_per_second,
         country_per_second=pace.country_per_second,
-        own_per_second=settings.delivery.rate_per_second or OWN_PER_SECOND,
+        own_per_second=OWN_PER_SECOND,
     )
     return Ground(load_book(session), configured_outlets(settings, is_exercise=is_exercise), rates, settings.home_country)
 

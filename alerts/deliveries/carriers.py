@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
+from functools import partial
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -19,7 +20,12 @@ import uvloop
 from alerts.broadcasts.rules import Channel
 from alerts.channels.outlets import exercise_senders, live_senders
 from alerts.channels.ports import Accepted, FoundMessage, Message, Rejected, Sender, Transient, Unknown
+from alerts.channels.rule_book import Outlet, current_book
+from alerts.channels.rule_book_outlets import configured_outlets
+from alerts.deliveries.pacing import Pacer
+from alerts.deliveries.routing import Candidate, Router
 from alerts.deliveries.rules import Outcome, State, refused
+from alerts.deliveries.shared import Shared
 from alerts.incidents.rules import Status
 from alerts.settings import Settings
 
@@ -40,10 +46,23 @@ class Carriers:
             status: {sender.name: sender for sender in senders} for status, senders in made.items()
         }
         self._slots = asyncio.Semaphore(settings.delivery.concurrency)
+        self._shared = Shared.start(settings)
+        self.pacer = Pacer(settings, self._shared)
+        self._routers = {status: self._make_router(settings, status) for status in Status}
 
     def names(self, status: Status, channel: Channel) -> tuple[str, ...]:
         """The senders of a channel, in order of preference."""
         return tuple(name for name, sender in self._senders[status].items() if sender.channel == channel)
+
+    def choose(self, status: Status, channel: Channel, number_country: str) -> str | None:
+        """Who takes the next window of a lane; None where nobody may send to numbers of the country now."""
+        return self._routers[status].choose(channel.value, number_country)
+
+    def note(self, status: Status, name: str, outcomes: Sequence[Outcome], *, seconds: float) -> None:
+        """How a window went: what the next choice between senders is made by."""
+        lost = sum(outcome.state is State.UNKNOWN for outcome in outcomes)
+        unsent = sum(outcome.is_out_of_reach for outcome in outcomes)
+        self._routers[status].note(name, ok=len(outcomes) - lost - unsent, surely_not_sent=unsent, unknown=lost, latency_seconds=seconds)
 
     def submit(self, status: Status, name: str, messages: Sequence[Message], *, until: float) -> Answers:
         """Begin to hand a window over by a sender; its answers come later, in order.
@@ -68,12 +87,22 @@ class Carriers:
 
     def close(self) -> None:
         """Close all connections and stop the loop."""
+        self._shared.close()
         for senders in self._senders.values():
             for sender in senders.values():
                 self._run(sender.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
         self._loop.close()
+
+    def _make_router(self, settings: Settings, status: Status) -> Router:
+        """By the country rules that this process has loaded last: asked for each window, from memory."""
+        candidates = [
+            Candidate(outlet.name, outlet.channel, serves=partial(_serves, outlet))
+            for outlet in configured_outlets(settings, is_exercise=status is Status.EXERCISE)
+            if outlet.name in self._senders[status]
+        ]
+        return Router(settings, self._shared, candidates, status=status.value)
 
     async def _send_all(self, sender: Sender | None, messages: Sequence[Message], until: float) -> list[Outcome | None]:
         if sender is None:
@@ -94,6 +123,10 @@ class Carriers:
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _serves(outlet: Outlet, number_country: str) -> bool:
+    return current_book().bar(number_country, outlet) is None
 
 
 NO_SENDER = Outcome(State.QUEUED, code="no_sender_configured")

@@ -124,7 +124,7 @@ def _ask(
 ) -> int:
     known = 0
     for row in rows:
-        message = messages[row["broadcast_id"]].try_write(Row.of(row), channel)
+        message = messages[row["broadcast_id"]].try_write(Row.of(row), channel, row["sender"])
         if message is None:
             continue
         try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
@@ -14,20 +16,34 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import Broadcast, BroadcastText
+from alerts.broadcasts.queries import LINK_SAMPLE
 from alerts.broadcasts.rules import LANGUAGES, Channel, Variant
-from alerts.channels.country_rules import rules_for, variant_for
-from alerts.channels.ports import Message, Priority, PushMessage, SmsMessage
-from alerts.citizens.queries import open_e164, open_token
+from alerts.channels.ports import (
+    LINK_PLACE,
+    EmailMessage,
+    Message,
+    Priority,
+    PushMessage,
+    SmsMessage,
+    VoiceMessage,
+    WebPushMessage,
+    WhatsAppMessage,
+)
+from alerts.channels.rule_book import Outlet, RuleBook
+from alerts.channels.rule_book_outlets import configured_outlets
+from alerts.channels.texts import measure
+from alerts.citizens.queries import open_e164, open_email, open_subscription, open_token
+from alerts.country_rules.queries import load_book
 from alerts.deliveries.rules import attempt_name
 from alerts.incidents.models import Incident
+from alerts.incidents.rules import Manners, Status, manners_of
 from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring, UndecipherableError
 from alerts.kit.ids import callback_token, member_token
 from alerts.settings import Settings
+from alerts.settings_groups import WhatsApp
 
 log = structlog.get_logger()
-QUIET_TITLE = MappingProxyType({"id": "Pemberitahuan", "en": "Notice"})
-"""In a quiet incident a lit screen tells nobody near it what the message is about."""
 
 
 class Row(NamedTuple):
@@ -58,60 +74,76 @@ class Row(NamedTuple):
 class Messages:
     """The texts of one broadcast as approved, ready for each person of its list.
 
-    `validity_seconds` is what is left of the approved period: no copy may outlive it on a carrier's queue.
+    `validity_seconds` is what is left of the approved period: no copy may outlive it on a carrier's queue. `manners` are
+    the incident's at this moment: it may have become quiet since the list was frozen.
     """
 
-    settings: Settings
     keyring: Keyring
     public_url: str
     incident_id: UUID
     title: str
-    is_quiet: bool
+    manners: Manners
     validity_seconds: int
     texts: Mapping[tuple[str, str], str]
-    variants: dict[str, Variant]
+    book: RuleBook
+    outlets: Mapping[str, Outlet]
+    whatsapp: WhatsApp
+    _variants: dict[tuple[str, str], Variant] = field(default_factory=dict)
 
     @classmethod
     def load(cls, session: Session, settings: Settings, broadcast_id: UUID) -> Messages:
-        """Read the frozen texts, once per batch."""
+        """Read the frozen texts and the country rules in force, once per batch."""
         broadcast = session.get_one(Broadcast, broadcast_id)
         incident = session.get_one(Incident, broadcast.incident_id)
         rows = session.scalars(select(BroadcastText).where(BroadcastText.broadcast_id == broadcast_id))
-        ends = (broadcast.approved_at or db_now(session)) + timedelta(seconds=broadcast.validity_seconds)
+        now = db_now(session)
+        ends = (broadcast.approved_at or now) + timedelta(seconds=broadcast.validity_seconds)
+        is_exercise = broadcast.status is Status.EXERCISE
         return cls(
-            settings=settings,
             keyring=settings.keyring,
             public_url=settings.public_url.rstrip("/"),
             incident_id=incident.id,
             title=incident.title,
-            is_quiet=incident.is_quiet,
-            validity_seconds=max(1, int((ends - db_now(session)).total_seconds())),
+            manners=manners_of(is_quiet=incident.is_quiet),
+            validity_seconds=max(1, int((ends - now).total_seconds())),
             texts={(row.language, row.variant.value): row.body for row in rows},
-            variants={},
+            book=load_book(session),
+            outlets={outlet.name: outlet for outlet in configured_outlets(settings, is_exercise=is_exercise)},
+            whatsapp=settings.exercise_whatsapp if is_exercise else settings.whatsapp,
         )
 
-    def try_write(self, row: Row, channel: Channel) -> Message | None:
-        """The message, or None for a row that cannot be read (a lost key, a damaged field): its neighbours go on."""
+    def try_write(self, row: Row, channel: Channel, sender: str) -> Message | None:
+        """The message by a sender, or None for a row that cannot be read (a lost key, a damaged field): its neighbours go on."""
         try:
-            return WRITERS[channel](self, row)
+            return WRITERS[channel](self, row, sender)
         except (UndecipherableError, LookupError, TypeError, ValueError) as error:
             # No trace: it would show the fields that the message was made of.
             log.error("message.cannot_be_written", attempt=row.attempt, kind=type(error).__name__)  # noqa: TRY400
             return None
 
-    def sms(self, row: Row) -> SmsMessage:
+    def segments(self, channel: Channel, number_country: str, sender: str) -> int:
+        """What one message costs of a pace: the longest language's segments for a text, otherwise one."""
+        if channel is not Channel.SMS:
+            return 1
+        variant = self.variant(number_country, sender)
+        link = f"{self.public_url}/i/{LINK_SAMPLE}"
+        return max(measure(self.text(language, variant).replace(LINK_PLACE, link)).segments for language in LANGUAGES)
+
+    def sms(self, row: Row, sender: str) -> SmsMessage:
         """A text with the person's own link, where the number's country lets links through."""
-        attempt = row.attempt
+        attempt, country = row.attempt, row.number_country or ""
+        variant = self.variant(country, sender)
         return SmsMessage(
             attempt_id=attempt,
             to_e164=open_e164(self.keyring, row.address_id, row.sealed[0]),
-            text=self.text(row.language, self.variant(row.number_country)),
-            link=self.link(row),
-            status_callback=self.callback(attempt),
+            text=self.text(row.language, variant),
+            link=self.link(row) if variant in HAS_LINK else "",
+            from_=self.shown_as(country, sender),
+            status_callback=self.hook("twilio/status" if sender == "twilio" else f"sms/{sender}/status", attempt),
             validity_seconds=self.validity_seconds,
         )
 
-    def push(self, row: Row) -> PushMessage:
+    def push(self, row: Row, _: str) -> PushMessage:
         """A notification; sound and wake-up only where nobody near may hear it."""
         return PushMessage(
             attempt_id=row.attempt,
@@ -120,13 +152,67 @@ class Messages:
             body=self.text(row.language, Variant.PLAIN),
             data={"link": self.link(row), "incident_id": str(self.incident_id)},
             ttl_seconds=self.validity_seconds,
-            priority=Priority.NORMAL if self.is_quiet else Priority.HIGH,
-            is_quiet=self.is_quiet,
+            priority=Priority.HIGH if self.manners.has_sound else Priority.NORMAL,
+            is_quiet=not self.manners.has_sound,
+        )
+
+    def web_push(self, row: Row, _: str) -> WebPushMessage:
+        """The same for a browser, whose service worker shows it."""
+        data = {"link": self.link(row), "incident_id": str(self.incident_id), "attempt_id": row.attempt}
+        shown = {"title": self.heading(row.language), "body": self.text(row.language, Variant.PLAIN), "data": data}
+        endpoint, p256dh, auth = row.sealed
+        browser = open_subscription(self.keyring, row.address_id, endpoint_enc=endpoint, p256dh_enc=p256dh, auth_enc=auth)
+        return WebPushMessage(
+            attempt_id=row.attempt,
+            endpoint=browser.endpoint,
+            p256dh=browser.p256dh,
+            auth=browser.auth,
+            payload=json.dumps({**shown, "is_quiet": not self.manners.has_sound}, ensure_ascii=False).encode(),
+            ttl_seconds=self.validity_seconds,
+            priority=Priority.HIGH if self.manners.has_sound else Priority.NORMAL,
+        )
+
+    def by_whatsapp(self, row: Row, _: str) -> WhatsAppMessage:
+        """The template of the person's language, with the link in it where there is one with a place for it."""
+        sids = self.whatsapp.sids[row.language if row.language in self.whatsapp.sids else "en"]
+        text = self.text(row.language, Variant.PLAIN)
+        has_link = Variant.LINK.value in sids
+        return WhatsAppMessage(
+            attempt_id=row.attempt,
+            to_e164=open_e164(self.keyring, row.address_id, row.sealed[0]),
+            content_sid=sids[Variant.LINK.value if has_link else Variant.PLAIN.value],
+            variables={"1": text, "2": self.link(row)} if has_link else {"1": text},
+            status_callback=self.hook("twilio/status", row.attempt),
+            validity_seconds=self.validity_seconds,
+        )
+
+    def email(self, row: Row, _: str) -> EmailMessage:
+        """Plain text; the first line is the incident, or nothing telling in a quiet one."""
+        return EmailMessage(
+            attempt_id=row.attempt,
+            message_id=f"{row.attempt}.{self.incident_id.hex}@{urlsplit(self.public_url).hostname or 'localhost'}",
+            to=open_email(self.keyring, row.address_id, row.sealed[0]),
+            subject=self.heading(row.language),
+            body=self.text(row.language, Variant.LINK).replace(LINK_PLACE, f"\n\n{self.link(row)}\n"),
+            language=row.language if row.language in LANGUAGES else "en",
+        )
+
+    def voice(self, row: Row, _: str) -> VoiceMessage:
+        """A call that reads the text and asks for a key."""
+        attempt = row.attempt
+        return VoiceMessage(
+            attempt_id=attempt,
+            to_e164=open_e164(self.keyring, row.address_id, row.sealed[0]),
+            text=self.text(row.language, Variant.PLAIN),
+            language=row.language if row.language in LANGUAGES else "en",
+            answer_url=self.hook("twilio/voice", attempt),
+            status_callback=self.hook("twilio/call-status", attempt),
         )
 
     def heading(self, language: str) -> str:
         """What a lit screen shows first."""
-        return QUIET_TITLE[language if language in LANGUAGES else "en"] if self.is_quiet else self.title
+        known = language if language in LANGUAGES else "en"
+        return self.manners.title[known] if self.manners.title else self.title
 
     def link(self, row: Row) -> str:
         """The person's own page."""
@@ -137,16 +223,32 @@ class Messages:
         known = language if language in LANGUAGES else "en"
         return self.texts[known, variant.value]
 
-    def variant(self, number_country: str | None) -> Variant:
-        """Which tail the number's country permits."""
-        country = number_country or ""
-        if country not in self.variants:
-            self.variants[country] = Variant(variant_for(rules_for(country)).key)
-        return self.variants[country]
+    def variant(self, number_country: str, sender: str) -> Variant:
+        """Which tail the number's country permits to this sender."""
+        key = (number_country, sender)
+        if key not in self._variants:
+            self._variants[key] = Variant(self.book.variant_for(number_country, provider=sender, channel="sms").key)
+        return self._variants[key]
 
-    def callback(self, attempt: str) -> str:
+    def shown_as(self, number_country: str, sender: str) -> str:
+        """The number or name registered for the country, where it is not the usual one."""
+        outlet = self.outlets.get(sender)
+        own = self.book.sender_for(number_country, outlet) if outlet else ""
+        return own if outlet and own != outlet.shown_as else ""
+
+    def hook(self, path: str, attempt: str) -> str:
         """Where the carrier reports on this attempt: our signed name goes out and comes back."""
-        return f"{self.public_url}/hooks/twilio/status/{callback_token(self.keyring.callback, attempt)}"
+        return f"{self.public_url}/hooks/{path}/{callback_token(self.keyring.callback, attempt)}"
 
 
-WRITERS: Mapping[Channel, Callable[[Messages, Row], Message]] = MappingProxyType({Channel.SMS: Messages.sms, Channel.PUSH: Messages.push})
+HAS_LINK = frozenset({Variant.LINK, Variant.REPLY_LINK})
+WRITERS: Mapping[Channel, Callable[[Messages, Row, str], Message]] = MappingProxyType(
+    {
+        Channel.SMS: Messages.sms,
+        Channel.PUSH: Messages.push,
+        Channel.WEB_PUSH: Messages.web_push,
+        Channel.WHATSAPP: Messages.by_whatsapp,
+        Channel.EMAIL: Messages.email,
+        Channel.VOICE: Messages.voice,
+    }
+)

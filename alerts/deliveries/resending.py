@@ -81,7 +81,7 @@ def _hand_over(
     settings: Settings, carriers: Carriers, sender: str, messages: Messages, channel: Channel, rows: Sequence[Mapping[str, Any]]
 ) -> list[Outcome]:
     until = time.monotonic() + min(BEGIN_WITHIN_SECONDS, settings.delivery.lease_seconds / 3)
-    written = [messages.try_write(Row.of(row), channel) for row in rows]
+    written = [messages.try_write(Row.of(row), channel, sender) for row in rows]
     answers = iter(carriers.submit(Status(rows[0]["status"]), sender, [m for m in written if m is not None], until=until).result())
     return [CANNOT_BE_WRITTEN if message is None else next(answers) or NOT_BEGUN for message in written]
 

@@ -111,6 +111,16 @@ class Outcome:
     retry_after: float | None = None
     verdict: Verdict | None = None
 
+    @property
+    def is_not_now(self) -> bool:
+        """The carrier's word, or its sender's full queue: slow down."""
+        return self.verdict is Verdict.SENDER_BACKOFF or self.state is State.QUEUED and self.verdict is None and not self.is_out_of_reach
+
+    @property
+    def is_out_of_reach(self) -> bool:
+        """No connection: nothing left this machine."""
+        return (self.code or "").startswith("no_connection")
+
 
 REFUSED: Mapping[Verdict, State] = MappingProxyType(
     {

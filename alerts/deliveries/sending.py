@@ -16,7 +16,8 @@ import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from alerts.channels.ports import Message
+from alerts.channels.ports import Message, Verdict
+from alerts.deliveries.buckets import Lane, Rates
 from alerts.deliveries.carriers import Answers, Carriers
 from alerts.deliveries.escalation import begin_next_step
 from alerts.deliveries.findings import remember
@@ -44,6 +45,9 @@ DEADLOCK = "40P01"
 TRIES_AFTER_DEADLOCK = 5
 BEGIN_WITHIN_SECONDS = 1.5
 """Nothing of a window begins later than this after its intent, so that a cancel is quick whatever the carrier does."""
+WAIT_HERE_SECONDS = 0.5
+STOPPED_SECONDS = 60.0
+"""How long a batch rests when the provider refuses our account: until somebody has seen to it, asking more would only hurt."""
 TASK_SECONDS = 10.0
 """After this a task gives its batch back and asks for it again: a deploy never waits for a slow lane."""
 
@@ -55,11 +59,21 @@ class _Flight:
     window: Window
     messages: Sequence[Message | None]
     answers: Answers
+    began_at: float
 
     def outcomes(self) -> list[Outcome]:
         """Wait for the answers; one per delivery of the window."""
         given = iter(self.answers.result())
         return [CANNOT_BE_WRITTEN if message is None else next(given) or NOT_BEGUN for message in self.messages]
+
+
+@dataclass(frozen=True)
+class _Next:
+    """What may be handed over next: by whom, out of which bucket, and to whom."""
+
+    sender: str
+    lane: Lane
+    rows: Sequence[Row]
 
 
 def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, batch_id: int, owner: str) -> bool:
@@ -69,7 +83,6 @@ def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, ba
             claim = claim_batch(session, batch_id, owner=owner, lease_seconds=settings.delivery.lease_seconds)
             if claim is None:
                 return not is_held(session, batch_id)
-            leave_out(session, claim)
             rows = load_rows(session, claim)
             messages = Messages.load(session, settings, claim.broadcast_id)
         return _Sending(settings, own, carriers, claim, messages).run(rows)
@@ -78,63 +91,109 @@ def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, ba
 class _Sending:
     """One batch under way."""
 
-    def __init__(self, settings: Settings, sessions: Sessions, carriers: Carriers, claim: Claim, messages: Messages) -> None:
-        self._settings, self._sessions, self._carriers = settings, sessions, carriers
+    def __init__(self, settings: Settings, sessions: Sessions, carriers: Carriers, claim: Claim, messages: Messages) -> None:  # noqa: PLR0917
+        self._delivery, self._sessions, self._carriers = settings.delivery, sessions, carriers
         self._claim, self._messages = claim, messages
         self._ends_at = time.monotonic() + TASK_SECONDS
-        self._renew_at = time.monotonic() + settings.delivery.lease_seconds / 3
+        self._renew_at = time.monotonic() + self._delivery.lease_seconds / 3
+        self._left: deque[Row] = deque()
         self._wait_seconds = 0.0
-        self._has_failures = False
+        self._is_unserved = self._has_failures = False
 
-    def run(self, rows: list[Row]) -> bool:
+    def run(self, rows: Sequence[Row]) -> bool:
         """Hand over window after window; the answers of the oldest are recorded with the intent of the next."""
         flying: deque[_Flight] = deque()
-        left = deque(rows)
-        while left or flying:
-            is_full = len(flying) >= self._settings.delivery.windows_in_flight
-            answered = flying.popleft() if flying and (is_full or not left or flying[0].answers.done()) else None
-            outcomes = answered.outcomes() if answered else []
-            window = self._step(answered, outcomes, self._take(left))
+        self._left.extend(rows)
+        while self._left or flying:
+            is_full = len(flying) >= self._delivery.windows_in_flight
+            following = None if is_full and not flying[0].answers.done() else self._take()
+            is_due = flying and (is_full or following is None or flying[0].answers.done())
+            answered = flying.popleft() if is_due else None
+            outcomes = self._hear(answered) if answered else []
+            window = self._step(answered, outcomes, following)
             if window is not None:
                 flying.append(self._launch(window))
         with begin(self._sessions) as session:
             self._finish(session)
         return True
 
-    def _take(self, left: deque[Row]) -> list[Row]:
-        """The next window's rows; none when time is over."""
+    def _take(self) -> _Next | None:
+        """The next window's rows, sender and tokens; None when there are none now. Never inside a transaction."""
         if time.monotonic() >= self._ends_at:
-            left.clear()
-        return [left.popleft() for _ in range(min(len(left), self._settings.delivery.window_size))]
+            self._left.clear()
+        if not self._left:
+            return None
+        claim, wanted = self._claim, min(len(self._left), self._delivery.window_size)
+        sender = self._carriers.choose(claim.status, claim.channel, claim.number_country)
+        if sender is None:
+            self._is_unserved = True
+            self._left.clear()
+            return None
+        lane = self._lane(sender)
+        grant = self._carriers.pacer.take(lane, wanted, cost=self._messages.segments(claim.channel, claim.number_country, sender))
+        if not grant.count:
+            self._pause(grant.wait_seconds)
+            return None
+        return _Next(sender, lane, [self._left.popleft() for _ in range(grant.count)])
 
-    def _step(self, answered: _Flight | None, outcomes: list[Outcome], rows: list[Row]) -> Window | None:
-        """One transaction: record what was answered, and commit what goes next."""
+    def _lane(self, sender: str) -> Lane:
+        outlet, country = self._messages.outlets.get(sender), self._claim.number_country
+        rate = self._messages.book.rate_for(country, outlet) if outlet else None
+        return Lane(account=sender, sender=sender, number_country=country, rates=Rates(country=rate))
+
+    def _pause(self, seconds: float) -> None:
+        """Wait here for what comes soon; for longer, give the batch back: the worker has other lanes."""
+        if seconds > WAIT_HERE_SECONDS:
+            self._wait_seconds = seconds
+            self._left.clear()
+        else:
+            time.sleep(seconds)
+
+    def _hear(self, flight: _Flight) -> list[Outcome]:
+        """The answers of a window; what they say of pace and health goes to the other workers."""
+        outcomes = flight.outcomes()
+        seconds, sender = time.monotonic() - flight.began_at, flight.window.sender
+        self._carriers.note(self._claim.status, sender, outcomes, seconds=seconds)
+        waits = [outcome.retry_after or 0.0 for outcome in outcomes if outcome.is_not_now]
+        if waits:
+            self._carriers.pacer.shrink(self._lane(sender), max(waits) or None)
+        if any(outcome.verdict is Verdict.STOP_ALL for outcome in outcomes):
+            self._wait_seconds = STOPPED_SECONDS
+            self._left.clear()
+        return outcomes
+
+    def _step(self, answered: _Flight | None, outcomes: list[Outcome], following: _Next | None) -> Window | None:
+        """One transaction: record what was answered, and commit what goes next. What goes unused is given back."""
+        if answered is None and following is None:
+            return None
 
         def work() -> Window | None:
             with begin(self._sessions) as session:
                 if answered is not None:
                     self._record(session, answered.window, outcomes)
                 self._keep_lease(session)
-                return self._open(session, rows) if rows else None
+                return self._open(session, following) if following else None
 
-        return _again_after_deadlock(work)
+        window = _again_after_deadlock(work)
+        if following is not None:
+            self._carriers.pacer.give_back(following.lane, len(following.rows) - (len(window.rows) if window else 0))
+        return window
 
-    def _open(self, session: Session, rows: list[Row]) -> Window | None:
-        names = self._carriers.names(self._claim.status, self._claim.channel)
-        sender = names[0] if names else "none"
-        return open_window(session, self._claim, rows, sender=sender, lease_seconds=self._settings.delivery.lease_seconds)
+    def _open(self, session: Session, following: _Next) -> Window | None:
+        return open_window(session, self._claim, following.rows, sender=following.sender, lease_seconds=self._delivery.lease_seconds)
 
     def _keep_lease(self, session: Session) -> None:
         if time.monotonic() >= self._renew_at:
-            renew_lease(session, self._claim, lease_seconds=self._settings.delivery.lease_seconds)
-            self._renew_at = time.monotonic() + self._settings.delivery.lease_seconds / 3
+            renew_lease(session, self._claim, lease_seconds=self._delivery.lease_seconds)
+            self._renew_at = time.monotonic() + self._delivery.lease_seconds / 3
 
     def _launch(self, window: Window) -> _Flight:
         """Write the messages and give them to the carrier."""
-        until = time.monotonic() + min(BEGIN_WITHIN_SECONDS, self._settings.delivery.lease_seconds / 3)
-        messages = [self._messages.try_write(row, self._claim.channel) for row in window.rows]
+        now = time.monotonic()
+        messages = [self._messages.try_write(row, self._claim.channel, window.sender) for row in window.rows]
         written = [message for message in messages if message is not None]
-        return _Flight(window, messages, self._carriers.submit(self._claim.status, window.sender, written, until=until))
+        until = now + min(BEGIN_WITHIN_SECONDS, self._delivery.lease_seconds / 3)
+        return _Flight(window, messages, self._carriers.submit(self._claim.status, window.sender, written, until=until), now)
 
     def _record(self, session: Session, window: Window, outcomes: list[Outcome]) -> None:
         waits = [self._wait(row, outcome) for row, outcome in zip(window.rows, outcomes, strict=True)]
@@ -147,16 +206,19 @@ class _Sending:
         """Seconds until the next try of what surely was not sent. The validity period ends it, not a number of tries."""
         if outcome.state is not State.QUEUED:
             return None
-        return outcome.retry_after or backoff_seconds(row.number, base=self._settings.delivery.retry_seconds)
+        return outcome.retry_after or backoff_seconds(row.number, base=self._delivery.retry_seconds)
 
     def _finish(self, session: Session) -> None:
-        leave_out(session, self._claim)
-        seconds = self._settings.delivery.step_seconds
-        is_done = finish_batch(session, self._claim, next_step_seconds=seconds, wait_seconds=self._wait_seconds)
-        if is_done and self._has_failures:
-            begin_next_step(session, self._claim.batch_id, only_failed=True)
-        ids = {"broadcast_id": self._claim.broadcast_id, "incident_id": self._claim.incident_id}
-        publish(session, "delivery.progress", **ids)
+        """Give the batch back, and see to it that somebody goes on: with it, or with the next step."""
+        claim, may_repeat = self._claim, self._messages.manners.may_repeat
+        leave_out(session, claim, is_unserved=self._is_unserved)
+        seconds = self._delivery.step_seconds if may_repeat else None
+        is_done = finish_batch(session, claim, next_step_seconds=seconds, wait_seconds=self._wait_seconds)
+        if is_done and (self._has_failures or self._is_unserved):
+            begin_next_step(session, claim.batch_id, only_failed=True)
+        if not is_done and not self._wait_seconds and time.monotonic() >= self._ends_at:
+            publish(session, "delivery.batch_due", batch_id=claim.batch_id)
+        publish(session, "delivery.progress", broadcast_id=claim.broadcast_id, incident_id=claim.incident_id)
 
 
 CANNOT_BE_WRITTEN = Outcome(State.FAILED, code="cannot_be_written")

@@ -35,7 +35,6 @@ class Claim:
     channel: Channel
     number_country: str
     step: int
-    is_quiet: bool
 
 
 @dataclass(frozen=True)
@@ -96,11 +95,16 @@ def open_window(session: Session, claim: Claim, rows: Sequence[Row], *, sender: 
     )
 
 
-def leave_out(session: Session, claim: Claim) -> None:
-    """Give a final state to what is queued and may not be sent: the message ended, or the person asked or needs no more."""
+def leave_out(session: Session, claim: Claim, *, is_unserved: bool = False) -> None:
+    """Give a final state to what is queued and may not be sent: the message ended, or the person asked or needs no more.
+
+    `is_unserved`: nobody may send to this lane now, so all of it failed on this channel.
+    """
     values = {"batch": claim.batch_id, "generation": claim.generation}
     session.execute(STOP_QUEUED, values)
     session.execute(LEAVE_OUT, values)
+    if is_unserved:
+        session.execute(FAIL_UNSERVED, values)
 
 
 def record(session: Session, claim: Claim, window: Window, outcomes: Sequence[Outcome], waits: Sequence[float | None]) -> int:
@@ -150,10 +154,10 @@ NOT_SENT = {State.QUEUED: State.FAILED, State.OPTED_OUT: State.FAILED}
 CLAIM = text("""
 UPDATE delivery_batch b SET state = 'claimed', generation = generation + 1, owner = :owner,
     lease_until = clock_timestamp() + make_interval(secs => :lease)
-FROM broadcast m JOIN incident i ON i.id = m.incident_id
+FROM broadcast m
 WHERE b.id = :batch AND m.id = b.broadcast_id
   AND (b.state = 'waiting' AND b.due_at <= clock_timestamp() OR b.state = 'claimed' AND b.lease_until < clock_timestamp())
-RETURNING b.id AS batch_id, b.broadcast_id, m.incident_id, b.generation, m.status, b.channel, b.number_country, b.step, i.is_quiet
+RETURNING b.id AS batch_id, b.broadcast_id, m.incident_id, b.generation, m.status, b.channel, b.number_country, b.step
 """)
 
 RENEW = text("""
@@ -225,6 +229,11 @@ UPDATE delivery d SET state_at = clock_timestamp(), state = CASE WHEN c.opted_ou
 FROM audience_member m JOIN citizen c ON c.id = m.citizen_id
 WHERE d.batch_id = :batch AND d.state = 'queued' AND m.id = d.member_id
   AND (c.opted_out_at IS NOT NULL OR c.died_at IS NOT NULL OR c.merged_into IS NOT NULL OR d.step > 1 AND EXISTS {ANSWERED_BEFORE}) AND {MINE}
+""")  # noqa: S608
+
+FAIL_UNSERVED = text(f"""
+UPDATE delivery d SET state = 'failed', error_code = 'no_provider', state_at = clock_timestamp()
+WHERE d.batch_id = :batch AND d.state = 'queued' AND {MINE}
 """)  # noqa: S608
 
 # A callback may have been quicker: what it said stays, and only what it left open is filled in.

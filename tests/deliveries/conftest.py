@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
@@ -30,6 +30,7 @@ from alerts.settings import Settings
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
 from tests.factories.staff import make_actor
+from tests.support.servers import Servers
 
 ACCOUNT, TOKEN = "AC" + "0" * 32, "sandbox-token"
 
@@ -66,9 +67,10 @@ def carrier(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Carrier]
 
 
 @pytest.fixture
-def sending_settings(make_settings: Callable[..., Settings], database_url: str, carrier: Carrier) -> Settings:
+def sending_settings(make_settings: Callable[..., Settings], servers: Servers, database_url: str, carrier: Carrier) -> Settings:
     return make_settings(
         database_url,
+        SIAGA_REDIS_PREFIX=f"{servers.redis_prefix}{uuid4().hex}:",  # no test's pace is another's
         SIAGA_PUBLIC_URL="http://127.0.0.1:9",  # nobody listens: receipts are made by the tests
         SIAGA_TWILIO_ACCOUNT_SID=ACCOUNT,
         SIAGA_TWILIO_AUTH_TOKEN=TOKEN,
