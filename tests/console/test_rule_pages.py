@@ -56,6 +56,13 @@ def test_an_administrator_edits_a_rule_on_a_page(session: Session, browse: Brows
     assert re.search(r"Tautan: <del>no</del> <ins>yes</ins>", page)
 
 
+def test_a_country_nobody_wrote_of_has_a_form_too(browse: Browser) -> None:
+    page = browse("administrator", lang="en").get("/country-rules/twilio/voice/FR")
+    assert page.status_code == 200
+    assert "nobody has written a rule yet" in page.text
+    assert browse("administrator").get("/country-rules/find?provider=twilio&channel=sms&number_country=zz").status_code == 422
+
+
 def test_a_form_that_makes_no_sense_is_shown_again_with_the_reason(browse: Browser) -> None:
     administrator = browse("administrator")
     refused = administrator.post(TURKIYE, **form(currency="", note="Catatan saya"))
