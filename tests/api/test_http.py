@@ -293,6 +293,7 @@ def another_body(operation: Operation, world: World) -> dict[str, Any]:
 def _spare(operation: Operation) -> dict[str, Any]:
     """For a body with one field there is no other order: another value."""
     fields: dict[str, dict[str, Any]] = {
+        "set_email_address": {"email": "lain@example.org"},
         "close_incident": {"reason": "lain"},
         "reopen_incident": {"reason": "lain"},
         "reject_broadcast": {"reason": "lain"},
