@@ -49,7 +49,7 @@ class TwilioSms:
 
     async def find_sent(self, message: SmsMessage, *, created_after: datetime) -> tuple[FoundMessage, ...]:
         """`find_by_to` for a message of this sender."""
-        return await self.find_by_to(message.to_e164, body=message.body, from_=self.sender, created_after=created_after)
+        return await self.find_by_to(message.to_e164, body=message.body, from_=message.from_, created_after=created_after)
 
     async def find_by_to(self, to_e164: str, *, body: str, from_: str, created_after: datetime) -> tuple[FoundMessage, ...]:
         """Messages to this number, of this text and sender, newest first, created at or after the moment given.
