@@ -86,14 +86,14 @@ def test_nobody_else_sees_the_rules_pages(browse: Browser) -> None:
         (
             "id",
             (
-                "Tidak ada penyedia yang menjangkau 1 orang ini melalui nomor Suriah",
+                "Tidak ada penyedia yang menjangkau 1 orang ini</strong>: Suriah, SMS",
                 "Sebagai gantinya: aplikasi (push), penyedia lain",
                 "Berapa lama",
             ),
         ),
         (
             "en",
-            ("No provider reaches this 1 person by a number of Syria", "Instead: the app (push), another provider", "How long it takes"),
+            ("No provider reaches this 1 person</strong>: Syria, SMS", "Instead: the app (push), another provider", "How long it takes"),
         ),
     ],
 )
