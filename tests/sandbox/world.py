@@ -99,11 +99,13 @@ class World:
         config = {"project": "siaga-test", "static_token": FCM_TOKEN, "base_url": self.url, "timeout_seconds": 10.0}
         return Fcm(FcmConfig(**(config | changes)))
 
-    def text(self, attempt: str, to: str = "+628110000001", **changes: Any) -> SmsMessage:
+    def text(
+        self, attempt: str, to: str = "+628110000001", *, body: str = "Gempa kuat. Menjauhlah dari bangunan.", **changes: Any
+    ) -> SmsMessage:
         fields = {
             "attempt_id": attempt,
             "to_e164": to,
-            "body": "Gempa kuat. Menjauhlah dari bangunan.",
+            "text": body,
             "status_callback": self.hooks.callback(attempt),
             "validity_seconds": 600,
         }
