@@ -11,8 +11,8 @@ from alerts.broadcasts.calls import CallKind, promise_still_open, still_held, wa
 from alerts.broadcasts.paging import page_for_approval, still_waits_for_approval
 from alerts.broadcasts.rules import Channel
 from alerts.channels.outlets import exercise_senders, live_senders
-from alerts.deliveries.carriers import Carriers
-from alerts.deliveries.rules import Outcome
+from alerts.deliveries.carriers import NO_SENDER, Carriers
+from alerts.deliveries.rules import Outcome, State
 from alerts.incidents.rules import Status
 from alerts.kit.db import begin
 from alerts.kit.outbox import drain
@@ -40,9 +40,14 @@ class StaffOutlet:
     def __init__(self, carriers: Carriers) -> None:
         self._carriers = carriers
 
-    def send(self, status: str, channel: str, message: Any) -> Outcome | None:
-        names = self._carriers.names(Status(status), Channel(channel))
-        return self._carriers.send(Status(status), names[0], message) if names else None
+    def send(self, status: str, channel: str, message: Any) -> Outcome:
+        """By the first sender of the channel; by the next one only where the one before surely sent nothing."""
+        outcome = NO_SENDER
+        for name in self._carriers.names(Status(status), Channel(channel)):
+            outcome = self._carriers.send(Status(status), name, message)
+            if outcome.state is not State.QUEUED:
+                break
+        return outcome
 
 
 def configured_of(settings: Settings) -> Configured:

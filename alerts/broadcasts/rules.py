@@ -234,8 +234,7 @@ def check_promise(at: datetime, *, now: datetime, validity_seconds: int) -> None
     if at <= now:
         raise InvalidError("promise_passed", "The promised time of the next message has passed.", field="next_message_at")
     if at > now + timedelta(seconds=validity_seconds):
-        message = "The next message is promised for after the end of this one: let this one hold longer, or promise it earlier."
-        raise InvalidError("promise_after_end", message, field="next_message_at")
+        raise InvalidError("promise_after_end", "The next message is promised for after the end of this one.", field="next_message_at")
 
 
 def validity_for(promised_at: datetime | None, *, now: datetime, default: int) -> int:

@@ -67,7 +67,7 @@ class GenericSms:
         values: dict[str, object] = {
             "to": message.to_e164.removeprefix("+") if dialect.number_form == "digits" else message.to_e164,
             "text": message.body,
-            "from_": self.sender,
+            "from_": message.from_ or self.sender,
             "callback": message.status_callback,
             "validity": max(1, message.validity_seconds // unit),
             "reference": message.attempt_id,

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Literal, Self
 from urllib.parse import parse_qsl
 
@@ -136,8 +137,8 @@ class Dialect(Part):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        names = [*filter(None, self.fields.model_dump().values()), *self.constants]
-        if len(set(names)) != len(names):
+        names = [*self.constants, *filter(None, self.fields.model_dump().values())]
+        if not _have_room(names):
             raise ValueError("two things cannot stand in one field")
         if self.format == "form" and any(name.startswith("/") for name in names):
             raise ValueError("a form has names, not pointers")
@@ -245,11 +246,22 @@ def read_at(document: Any, place: str) -> str:
 
 def put_at(document: dict[str, Any], place: str, value: object) -> None:
     """Set a field by its name or JSON pointer, making what is missing on the way; a decimal step is a place in a list."""
-    *way, last = _steps(place)
+    steps = _steps(place)
     inner: Any = document
-    for step, following in zip(way, [*way[1:], last], strict=True):
+    for step, following in pairwise(steps):
         inner = _enter(inner, step, [] if following.isdecimal() else {})
-    _set(inner, last, value)
+    _set(inner, steps[-1], value)
+
+
+def _have_room(places: Sequence[str]) -> bool:
+    """Whether each of these places can be filled without another being lost."""
+    sample: dict[str, Any] = {}
+    try:
+        for number, place in enumerate(places):
+            put_at(sample, place, f"value {number}")
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return all(read_at(sample, place) == f"value {number}" for number, place in enumerate(places))
 
 
 def _enter(inner: Any, step: str, empty: Any) -> Any:

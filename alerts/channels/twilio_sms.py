@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from alerts.channels.http_pool import Result
-from alerts.channels.ports import Accepted, FoundMessage, Rejected, SmsMessage, Transient, Unknown
+from alerts.channels.ports import Accepted, FoundMessage, Rejected, SmsMessage, Transient, Unknown, Verdict
 from alerts.channels.twilio_account import TwilioAccount, TwilioConfig
 from alerts.channels.twilio_many import Target, TwilioMany
 from alerts.channels.wire import WireAnswer
@@ -43,13 +43,19 @@ class TwilioSms:
         raise answer or Transient("not_begun")
 
     async def send_many(self, messages: Sequence[SmsMessage], *, until: float) -> list[Accepted | Exception | None]:
-        """Hand texts over, each at most once; an answer for each, in order. None: not begun before `until` (monotonic seconds)."""
-        results = await self._many.post(messages, until=until)
-        return [self._read(result, message) for result, message in zip(results, messages, strict=True)]
+        """Hand texts over, each at most once; an answer for each, in order. None: not begun before `until` (monotonic seconds).
+
+        A text whose time is over is refused here.
+        """
+        results = iter(await self._many.post([message for message in messages if message.validity_seconds >= 1], until=until))
+        return [
+            self._read(next(results), message) if message.validity_seconds >= 1 else Rejected("expired", verdict=Verdict.OTHER)
+            for message in messages
+        ]
 
     async def find_sent(self, message: SmsMessage, *, created_after: datetime) -> tuple[FoundMessage, ...]:
         """`find_by_to` for a message of this sender."""
-        return await self.find_by_to(message.to_e164, body=message.body, from_=self.sender, created_after=created_after)
+        return await self.find_by_to(message.to_e164, body=message.body, from_=message.from_, created_after=created_after)
 
     async def find_by_to(self, to_e164: str, *, body: str, from_: str, created_after: datetime) -> tuple[FoundMessage, ...]:
         """Messages to this number, of this text and sender, newest first, created at or after the moment given.

@@ -15,6 +15,13 @@ from alerts.checkins.models import Checkin
 from alerts.checkins.rules import NOTE_CHARACTERS, Answer
 from alerts.kit.i18n import Translator
 
+PAGE_HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex, nofollow",
+    "Vary": "Accept-Language",
+}
 LANGUAGE_NAMES = (("id", "Bahasa Indonesia"), ("en", "English"))
 
 
@@ -38,18 +45,10 @@ def bad_link_page(t: Translator) -> HTMLResponse:
 
 
 def _page(t: Translator, status: int, **values: object) -> HTMLResponse:
-    style, policy = _style()
+    style, policy = page_style()
     known = {"problem": None, "saved": None, "saved_more": None, "action": "", "is_exercise": False, "note_characters": NOTE_CHARACTERS}
     content = _template().render(known | {"t": t, "_": t.gettext, "style": style, "languages": LANGUAGE_NAMES} | values)
-    headers = {
-        "Content-Security-Policy": policy,
-        "Cache-Control": "no-store",
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
-        "X-Robots-Tag": "noindex, nofollow",
-        "Content-Language": t.lang,
-        "Vary": "Accept-Language",
-    }
+    headers = {**PAGE_HEADERS, "Content-Security-Policy": policy, "Content-Language": t.lang}
     return HTMLResponse(content, status, headers)
 
 
@@ -72,7 +71,7 @@ def _template() -> Template:
 
 
 @cache
-def _style() -> tuple[Markup, str]:
+def page_style() -> tuple[Markup, str]:
     """Our own style sheet, inline so that one request is all; the policy names its hash and allows nothing else."""
     text = files("alerts.checkins").joinpath("templates", "answer.css").read_text(encoding="utf-8").strip()
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
@@ -20,6 +21,8 @@ PHONE_TEXT_MAX = 40
 EMAIL_MAX = 254
 AUTH_BYTES = 16
 PHONE_CHARACTERS = re.compile(r"\+?[\d\s().\-/]+")
+# A name that the library would only hand back, and a domain: nearly all addresses of a file.
+USUAL_EMAIL = re.compile(r"(?=[^@]{1,64}@)([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)@([A-Za-z0-9.-]+)")
 # A device that has not been seen for this long is not counted on.
 DEVICE_LIVE_DAYS = 60
 # "Today" differs over the globe by a day either way; a stay counts on the generous side.
@@ -162,11 +165,28 @@ def parse_email(written: str, *, field: str = "email") -> str:
     text = "" if "\x00" in written else _plain(written)
     if not text or len(text) > EMAIL_MAX:
         raise InvalidError("email_malformed", "an e-mail address is a name, an @ and a domain", field=field)
+    usual = USUAL_EMAIL.fullmatch(text)
+    domain = _mail_domain(usual[2]) if usual else None
+    address = f"{usual[1]}@{domain}" if usual and domain else _checked_email(text)
+    if address is None:
+        raise InvalidError("email_malformed", "this is not an e-mail address that can be written to", field=field)
+    return address
+
+
+def _checked_email(text: str) -> str | None:
+    """The address as the library writes it, or None; a tenth of a millisecond."""
     try:
         found = validate_email(text, check_deliverability=False, allow_smtputf8=False, strict=True, test_environment=True)
     except EmailNotValidError:
-        raise InvalidError("email_malformed", "this is not an e-mail address that can be written to", field=field) from None
+        return None
     return found.ascii_email or found.normalized
+
+
+@lru_cache(maxsize=4096)
+def _mail_domain(domain: str) -> str | None:
+    """The domain as the library writes it, or None. A large file names the same few."""
+    found = _checked_email(f"a@{domain}")
+    return found.partition("@")[2] if found else None
 
 
 def fold_email(address: str) -> str:

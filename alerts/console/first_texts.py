@@ -64,3 +64,18 @@ FIRST_TEXTS: Mapping[Kind, Mapping[str, str]] = MappingProxyType(
 def first_texts(kind: Kind) -> Mapping[str, str]:
     """The proposal for a kind of event, in `id` and `en`."""
     return FIRST_TEXTS.get(kind, _GENERAL)
+
+
+def first_alert_texts(kind: Kind) -> dict[str, str]:
+    """The proposal for a first alert: the same call to action, then where and when it holds."""
+    texts = first_texts(kind)
+    return {"id": f"{texts['id']} {{place}}, {{time}}.", "en": f"{texts['en']} {{place}}, {{time}}."}
+
+
+REMINDER = MappingProxyType(
+    {
+        "id": "Kami belum menerima kabar Anda. Apakah Anda aman?",
+        "en": "We have not heard from you. Are you safe?",
+    }
+)
+"""A first text for those who have not answered."""

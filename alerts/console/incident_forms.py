@@ -16,6 +16,7 @@ from alerts.kit.i18n import JAKARTA, both
 from alerts.places import place_name
 
 Word = TypeVar("Word", bound=StrEnum)
+REASON_MIN = 3
 
 KIND_NAMES = {
     Kind.EARTHQUAKE: both("Earthquake"),
@@ -51,7 +52,16 @@ def read_incident(form: Form, status: Status, now: datetime) -> IncidentOpen:
         occurred_at=_occurred_at(form, areas, now),
         areas=areas,
         lists=_lists(form),
+        is_quiet=form.has("quiet"),
+        quiet_reason=_quiet_reason(form),
     )
+
+
+def _quiet_reason(form: Form) -> str | None:
+    reason = form.text("quiet_reason", limit=500)
+    if form.has("quiet") and len(reason) < REASON_MIN:
+        raise InvalidError("reason_missing", "Say why.", field="quiet_reason")
+    return reason if form.has("quiet") else None
 
 
 def read_word(form: Form, field: str, kind: type[Word]) -> Word:

@@ -10,10 +10,12 @@ from alerts.console import (
     routes_calls,
     routes_cases,
     routes_duty,
+    routes_forward,
     routes_inbox,
     routes_incidents,
     routes_live,
     routes_moves,
+    routes_prepared,
     routes_reports,
     routes_rules,
     routes_session,
@@ -31,6 +33,7 @@ ROUTERS = (
     routes_incidents.shapes_router,
     routes_rules.router,
     routes_inbox.router,
+    routes_prepared.router,
 )
 # These exist twice: an exercise has its own addresses, so that a link can never be taken for a real one.
 INCIDENT_ROUTERS = (
@@ -39,6 +42,9 @@ INCIDENT_ROUTERS = (
     routes_broadcasts.new_router,
     routes_broadcasts.router,
     routes_approval.router,
+    routes_forward.router,
+    routes_prepared.first_router,
+    routes_prepared.after_router,
     routes_reports.router,
     routes_live.router,
     routes_moves.router,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -14,11 +15,14 @@ from alerts.broadcasts.forecasting import segments_of
 from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.preview import Asked, ground_of, present_audience
 from alerts.broadcasts.preview_schemas import AudienceView
-from alerts.broadcasts.queries import areas_of, claim_broadcast, get_broadcast, hands_of, lists_of, present
+from alerts.broadcasts.queries import areas_of, claim_broadcast, get_broadcast, hands_of, list_waves, lists_of, present
 from alerts.broadcasts.rules import Channel, MsgType, State
 from alerts.broadcasts.schemas import BroadcastChange, BroadcastDraft, BroadcastView, Correction, Texts
+from alerts.broadcasts.template_rules import TemplateKind
+from alerts.broadcasts.templates import list_usable
+from alerts.console.clocks import zone_of_area
 from alerts.console.elsewhere import IncidentDep, Viewer, check_route
-from alerts.console.first_texts import first_texts
+from alerts.console.first_texts import REMINDER, first_texts
 from alerts.console.forms import Form, FormDep, parse_id
 from alerts.console.once import start_once
 from alerts.console.pages import go, render
@@ -26,11 +30,14 @@ from alerts.console.routes_incidents import root_of
 from alerts.deliveries.correcting import correct_broadcast
 from alerts.deliveries.forecasting import forecast_of
 from alerts.deliveries.queries import reach_of_broadcast
+from alerts.incidents.models import Incident
 from alerts.incidents.queries import get_incident, list_areas
 from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor
+from alerts.kit.clock import db_now
 from alerts.kit.db import Tx
 from alerts.kit.errors import ConflictError, InvalidError
+from alerts.kit.i18n import JAKARTA
 from alerts.settings import Settings, SettingsDep
 from alerts.staff.access import require
 from alerts.staff.queries import names_of
@@ -42,6 +49,8 @@ Writer = Annotated[Actor, Depends(require(Permission.WRITE_BROADCAST))]
 Canceller = Annotated[Actor, Depends(require(Permission.CANCEL_BROADCAST))]
 Corrector = Annotated[Actor, Depends(require(Permission.CORRECT_BROADCAST))]
 OPEN_CHANNELS = (Channel.PUSH, Channel.SMS)
+PROMISES = (30, 60, 120, 180, 360)
+"""Minutes until the next message may be promised."""
 
 
 def broadcast_of_route(request: Request, broadcast_id: UUID, session: Tx, actor: Viewer) -> Broadcast:
@@ -58,13 +67,19 @@ BroadcastDep = Annotated[Broadcast, Depends(broadcast_of_route, scope="function"
 def new_broadcast_page(request: Request, incident: IncidentDep, session: Tx, actor: Writer) -> Response:
     """A first text is proposed; who would get it stands beside it."""
     context = {"incident": incident, "broadcast": None, "texts": first_texts(incident.kind), "areas": list_areas(session, incident.id)}
-    return render(request, "broadcast_edit.html", context | {"channels": OPEN_CHANNELS}, actor=actor)
+    return render(request, "broadcast_edit.html", context | {"channels": OPEN_CHANNELS, "promises": PROMISES}, actor=actor)
 
 
 @new_router.post("/new")
 def new_broadcast_form(request: Request, form: FormDep, incident: IncidentDep, session: Tx, actor: Writer) -> Response:
     once = start_once(request, session, form, actor)
-    command = BroadcastDraft(texts=_texts(form), area_ids=_area_ids(form), channels=_channels(form))
+    command = BroadcastDraft(
+        texts=_texts(form),
+        area_ids=_area_ids(form),
+        channels=_channels(form),
+        next_message_at=_promise(session, incident, form),
+        is_restricted=form.has("restricted"),
+    )
     broadcast = actions.draft_broadcast(session, actor=actor, incident_id=incident.id, command=command)
     return once.go(f"{root_of(request)}/broadcasts/{broadcast.id}")
 
@@ -80,8 +95,12 @@ def broadcast_page(request: Request, broadcast: BroadcastDep, session: Tx, setti
         "who": audience_now(session, settings, broadcast, view) if is_draft and not broadcast.references else None,
         "reach": reach_of_broadcast(session, broadcast.id) if broadcast.approved_at else None,
         "forecast": forecast_of(session, settings, broadcast) if broadcast.approved_at else None,
-        "names": names_of(session, [broadcast.created_by, broadcast.submitted_by, broadcast.approved_by]),
+        "names": names_of(session, _people_of(broadcast)),
         "is_own": actor.staff_id in hands_of(session, broadcast.id),
+        "waves": list_waves(session, broadcast.id),
+        "is_out": broadcast.released_at is not None,
+        "corrections": list_usable(session, [TemplateKind.CANCEL, TemplateKind.UPDATE]),
+        "reminder": REMINDER,
     }
     return render(request, "broadcast.html", context, actor=actor)
 
@@ -98,7 +117,7 @@ def reach_part(request: Request, broadcast: BroadcastDep, session: Tx, settings:
 def edit_page(request: Request, broadcast: BroadcastDep, session: Tx, actor: Writer) -> Response:
     incident = get_incident(session, broadcast.incident_id)
     context = {"incident": incident, "broadcast": broadcast, "texts": broadcast.texts, "areas": list_areas(session, incident.id)}
-    return render(request, "broadcast_edit.html", context | {"channels": OPEN_CHANNELS}, actor=actor)
+    return render(request, "broadcast_edit.html", context | {"channels": OPEN_CHANNELS, "promises": PROMISES}, actor=actor)
 
 
 @router.post("/edit")
@@ -107,7 +126,11 @@ def edit_form(request: Request, form: FormDep, broadcast: BroadcastDep, session:
     locked = claim_broadcast(session, broadcast.id, actor)
     if form.text("version") != str(locked.version):
         raise ConflictError("stale_version", "Somebody changed this message since you opened it: look at it first.")
-    command = BroadcastChange(texts=_texts(form), area_ids=_area_ids(form), channels=_channels(form))
+    command = BroadcastChange(texts=_texts(form), area_ids=_area_ids(form), channels=_channels(form), is_restricted=form.has("restricted"))
+    if form.text("next_in") != "keep":
+        promised = _promise(session, get_incident(session, broadcast.incident_id), form)
+        command = command.model_copy(update={"next_message_at": promised})
+        command.model_fields_set.add("next_message_at")
     actions.edit_broadcast(session, actor=actor, broadcast=locked, command=command)
     return go(f"{root_of(request)}/broadcasts/{broadcast.id}")
 
@@ -143,12 +166,30 @@ def audience_now(session: Session, settings: Settings, broadcast: Broadcast, vie
     return present_audience(ground, preview_selected(session, asked.channels), asked)
 
 
+def _people_of(broadcast: Broadcast) -> list[UUID | None]:
+    prepared = (broadcast.template_written_by, broadcast.template_approved_by, broadcast.confirmed_by)
+    return [broadcast.created_by, broadcast.submitted_by, broadcast.approved_by, *prepared]
+
+
 def _texts(form: Form) -> Texts:
     words = {"id": form.text("text_id", limit=1000), "en": form.text("text_en", limit=1000)}
     for language, text in words.items():
         if not text:
             raise InvalidError("text_missing", "The text is needed in both languages.", field=f"text_{language}")
     return Texts(**words)
+
+
+def _promise(session: Session, incident: Incident, form: Form) -> datetime | None:
+    """The promised time, to the minute, by the clock of the place."""
+    typed = form.text("next_in", limit=4)
+    if not typed:
+        return None
+    if typed not in map(str, PROMISES):
+        raise InvalidError("unknown_choice", "Choose one of the values offered.", field="next_in")
+    areas = list_areas(session, incident.id)
+    zone = (zone_of_area(areas[0].spec) if areas else None) or JAKARTA
+    at = db_now(session).astimezone(zone) + timedelta(minutes=int(typed))
+    return at.replace(second=0, microsecond=0) + timedelta(minutes=1)
 
 
 def _area_ids(form: Form) -> list[UUID]:

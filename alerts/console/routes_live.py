@@ -25,7 +25,7 @@ from alerts.console.sheet_view import changes_shown, current_sheet, marks_of, mi
 from alerts.console.sparkline import line_of
 from alerts.incidents.models import Incident
 from alerts.incidents.queries import incident_etag, list_area_specs, present_incident
-from alerts.incidents.rules import FROM_LOWEST
+from alerts.incidents.rules import FROM_LOWEST, LEVEL_SETTERS
 from alerts.kit.actor import Actor
 from alerts.kit.audit import list_actions
 from alerts.kit.db import Tx
@@ -65,6 +65,7 @@ def incident_page(request: Request, incident: IncidentDep, session: Tx, actor: V
         "etag": incident_etag(incident),
         "levels": FROM_LOWEST,
         "level_words": words_for_level(actor),
+        "may_hush": actor.role in LEVEL_SETTERS,
         "kind_name": KIND_NAMES[incident.kind],
         "clocks": clocks_of_incident(session, incident, actor),
         "opener": names_by_key(session, [incident.opened_by]).get(incident.opened_by),

@@ -58,6 +58,18 @@ def level_form(request: Request, form: FormDep, incident: IncidentDep, session: 
     return go(f"{root_of(request)}/incidents/{incident.id}")
 
 
+@router.post("/quiet")
+def quiet_form(request: Request, form: FormDep, incident: IncidentDep, session: Tx, settings: SettingsDep, actor: Viewer) -> Response:
+    """Make the incident quiet, or loud again; with the reason."""
+    reason = reason_of(form)
+    if not REASON_MIN <= len(reason) <= REASON_MAX:
+        raise InvalidError("reason_length", "A reason has 3 to 500 characters.", field="reason")
+    command = IncidentChange(is_quiet=form.text("quiet", limit=3) == "yes", quiet_reason=reason)
+    due, etag = timedelta(seconds=settings.live.report_due_seconds), form.text("etag", limit=80)
+    change_incident(session, actor=actor, incident_id=incident.id, command=command, if_match=etag, report_due=due)
+    return go(f"{root_of(request)}/incidents/{incident.id}")
+
+
 @router.post("/conflicts/{conflict_id}")
 def conflict_form(conflict_id: str, request: Request, form: FormDep, incident: IncidentDep, session: Tx, actor: Resolver) -> Response:
     """One figure stands; the others stay readable as overtaken."""

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from alerts.channels.country_rules import CountryRule, Known, QuietScope, RuleKey, SenderKind
 from alerts.console.forms import Form, FormDep
 from alerts.console.once import start_once
-from alerts.console.pages import go, render
+from alerts.console.pages import go, language_of, render
 from alerts.country_rules.actions import change_rule, claim_rule
 from alerts.country_rules.models import CountryRuleVersion
 from alerts.country_rules.queries import list_history, load_book, rule_of
@@ -25,6 +25,7 @@ from alerts.country_rules.schemas import CountryRulePut
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
 from alerts.kit.errors import ConflictError, InvalidError
+from alerts.places.names import place_name
 from alerts.staff.access import require
 from alerts.staff.queries import names_of
 from alerts.staff.rules import Permission
@@ -51,8 +52,10 @@ class Edit(NamedTuple):
 
 @router.get("")
 def rules_page(request: Request, session: Tx, actor: Manager) -> Response:
-    """The rules in force, by country."""
-    context = {"rules": load_book(session).list_rules(), "channels": list(RuledChannel)}
+    """The rules in force, by the country's name as the reader has it."""
+    lang = language_of(request, actor)
+    rules = sorted(load_book(session).list_rules(), key=lambda rule: place_name(rule.number_country, lang))
+    context = {"rules": rules, "channels": list(RuledChannel)}
     return render(request, "country_rules.html", context, actor=actor)
 
 
@@ -111,5 +114,5 @@ def _typed_rule(form: Form) -> CountryRulePut:
 def _edits(rows: Sequence[CountryRuleVersion]) -> list[Edit]:
     """Newest first, each against the version before it."""
     rules = [rule_of(row) for row in rows]
-    changes = [both_sides(before, after) for after, before in pairwise(rules)] + [{}]
-    return [Edit(row.version, row.edited_at, row.edited_by, changed) for row, changed in zip(rows, changes, strict=True)]
+    changes: list[Mapping[str, tuple[str, str]]] = [both_sides(before, after) for after, before in pairwise(rules)]
+    return [Edit(row.version, row.edited_at, row.edited_by, changed) for row, changed in zip(rows, [*changes, {}], strict=False)]

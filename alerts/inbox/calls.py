@@ -17,13 +17,13 @@ from alerts.checkins.actions import NewCheckin, record_checkin
 from alerts.checkins.cases.queries import find_told
 from alerts.checkins.queries import find_last_of_member
 from alerts.checkins.rules import Answer, Channel
+from alerts.deliveries.rules import STEP_PLACES, parse_attempt_name
 from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor, Via
 from alerts.kit.crypto import Keyring
 from alerts.kit.i18n import LANGUAGES, translator
 
 KEYS = {"1": Answer.SAFE, "2": Answer.NEED_HELP}
-STEP_PLACES = 64
 CALL = Actor(via=Via.SYSTEM, label="call")
 
 
@@ -39,9 +39,8 @@ class Reply:
 
 def find_called(session: Session, attempt: str) -> AudienceMember | None:
     """Whom an attempt's name (`<delivery>-<number>`) called; a delivery's id says whose it is."""
-    delivery, dash, number = attempt.partition("-")
-    is_well_formed = dash and attempt.isascii() and delivery.isdigit() and number.isdigit() and len(delivery) < 20
-    return find_member(session, int(delivery) // STEP_PLACES) if is_well_formed else None
+    parsed = parse_attempt_name(attempt)
+    return find_member(session, parsed[0] // STEP_PLACES) if parsed else None
 
 
 def answer_call(session: Session, *, keyring: Keyring, member: AudienceMember, digits: str, is_again: bool) -> Reply:

@@ -74,6 +74,22 @@ def is_member_token_valid(key: bytes, token: MemberToken, generation: int) -> bo
     return hmac.compare_digest(token.mac, _mac(key, f"link:{token.number}:{generation}"))
 
 
+CODE_LETTERS = "23456789abcdefghjkmnpqrstvwxyz"
+CODE_LENGTH = 10
+
+
+def incident_code(key: bytes, incident_id: object) -> str:
+    """The tail of `/c/…`, the open check-in link of an incident: easily read aloud, small letters and digits.
+
+    It opens an empty form and is meant to be passed on, so it is short: about 49 bits.
+    """
+    number, letters = int.from_bytes(_mac(key, f"open:{incident_id}")), []
+    for _ in range(CODE_LENGTH):
+        number, rest = divmod(number, len(CODE_LETTERS))
+        letters.append(CODE_LETTERS[rest])
+    return "".join(letters)
+
+
 def callback_token(key: bytes, attempt: str) -> str:
     """`<attempt>.<MAC>`: goes out in a StatusCallback URL and comes back, proving who made it."""
     mac = base64.urlsafe_b64encode(_mac(key, f"callback:{attempt}"))

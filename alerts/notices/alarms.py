@@ -19,13 +19,15 @@ from alerts.kit.outbox import publish
 from alerts.notices.models import Alarm
 from alerts.notices.posting import Configured, Post, post
 from alerts.notices.queries import list_candidates
-from alerts.notices.rules import ACTUAL, AlarmKind, Kind, alarm_texts, channels_of, on_duty
+from alerts.notices.rules import ACTUAL, NOT_CALLED, AlarmKind, Channel, Kind, alarm_texts, channels_of, on_duty
 from alerts.staff.rules import Role
 
 log = structlog.get_logger()
 TOLD = (Role.DUTY_OFFICER, Role.ADMINISTRATOR)
 PAGE = "/duty"
 SENDER_MAX = 80
+ANY_SENDER = "SMS"
+"""Filtering is counted over all senders of texts."""
 
 
 def raise_alarm(session: Session, *, kind: AlarmKind, sender: str, count: int) -> UUID:
@@ -45,14 +47,13 @@ def raise_alarm(session: Session, *, kind: AlarmKind, sender: str, count: int) -
 
 
 def take_alarms(session: Session, payloads: Iterable[Mapping[str, Any]]) -> None:
-    """Alarms as the fan-out published them (`kind`, `sender`, `count`). A word that we do not know is logged, and no fault."""
+    """Alarms as the fan-out published them (`kind`, `sender`, `count`). A word that we do not know is an alarm all the same."""
     for payload in payloads:
-        if payload.get("kind") not in set(AlarmKind):
-            log.error("alarm.unknown_kind", kind=str(payload.get("kind"))[:40])
-            continue
-        count = payload.get("count")
-        kind, sender = AlarmKind(payload["kind"]), str(payload.get("sender") or "?")
-        raise_alarm(session, kind=kind, sender=sender, count=count if isinstance(count, int) else 1)
+        word, count = str(payload.get("kind")), payload.get("count")
+        if word not in set(AlarmKind):
+            log.error("alarm.unknown_kind", kind=word[:40])
+        kind = AlarmKind(word) if word in set(AlarmKind) else AlarmKind.OTHER
+        raise_alarm(session, kind=kind, sender=str(payload.get("sender") or ANY_SENDER), count=count if isinstance(count, int) else 1)
 
 
 def tell_alarms(session: Session, *, configured: Configured, again_seconds: float) -> int:
@@ -94,4 +95,5 @@ def _tell(session: Session, alarm: Alarm, configured: Configured) -> None:
     said = Post(kind=Kind.ALARM, subject=("alarm", alarm.id), texts=texts, path=PAGE)
     for role in TOLD:
         for candidate in on_duty(list_candidates(session, role, None), db_now(session)):
-            post(session, said, candidate, channels_of(candidate, configured(ACTUAL), is_quiet=False))
+            channels = configured(ACTUAL) - ({Channel.VOICE.value} if alarm.kind in NOT_CALLED else frozenset())
+            post(session, said, candidate, channels_of(candidate, channels, is_quiet=False))

@@ -68,7 +68,10 @@ class AlarmKind(StrEnum):
     NO_PERMISSION = "no_permission"
     DEAD_TOKENS = "dead_tokens"
     CONTENT_FILTERED = "content_filtered"
+    CONTENT_REFUSED = "content_refused"
+    UNREAD_ANSWER = "unread_answer"
     NOBODY_TO_PAGE = "nobody_to_page"
+    OTHER = "other"
 
 
 class StopReason(StrEnum):
@@ -220,9 +223,16 @@ ALARM_TEXTS: Mapping[AlarmKind, str] = MappingProxyType(
         AlarmKind.NO_PERMISSION: N_("SIAGA: %(sender)s may not send to a country that it serves: the permission is switched off there."),
         AlarmKind.DEAD_TOKENS: N_("SIAGA: %(sender)s calls %(count)s devices dead at once. None was removed: look at the account first."),
         AlarmKind.CONTENT_FILTERED: N_("SIAGA: carriers filter our text (%(count)s by %(sender)s). The same text is not repeated."),
+        AlarmKind.CONTENT_REFUSED: N_("SIAGA: %(sender)s refuses our text (%(count)s messages). It will refuse it again."),
+        AlarmKind.UNREAD_ANSWER: N_("SIAGA: %(sender)s gave answers that we cannot read (%(count)s). Those messages failed."),
+        AlarmKind.OTHER: N_("SIAGA: something went wrong with %(sender)s (%(count)s times). The log says more."),
         AlarmKind.NOBODY_TO_PAGE: N_("SIAGA: nobody with an address can be paged for the role %(sender)s."),
     }
 )
+
+
+NOT_CALLED = frozenset({AlarmKind.UNREAD_ANSWER, AlarmKind.OTHER})
+"""Alarms that wait for a reader: nobody is called up for them."""
 
 
 def alarm_texts(kind: AlarmKind, *, sender: str, count: int) -> dict[str, str]:

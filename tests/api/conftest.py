@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from alerts.country_rules.actions import load_packaged_rules
 from alerts.inbox.actions import Inbound, receive_message, understand_message
 from alerts.inbox.models import InboundMessage
+from alerts.incidents.queries import list_areas
 from alerts.kit.crypto import Keyring
 from alerts.live.actions import refresh
 from alerts.notices.actions import PagingStart, start_paging
@@ -30,6 +31,7 @@ from tests.factories.notices import make_reachable
 from tests.factories.people import make_person, statement
 from tests.factories.reports import line, report_body
 from tests.factories.staff import make_staff, session_headers, token_headers
+from tests.factories.templates import make_template
 
 _numbers = count(1)
 BROWSER_KEYS = {
@@ -94,6 +96,7 @@ def world(client: TestClient, session: Session, keyring: Keyring, settings: Sett
         "paging_id": str(start_paging(session, paged)),
         "alarm_id": str(alarm_id),
     }
+    world.ids |= {"template_id": str(make_template(session).id), "area_id": str(list_areas(session, incident.id)[0].id), "wave": "2"}
     session.commit()
     world.ids |= {
         "incident_id": str(incident.id),

@@ -93,6 +93,18 @@ RIGHT_OF = {
     "reject_broadcast": Permission.APPROVE_BROADCAST,
     "cancel_broadcast": Permission.CANCEL_BROADCAST,
     "correct_broadcast": Permission.CORRECT_BROADCAST,
+    "follow_up_broadcast": Permission.WRITE_BROADCAST,
+    "list_templates": Permission.VIEW_INCIDENTS,
+    "write_template": Permission.WRITE_BROADCAST,
+    "get_template": Permission.VIEW_INCIDENTS,
+    "approve_template": Permission.APPROVE_BROADCAST,
+    "retire_template": Permission.CANCEL_BROADCAST,
+    "preview_first_alert": Permission.VIEW_INCIDENTS,
+    "release_first_alert": Permission.RELEASE_FIRST_ALERT,
+    "confirm_first_alert": Permission.APPROVE_BROADCAST,
+    "list_waves": Permission.VIEW_INCIDENTS,
+    "approve_wave": Permission.APPROVE_BROADCAST,
+    "decline_wave": Permission.APPROVE_BROADCAST,
     "get_reach": Permission.VIEW_INCIDENTS,
     "list_inbox": Permission.RECORD_CHECKIN,
     "handle_message": Permission.RECORD_CHECKIN,
@@ -293,6 +305,7 @@ def another_body(operation: Operation, world: World) -> dict[str, Any]:
 def _spare(operation: Operation) -> dict[str, Any]:
     """For a body with one field there is no other order: another value."""
     fields: dict[str, dict[str, Any]] = {
+        "set_email_address": {"email": "lain@example.org"},
         "close_incident": {"reason": "lain"},
         "reopen_incident": {"reason": "lain"},
         "reject_broadcast": {"reason": "lain"},

@@ -31,7 +31,13 @@ PAGES: dict[str | None, list[tuple[str, str]]] = {
         ("report", f"{INCIDENT}/report"),
         ("report-filed", f"{INCIDENT}/reports/{{c.report}}"),
     ],
-    "administrator": [("staff", "/staff"), ("staff-new", "/staff/new"), ("password", "/password")],
+    "administrator": [
+        ("staff", "/staff"),
+        ("staff-new", "/staff/new"),
+        ("password", "/password"),
+        ("country-rules", "/country-rules"),
+        ("country-rule", "/country-rules/twilio/sms/AE"),
+    ],
 }
 
 

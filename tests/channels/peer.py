@@ -26,8 +26,8 @@ def config(url: str, **changes: Any) -> TwilioConfig:
     return TwilioConfig(**(fields | changes))
 
 
-def message(**changes: Any) -> SmsMessage:
-    fields = {"attempt_id": "a1", "to_e164": TO, "body": BODY, "status_callback": "https://siaga.test/s/a1.x", "validity_seconds": 600}
+def message(*, body: str = BODY, **changes: Any) -> SmsMessage:
+    fields = {"attempt_id": "a1", "to_e164": TO, "text": body, "status_callback": "https://siaga.test/s/a1.x", "validity_seconds": 600}
     return SmsMessage(**(fields | changes))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
@@ -12,10 +13,16 @@ from alerts.channels.answers import (
     ANYTHING_ELSE,
     FCM_ANSWERS,
     NOT_NOW_CODES,
+    REGION_CODES,
     TWILIO_ANSWERS,
+    TWILIO_CALL_STATES,
     TWILIO_STATES,
+    VOICE_ANSWERS,
+    WHATSAPP_ANSWERS,
+    Answer,
     Step,
     parse_retry_after,
+    reported_state,
     twilio_answer,
     twilio_state,
 )
@@ -41,6 +48,49 @@ EXPECTED = {
     "30036": ("other", "expire"),
     "20003": ("stop_all", "stop_all_and_page"),
     "30002": ("stop_all", "stop_all_and_page"),
+}
+WHATSAPP = {
+    "63001": ("stop_all", "stop_all_and_page"),
+    "63003": ("other", "fail_on_channel"),
+    "63005": ("content", "do_not_repeat_text"),
+    "63007": ("stop_all", "stop_all_and_page"),
+    "63010": ("other", "fail_on_channel"),
+    "63012": ("other", "fail_on_channel"),
+    "63013": ("content", "do_not_repeat_text"),
+    "63014": ("other", "fail_on_channel"),
+    "63016": ("content", "do_not_repeat_text"),
+    "63018": ("sender_backoff", "back_off_sender"),
+    "63020": ("stop_all", "stop_all_and_page"),
+    "63021": ("content", "do_not_repeat_text"),
+    "63024": ("other", "fail_on_channel"),
+    "63027": ("content", "do_not_repeat_text"),
+    "63028": ("content", "do_not_repeat_text"),
+    "63030": ("content", "do_not_repeat_text"),
+    "63032": ("other", "fail_on_channel"),
+}
+VOICE = {
+    "10001": ("stop_all", "stop_all_and_page"),
+    "10004": ("sender_backoff", "back_off_sender"),
+    "13224": ("other", "fail_on_channel"),
+    "13227": ("no_permission", "page_and_keep_queued"),
+    "21203": ("no_permission", "page_and_keep_queued"),
+    "21210": ("stop_all", "stop_all_and_page"),
+    "21212": ("stop_all", "stop_all_and_page"),
+    "21214": ("other", "fail_on_channel"),
+    "21215": ("no_permission", "page_and_keep_queued"),
+    "21216": ("other", "fail_on_channel"),
+    "32205": ("no_permission", "page_and_keep_queued"),
+}
+CALL_STATES = {
+    "queued": "accepted",
+    "initiated": "accepted",
+    "ringing": "sent",
+    "in-progress": "sent",
+    "completed": "delivered",
+    "busy": "undelivered",
+    "no-answer": "undelivered",
+    "failed": "failed",
+    "canceled": "failed",
 }
 STATES = {
     "accepted": "accepted",
@@ -70,16 +120,44 @@ def outcome(read: object, answer: WireAnswer) -> Accepted | Transient | Rejected
         return answered
 
 
+def steps_in(table: Mapping[str, Answer]) -> dict[str, tuple[str, str]]:
+    return {code: (str(row.verdict), str(row.step)) for code, row in table.items()}
+
+
 def test_the_table_is_the_one_agreed() -> None:
-    assert {code: (str(row.verdict), str(row.step)) for code, row in TWILIO_ANSWERS.items()} == EXPECTED
+    assert steps_in(TWILIO_ANSWERS) == EXPECTED
+    assert steps_in(WHATSAPP_ANSWERS) == WHATSAPP
+    assert steps_in(VOICE_ANSWERS) == VOICE
     assert {raw: str(state) for raw, state in TWILIO_STATES.items()} == STATES
+    assert {raw: str(state) for raw, state in TWILIO_CALL_STATES.items()} == CALL_STATES
 
 
-@pytest.mark.parametrize("code", EXPECTED)
+def test_no_code_stands_in_two_tables() -> None:
+    tables = (TWILIO_ANSWERS, WHATSAPP_ANSWERS, VOICE_ANSWERS)
+    assert sum(map(len, tables)) == len(set().union(*tables))
+    assert not NOT_NOW_CODES & set().union(*tables)
+
+
+def test_a_resend_waits_minutes_and_filtered_texts_alarm_above_one_percent() -> None:
+    assert 120 <= twilio_answer("30003").wait_seconds <= 900
+    assert {code for code in EXPECTED if twilio_answer(code).alarm_above == 0.01} == {"30004", "30007"}
+    assert {code for code in EXPECTED | WHATSAPP | VOICE if twilio_answer(code).step is Step.BACK_OFF_SENDER} == {
+        code for code in EXPECTED | WHATSAPP | VOICE if twilio_answer(code).wait_seconds and code != "30003"
+    }
+
+
+def test_words_belong_to_their_source() -> None:
+    assert reported_state("twilio", "delivered") is ReportedState.DELIVERED
+    assert reported_state("twilio_call", "completed") is ReportedState.DELIVERED
+    for source, word in (("twilio", "completed"), ("twilio_call", "delivered"), ("", "delivered"), ("fcm", "delivered")):
+        assert reported_state(source, word) is None
+
+
+@pytest.mark.parametrize("code", EXPECTED | WHATSAPP | VOICE)
 def test_each_code_of_a_refused_request(code: str) -> None:
     got = outcome(read_create_answer, WireAnswer(400, None, {"code": int(code)}))
     assert isinstance(got, Rejected)
-    assert (got.code, got.verdict) == (code, EXPECTED[code][0])
+    assert (got.code, got.verdict) == (code, (EXPECTED | WHATSAPP | VOICE)[code][0])
 
 
 def test_a_full_sender_queue_is_not_a_plain_429() -> None:
@@ -92,6 +170,12 @@ def test_no_permission_means_two_things() -> None:
     assert twilio_answer("21408").step is Step.PAGE_AND_KEEP_QUEUED
     assert twilio_answer("21408", is_region_served=False).verdict is Verdict.UNSUPPORTED_COUNTRY
     assert twilio_answer("21610", is_region_served=False) == TWILIO_ANSWERS["21610"]
+
+
+@pytest.mark.parametrize("code", REGION_CODES)
+def test_each_code_of_a_region(code: str) -> None:
+    assert twilio_answer(code).verdict is Verdict.NO_PERMISSION
+    assert twilio_answer(code, is_region_served=False).verdict is Verdict.UNSUPPORTED_COUNTRY
 
 
 @pytest.mark.parametrize("code", ["12345", "21612", "", "30008", "http_400"])

@@ -8,8 +8,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
 from fastapi.testclient import TestClient
 from httpx import Response
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
@@ -149,6 +152,19 @@ def test_what_is_no_address_is_refused_by_field(written: str) -> None:
     with pytest.raises(InvalidError) as refusal:
         parse_email(written)
     assert (refusal.value.code, refusal.value.field) == ("email_malformed", "email")
+
+
+@given(st.one_of(st.emails(), st.from_regex(r"[A-Za-z0-9_+.-]{1,70}@[A-Za-z0-9.-]{1,20}(\.(org|test|id|local))?", fullmatch=True)))
+def test_the_short_way_for_usual_addresses_ends_where_the_long_one_does(written: str) -> None:
+    try:
+        found = validate_email(written, check_deliverability=False, allow_smtputf8=False, strict=True, test_environment=True)
+        expected = found.ascii_email
+    except EmailNotValidError:
+        expected = None
+    try:
+        assert parse_email(written) == expected
+    except InvalidError:
+        assert expected is None or len(written) > 254
 
 
 # -- over HTTP -------------------------------------------------------------------------------------------------------------

@@ -187,3 +187,19 @@ FAILED_DELIVERY = """
 INSERT INTO delivery (id, member_id, broadcast_id, step, channel, state) OVERRIDING SYSTEM VALUE
 VALUES (:id, :member, :broadcast, 1, 'sms', 'failed')
 """
+
+
+def test_the_text_to_pass_on_stands_on_a_page(
+    browse: Browser, session: Session, keyring: Keyring, incident: Incident, person: Person
+) -> None:
+    member = make_member(session, incident, person)
+    session.commit()
+    duty, path = browse("duty_officer"), f"/broadcasts/{member.broadcast_id}"
+    assert f'href="{path}/forward"' in duty.get(path).text
+    page = duty.get(f"{path}/forward").text
+    assert page.count("/c/") == 3
+    assert 'data-copy="text-id"' in page
+    incident.is_quiet = True
+    session.commit()
+    assert "/forward" not in duty.get(path).text
+    assert duty.get(f"{path}/forward").status_code == 409

@@ -15,7 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import AudienceMember
-from alerts.inbox.calls import STEP_PLACES, find_called
+from alerts.deliveries.rules import STEP_PLACES
+from alerts.inbox.calls import find_called
 from alerts.incidents.models import Incident
 from alerts.incidents.rules import Status
 from alerts.kit.crypto import Keyring

@@ -91,9 +91,12 @@ def test_taken_on_it_leaves_the_list_and_comes_back_untold_within_the_hour(offic
         assert backlog(session)["open_alarms"] == 1
 
 
-def test_a_word_that_we_do_not_know_is_no_fault(office: Office) -> None:
-    happen(office, kind="something_else")
-    assert office.rows("SELECT 1 FROM alarm") == []
+def test_a_word_that_we_do_not_know_is_an_alarm_all_the_same_and_calls_nobody_up(office: Office, people: People) -> None:
+    people("duty_officer")
+    happen(office, kind="something_else", sender="")
+    assert tell(office)
+    assert office.rows("SELECT kind, sender FROM alarm") == [{"kind": "other", "sender": "SMS"}]
+    assert [row["channel"] for row in office.rows("SELECT channel FROM notice")] == ["sms"]
 
 
 @pytest.mark.parametrize("kind", list(AlarmKind))

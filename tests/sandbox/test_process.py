@@ -43,7 +43,7 @@ def process(log: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 def text(attempt: str) -> SmsMessage:
     callback = f"http://127.0.0.1:1/hooks/twilio/status/{attempt}.mac"
-    return SmsMessage(attempt_id=attempt, to_e164="+628110000001", body="Gempa", status_callback=callback, validity_seconds=60)
+    return SmsMessage(attempt_id=attempt, to_e164="+628110000001", text="Gempa", status_callback=callback, validity_seconds=60)
 
 
 def port(url: str) -> TwilioSms:

@@ -36,24 +36,34 @@ class Received:
     path: str
     form: dict[str, str]
     signature: str | None
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class Receiver:
-    """Our side of the webhooks: keeps what comes, in order. `statuses` are answered first, then 204."""
+    """Our side of the webhooks: keeps what comes, in order. `statuses` are answered first, then 204.
+
+    `says`: what the voice says next, one after the other, to whoever pressed a key.
+    """
 
     url: str = ""
     got: list[Received] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    says: list[str] = field(default_factory=list)
     _more: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if self.statuses:
             return web.Response(status=self.statuses.pop(0))
+        body = await request.read()
         form: MultiDict[Any] = await request.post()  # type: ignore[assignment]
-        self.got.append(Received(request.path, {k: str(v) for k, v in form.items()}, request.headers.get("X-Twilio-Signature")))
+        fields, headers = {k: str(v) for k, v in form.items()}, dict(request.headers)
+        self.got.append(Received(request.path_qs, fields, headers.get("X-Twilio-Signature"), body, headers))
         async with self._more:
             self._more.notify_all()
+        if "/voice/" in request.path and self.says:
+            return web.Response(text=self.says.pop(0), content_type="text/xml")
         return web.Response(status=204)
 
     async def until(self, is_enough: Callable[[list[Received]], bool]) -> list[Received]:
@@ -89,11 +99,13 @@ class World:
         config = {"project": "siaga-test", "static_token": FCM_TOKEN, "base_url": self.url, "timeout_seconds": 10.0}
         return Fcm(FcmConfig(**(config | changes)))
 
-    def text(self, attempt: str, to: str = "+628110000001", **changes: Any) -> SmsMessage:
+    def text(
+        self, attempt: str, to: str = "+628110000001", *, body: str = "Gempa kuat. Menjauhlah dari bangunan.", **changes: Any
+    ) -> SmsMessage:
         fields = {
             "attempt_id": attempt,
             "to_e164": to,
-            "body": "Gempa kuat. Menjauhlah dari bangunan.",
+            "text": body,
             "status_callback": self.hooks.callback(attempt),
             "validity_seconds": 600,
         }

@@ -173,7 +173,7 @@ def _create_notice() -> None:
 
 
 def _create_alarm() -> None:
-    kinds = ("stop_all", "no_permission", "dead_tokens", "content_filtered", "nobody_to_page")
+    kinds = ("stop_all", "no_permission", "dead_tokens", "content_filtered", "content_refused", "unread_answer", "nobody_to_page", "other")
     op.create_table(
         "alarm",
         _id(),
