@@ -13,15 +13,18 @@ from datetime import datetime
 from functools import partial
 from threading import Thread
 from typing import Any, TypeVar
+from uuid import UUID
 
 import structlog
 import uvloop
+from sqlalchemy.orm import Session
 
 from alerts.broadcasts.rules import Channel
 from alerts.channels.outlets import exercise_senders, live_senders
 from alerts.channels.ports import Accepted, FoundMessage, Message, Rejected, Sender, Transient, Unknown
 from alerts.channels.rule_book import Outlet, current_book
 from alerts.channels.rule_book_outlets import configured_outlets
+from alerts.deliveries.messages import Messages
 from alerts.deliveries.pacing import Pacer
 from alerts.deliveries.routing import Candidate, Router
 from alerts.deliveries.rules import Outcome, State, refused
@@ -32,6 +35,7 @@ from alerts.settings import Settings
 log = structlog.get_logger()
 T = TypeVar("T")
 Answers = Future[list[Outcome | None]]
+TEXTS_SECONDS = 1.0
 
 
 class Carriers:
@@ -46,6 +50,7 @@ class Carriers:
             status: {sender.name: sender for sender in senders} for status, senders in made.items()
         }
         self._slots = asyncio.Semaphore(settings.delivery.concurrency)
+        self._texts: dict[UUID, tuple[float, Messages]] = {}
         self._shared = Shared.start(settings)
         self.pacer = Pacer(settings, self._shared)
         self._routers = {status: self._make_router(settings, status) for status in Status}
@@ -53,6 +58,15 @@ class Carriers:
     def names(self, status: Status, channel: Channel) -> tuple[str, ...]:
         """The senders of a channel, in order of preference."""
         return tuple(name for name, sender in self._senders[status].items() if sender.channel == channel)
+
+    def texts_of(self, session: Session, settings: Settings, broadcast_id: UUID) -> Messages:
+        """A message's texts, read anew at most once a second: batches of one message come one after the other."""
+        kept = self._texts.get(broadcast_id)
+        if kept is None or time.monotonic() - kept[0] > TEXTS_SECONDS:
+            kept = self._texts[broadcast_id] = (time.monotonic(), Messages.load(session, settings, broadcast_id))
+            for old in [key for key, (at, _) in self._texts.items() if time.monotonic() - at > TEXTS_SECONDS]:
+                del self._texts[old]
+        return kept[1]
 
     def choose(self, status: Status, channel: Channel, number_country: str) -> str | None:
         """Who takes the next window of a lane; None where nobody may send to numbers of the country now."""

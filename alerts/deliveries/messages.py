@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -74,8 +75,8 @@ class Row(NamedTuple):
 class Messages:
     """The texts of one broadcast as approved, ready for each person of its list.
 
-    `validity_seconds` is what is left of the approved period: no copy may outlive it on a carrier's queue. `manners` are
-    the incident's at this moment: it may have become quiet since the list was frozen.
+    `ends_at` (monotonic) is where the approved period ends: no copy may outlive it on a carrier's queue. `manners` are the
+    incident's at this moment: it may have become quiet since the list was frozen.
     """
 
     keyring: Keyring
@@ -83,12 +84,13 @@ class Messages:
     incident_id: UUID
     title: str
     manners: Manners
-    validity_seconds: int
+    ends_at: float
     texts: Mapping[tuple[str, str], str]
     book: RuleBook
     outlets: Mapping[str, Outlet]
     whatsapp: WhatsApp
     _variants: dict[tuple[str, str], Variant] = field(default_factory=dict)
+    _segments: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @classmethod
     def load(cls, session: Session, settings: Settings, broadcast_id: UUID) -> Messages:
@@ -105,7 +107,7 @@ class Messages:
             incident_id=incident.id,
             title=incident.title,
             manners=manners_of(is_quiet=incident.is_quiet),
-            validity_seconds=max(1, int((ends - now).total_seconds())),
+            ends_at=time.monotonic() + (ends - now).total_seconds(),
             texts={(row.language, row.variant.value): row.body for row in rows},
             book=load_book(session),
             outlets={outlet.name: outlet for outlet in configured_outlets(settings, is_exercise=is_exercise)},
@@ -125,9 +127,17 @@ class Messages:
         """What one message costs of a pace: the longest language's segments for a text, otherwise one."""
         if channel is not Channel.SMS:
             return 1
-        variant = self.variant(number_country, sender)
-        link = f"{self.public_url}/i/{LINK_SAMPLE}"
-        return max(measure(self.text(language, variant).replace(LINK_PLACE, link)).segments for language in LANGUAGES)
+        key = (number_country, sender)
+        if key not in self._segments:
+            texts = (self.text(language, self.variant(*key)) for language in LANGUAGES)
+            link = f"{self.public_url}/i/{LINK_SAMPLE}"
+            self._segments[key] = max(measure(text.replace(LINK_PLACE, link)).segments for text in texts)
+        return self._segments[key]
+
+    @property
+    def validity_seconds(self) -> int:
+        """What is left of the approved period, at least one."""
+        return max(1, int(self.ends_at - time.monotonic()))
 
     def sms(self, row: Row, sender: str) -> SmsMessage:
         """A text with the person's own link, where the number's country lets links through."""

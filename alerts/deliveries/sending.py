@@ -46,6 +46,7 @@ TRIES_AFTER_DEADLOCK = 5
 BEGIN_WITHIN_SECONDS = 1.5
 """Nothing of a window begins later than this after its intent, so that a cancel is quick whatever the carrier does."""
 WAIT_HERE_SECONDS = 0.5
+WINDOWS_PER_GRANT = 3
 STOPPED_SECONDS = 60.0
 """How long a batch rests when the provider refuses our account: until somebody has seen to it, asking more would only hurt."""
 TASK_SECONDS = 10.0
@@ -69,11 +70,19 @@ class _Flight:
 
 @dataclass(frozen=True)
 class _Next:
-    """What may be handed over next: by whom, out of which bucket, and to whom."""
+    """What may be handed over next, and by whom."""
 
     sender: str
-    lane: Lane
     rows: Sequence[Row]
+
+
+@dataclass
+class _Grant:
+    """Tokens in hand."""
+
+    lane: Lane
+    cost: int
+    left: int
 
 
 def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, batch_id: int, owner: str) -> bool:
@@ -84,7 +93,7 @@ def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, ba
             if claim is None:
                 return not is_held(session, batch_id)
             rows = load_rows(session, claim)
-            messages = Messages.load(session, settings, claim.broadcast_id)
+            messages = carriers.texts_of(session, settings, claim.broadcast_id)
         return _Sending(settings, own, carriers, claim, messages).run(rows)
 
 
@@ -98,7 +107,8 @@ class _Sending:
         self._renew_at = time.monotonic() + self._delivery.lease_seconds / 3
         self._left: deque[Row] = deque()
         self._wait_seconds = 0.0
-        self._is_unserved = self._has_failures = False
+        self._is_unserved = self._has_failures = self._has_left_out = False
+        self._granted: _Grant | None = None
 
     def run(self, rows: Sequence[Row]) -> bool:
         """Hand over window after window; the answers of the oldest are recorded with the intent of the next."""
@@ -113,6 +123,7 @@ class _Sending:
             window = self._step(answered, outcomes, following)
             if window is not None:
                 flying.append(self._launch(window))
+        self._give_back()
         with begin(self._sessions) as session:
             self._finish(session)
         return True
@@ -129,12 +140,33 @@ class _Sending:
             self._is_unserved = True
             self._left.clear()
             return None
-        lane = self._lane(sender)
-        grant = self._carriers.pacer.take(lane, wanted, cost=self._messages.segments(claim.channel, claim.number_country, sender))
+        granted = self._granted_to(sender)
+        if granted is None:
+            return None
+        count = min(granted.left, wanted)
+        granted.left -= count
+        return _Next(sender, [self._left.popleft() for _ in range(count)])
+
+    def _granted_to(self, sender: str) -> _Grant | None:
+        """Tokens for the next windows, taken together: one round trip serves several. None: there are none now."""
+        granted, claim = self._granted, self._claim
+        if granted is not None and granted.left and granted.lane.sender == sender:
+            return granted
+        self._give_back()
+        lane, cost = self._lane(sender), self._messages.segments(claim.channel, claim.number_country, sender)
+        wanted = min(len(self._left), self._delivery.window_size * WINDOWS_PER_GRANT)
+        grant = self._carriers.pacer.take(lane, wanted, cost=cost)
         if not grant.count:
             self._pause(grant.wait_seconds)
             return None
-        return _Next(sender, lane, [self._left.popleft() for _ in range(grant.count)])
+        self._granted = _Grant(lane, cost, grant.count)
+        return self._granted
+
+    def _give_back(self, count: int = 0) -> None:
+        """What was granted and not used is the others'."""
+        granted, self._granted = self._granted, None
+        if granted is not None:
+            self._carriers.pacer.give_back(granted.lane, granted.left + count, cost=granted.cost)
 
     def _lane(self, sender: str) -> Lane:
         outlet, country = self._messages.outlets.get(sender), self._claim.number_country
@@ -175,8 +207,10 @@ class _Sending:
                 return self._open(session, following) if following else None
 
         window = _again_after_deadlock(work)
-        if following is not None:
-            self._carriers.pacer.give_back(following.lane, len(following.rows) - (len(window.rows) if window else 0))
+        unused = len(following.rows) - (len(window.rows) if window else 0) if following else 0
+        if unused:
+            self._has_left_out = True
+            self._give_back(unused)
         return window
 
     def _open(self, session: Session, following: _Next) -> Window | None:
@@ -211,7 +245,8 @@ class _Sending:
     def _finish(self, session: Session) -> None:
         """Give the batch back, and see to it that somebody goes on: with it, or with the next step."""
         claim, may_repeat = self._claim, self._messages.manners.may_repeat
-        leave_out(session, claim, is_unserved=self._is_unserved)
+        if self._has_left_out or self._is_unserved:
+            leave_out(session, claim, is_unserved=self._is_unserved)
         seconds = self._delivery.step_seconds if may_repeat else None
         is_done = finish_batch(session, claim, next_step_seconds=seconds, wait_seconds=self._wait_seconds)
         if is_done and (self._has_failures or self._is_unserved):

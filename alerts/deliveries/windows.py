@@ -69,7 +69,7 @@ def renew_lease(session: Session, claim: Claim, *, lease_seconds: float) -> bool
 
 def load_rows(session: Session, claim: Claim) -> list[Row]:
     """What of the batch is queued and due, with the sealed addresses, nearest to the danger first."""
-    return [Row._make(row) for row in session.execute(LOAD[claim.channel], {"batch": claim.batch_id})]
+    return [Row._make(row) for row in session.connection().execute(LOAD[claim.channel], {"batch": claim.batch_id})]
 
 
 def open_window(session: Session, claim: Claim, rows: Sequence[Row], *, sender: str, lease_seconds: float) -> Window | None:
@@ -86,7 +86,7 @@ def open_window(session: Session, claim: Claim, rows: Sequence[Row], *, sender: 
         "ids": [row.delivery_id for row in rows],
         "citizens": [row.citizen_id for row in rows],
     }
-    found = session.execute(INTEND if claim.step == 1 else INTEND_LATER_STEP, values).first()
+    found = session.connection().execute(INTEND if claim.step == 1 else INTEND_LATER_STEP, values).first()
     if found is None:
         return None
     by_id = {row.delivery_id: row for row in rows}
@@ -117,14 +117,19 @@ def record(session: Session, claim: Claim, window: Window, outcomes: Sequence[Ou
         "channel": claim.channel.value,
         "deliveries": [row.delivery_id for row in window.rows],
         "numbers": [row.number for row in window.rows],
+        "providers": [outcome.provider_id for outcome in outcomes],
+    }
+    words = {outcome.raw_status for outcome in outcomes}
+    if len(words) == 1 and all(outcome.state is State.ACCEPTED for outcome in outcomes):
+        return int(session.connection().execute(RECORD_ACCEPTED, values | {"raw": words.pop()}).scalar_one())
+    values |= {
         "states": [outcome.state.value for outcome in outcomes],
         "attempt_states": [NOT_SENT.get(outcome.state, outcome.state).value for outcome in outcomes],
-        "providers": [outcome.provider_id for outcome in outcomes],
         "raws": [outcome.raw_status for outcome in outcomes],
         "codes": [outcome.code for outcome in outcomes],
         "waits": list(waits),
     }
-    return int(session.execute(RECORD, values).scalar_one())
+    return int(session.connection().execute(RECORD, values).scalar_one())
 
 
 def expire_windows(session: Session) -> int:
@@ -237,24 +242,20 @@ WHERE d.batch_id = :batch AND d.state = 'queued' AND {MINE}
 """)  # noqa: S608
 
 # A callback may have been quicker: what it said stays, and only what it left open is filled in.
-RECORD = text("""
+_RECORD = """
 WITH held AS (
     SELECT w.id, w.intent_at FROM send_window w JOIN delivery_batch b ON b.id = w.batch_id
     WHERE w.id = :window AND w.closed_at IS NULL AND b.generation = :generation AND b.state = 'claimed' FOR UPDATE OF w
-), o AS (
-    SELECT * FROM unnest(CAST(:deliveries AS bigint[]), CAST(:numbers AS smallint[]), CAST(:states AS text[]),
-        CAST(:attempt_states AS text[]), CAST(:providers AS text[]), CAST(:raws AS text[]), CAST(:codes AS text[]), CAST(:waits AS float8[]))
-        AS o(delivery_id, number, state, attempt_state, provider_id, raw_status, code, wait)
-), locked AS MATERIALIZED (
-    SELECT d.id FROM delivery d WHERE d.id = ANY (CAST(:deliveries AS bigint[])) AND EXISTS (SELECT FROM held) ORDER BY d.id FOR UPDATE
+), o AS MATERIALIZED (
+    {answers}
 ), written AS (
     INSERT INTO attempt (delivery_id, number, window_id, channel, sender, state, evidence, intent_at, resolved_at, provider_id, raw_status,
         error_code)
     SELECT o.delivery_id, o.number, held.id, :channel, :sender, o.attempt_state, 'answer', held.intent_at, clock_timestamp(), o.provider_id,
         o.raw_status, o.code
-    FROM o JOIN locked ON locked.id = o.delivery_id CROSS JOIN held
-    ON CONFLICT (delivery_id, number) DO UPDATE SET window_id = excluded.window_id, sender = excluded.sender, intent_at = excluded.intent_at,
-        provider_id = coalesce(attempt.provider_id, excluded.provider_id)
+    FROM o CROSS JOIN held
+    ON CONFLICT (delivery_id, number) DO UPDATE SET window_id = excluded.window_id, sender = excluded.sender,
+        intent_at = excluded.intent_at, provider_id = coalesce(attempt.provider_id, excluded.provider_id)
 ), closed AS (
     UPDATE send_window w SET closed_at = clock_timestamp() FROM held WHERE w.id = held.id
 ), moved AS (
@@ -262,10 +263,28 @@ WITH held AS (
         provider_id = coalesce(d.provider_id, o.provider_id),
         accepted_at = CASE WHEN o.provider_id IS NULL THEN d.accepted_at ELSE coalesce(d.accepted_at, clock_timestamp()) END,
         next_attempt_at = CASE WHEN o.wait IS NULL THEN NULL ELSE clock_timestamp() + make_interval(secs => o.wait) END
-    FROM o JOIN locked ON locked.id = o.delivery_id WHERE d.id = o.delivery_id AND d.state = 'queued' RETURNING 1
+    FROM o CROSS JOIN held WHERE d.id = o.delivery_id AND d.state = 'queued' RETURNING 1
 )
 SELECT count(*) FROM moved
-""")
+"""
+RECORD = text(
+    _RECORD.format(
+        answers="""
+    SELECT * FROM unnest(CAST(:deliveries AS bigint[]), CAST(:numbers AS smallint[]), CAST(:states AS text[]),
+        CAST(:attempt_states AS text[]), CAST(:providers AS text[]), CAST(:raws AS text[]), CAST(:codes AS text[]), CAST(:waits AS float8[]))
+        AS o(delivery_id, number, state, attempt_state, provider_id, raw_status, code, wait) ORDER BY delivery_id"""
+    )
+)
+RECORD_ACCEPTED = text(
+    _RECORD.format(
+        answers="""
+    SELECT *, 'accepted' AS state, 'accepted' AS attempt_state, CAST(:raw AS text) AS raw_status, CAST(NULL AS text) AS code,
+        CAST(NULL AS float8) AS wait
+    FROM unnest(CAST(:deliveries AS bigint[]), CAST(:numbers AS smallint[]), CAST(:providers AS text[])) AS o(delivery_id, number, provider_id)
+    ORDER BY delivery_id"""
+    )
+)
+"""What nearly every window comes to, with the least that has to be said of it."""
 
 EXPIRE_OF_BATCH = text(
     "SELECT id FROM send_window WHERE batch_id = :batch AND closed_at IS NULL AND resend_of IS NULL ORDER BY id FOR UPDATE"
