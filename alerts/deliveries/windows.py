@@ -19,6 +19,7 @@ from alerts.broadcasts.rules import Channel
 from alerts.deliveries.messages import Row
 from alerts.deliveries.rules import Evidence, Outcome, State
 from alerts.incidents.rules import Status
+from alerts.kit.db import array_of
 
 EXPIRE_AT_ONCE = 200
 
@@ -83,8 +84,8 @@ def open_window(session: Session, claim: Claim, rows: Sequence[Row], *, sender: 
         "generation": claim.generation,
         "sender": sender,
         "lease": lease_seconds,
-        "ids": [row.delivery_id for row in rows],
-        "citizens": [row.citizen_id for row in rows],
+        "ids": array_of(row.delivery_id for row in rows),
+        "citizens": array_of(row.citizen_id for row in rows),
     }
     found = session.connection().execute(INTEND if claim.step == 1 else INTEND_LATER_STEP, values).first()
     if found is None:
@@ -115,9 +116,9 @@ def record(session: Session, claim: Claim, window: Window, outcomes: Sequence[Ou
         "window": window.id,
         "sender": window.sender,
         "channel": claim.channel.value,
-        "deliveries": [row.delivery_id for row in window.rows],
-        "numbers": [row.number for row in window.rows],
-        "providers": [outcome.provider_id for outcome in outcomes],
+        "deliveries": array_of(row.delivery_id for row in window.rows),
+        "numbers": array_of(row.number for row in window.rows),
+        "providers": array_of(outcome.provider_id for outcome in outcomes),
     }
     words = {outcome.raw_status for outcome in outcomes}
     if len(words) == 1 and all(outcome.state is State.ACCEPTED for outcome in outcomes):
