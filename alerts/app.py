@@ -34,6 +34,7 @@ API_SLICES = (
     "inbox",
     "inbox.calling",
     "inbox.open_link",
+    "inbox.replies",
     "checkins",
     "checkins.cases",
     "people",

@@ -33,7 +33,7 @@ class _Child:
 
 def make_celery(settings: Settings) -> Celery:
     """A broker client with every wait bounded: a frozen Valkey must not hang a publisher (stack notes, measured)."""
-    app = Celery("siaga", broker=settings.redis.url.get_secret_value(), include=["workers.tasks", "workers.staff"])
+    app = Celery("siaga", broker=settings.redis.url.get_secret_value(), include=["workers.tasks", "workers.staff", "workers.inbound"])
     app.conf.update(
         broker_transport_options={
             "global_keyprefix": settings.redis.prefix,

@@ -31,6 +31,9 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "alarm.raised": ("notices.ring",),
         "notice.queued": ("notices.send",),
         "inbound.received": ("inbox.understand",),
+        "case.raised": ("inbox.reply",),
+        "case.changed": ("inbox.reply",),
+        "reply.asked": ("inbox.send_replies",),
         "checkin.recorded": ("deliveries.mark_answered", "live.refresh"),
         "person.changed": ("live.refresh",),
         "report.filed": ("live.refresh",),
@@ -38,12 +41,20 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-DRAINS: frozenset[str] = frozenset({"deliveries.mark_answered", "live.refresh", "notices.raise", "notices.ring", "notices.send"})
+DRAINS: frozenset[str] = frozenset(
+    {"deliveries.mark_answered", "live.refresh", "notices.raise", "notices.ring", "notices.send", "inbox.send_replies"}
+)
 """Tasks that take all that waits for them at once: one ring stands for many events (a storm of check-ins, say)."""
 
 QUICK = "quick"
 QUEUES: Mapping[str, str] = MappingProxyType(
-    {"deliveries.send": "sending", "deliveries.resend": "evidence", "deliveries.look_up": "evidence", "notices.send": "paging"}
+    {
+        "deliveries.send": "sending",
+        "deliveries.resend": "evidence",
+        "deliveries.look_up": "evidence",
+        "notices.send": "paging",
+        "inbox.send_replies": "paging",
+    }
 )
 """Queues other than `quick`: neither a long batch nor a slow carrier may keep a release or the minister's sheet waiting."""
 ALL_QUEUES = (QUICK, *sorted(set(QUEUES.values())))
@@ -63,6 +74,7 @@ def schedule(settings: Settings) -> Mapping[str, float]:
         "deliveries.resend": settings.delivery.sweep_seconds,
         "notices.ring": settings.paging.poll_seconds,
         "notices.send": settings.paging.poll_seconds,
+        "inbox.send_replies": settings.delivery.sweep_seconds,
         "live.refresh_all": settings.live.refresh_seconds,
         "deliveries.check": 60.0,
         "kit.clean_up": 3600.0,

@@ -14,20 +14,15 @@ from sqlalchemy import Select, column, insert, table, text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import Audience
-from alerts.channels.country_rules import list_rules
 from alerts.citizens.audience import in_areas
 from alerts.citizens.rules import DEVICE_LIVE_DAYS
+from alerts.country_rules.queries import load_book
 from alerts.incidents.models import IncidentArea
 from alerts.incidents.queries import citizens_on_lists
 from alerts.kit.db import rows_of
 from alerts.places.areas import AreaSpec, area_from
 
 SELECTED = table("selected_person", column("citizen_id"), column("reason"))
-
-
-def unserved_countries() -> list[str]:
-    """Countries to whose numbers the provider delivers nothing."""
-    return [rule.number_country for rule in list_rules() if not rule.is_served]
 
 
 def spec_of(area: IncidentArea) -> AreaSpec:
@@ -61,14 +56,14 @@ def freeze_selected(session: Session, audience: Audience, channels: Collection[s
     Several behind one address get one message: the rest are counted as sharing it.
     """
     points = danger_points(audience.areas)
-    values = _choice_values(channels) | {"lats": [lat for lat, _ in points], "lons": [lon for _, lon in points]}
+    values = _choice_values(session, channels) | {"lats": [lat for lat, _ in points], "lons": [lon for _, lon in points]}
     values |= {"audience": audience.id, "broadcast": audience.broadcast_id, "wave": audience.wave}
     return int(session.execute(text(FREEZE), values).scalar_one())
 
 
 def preview_selected(session: Session, channels: Collection[str]) -> list[dict[str, Any]]:
     """Rows of channel, unreachable, number_country, language, class, is_shared and the count of people."""
-    return rows_of(session.execute(text(PREVIEW), _choice_values(channels)))
+    return rows_of(session.execute(text(PREVIEW), _choice_values(session, channels)))
 
 
 def count_selected_outside(session: Session, audience: Audience) -> int:
@@ -86,8 +81,10 @@ def copy_members(session: Session, audience: Audience, member_ids: Select[Any]) 
     return int(session.execute(text(COPY_MEMBERS), values).scalar_one())
 
 
-def _choice_values(channels: Collection[str]) -> dict[str, Any]:
-    return {"channels": list(channels), "unserved": unserved_countries(), "live_days": DEVICE_LIVE_DAYS}
+def _choice_values(session: Session, channels: Collection[str]) -> dict[str, Any]:
+    """`unserved`: `channel:country` for every way that goes by a number, by the rules in force at this moment."""
+    unserved = [f"{channel}:{country}" for channel, country in load_book(session).unserved_ways()]
+    return {"channels": list(channels), "unserved": unserved, "live_days": DEVICE_LIVE_DAYS}
 
 
 def danger_points(described: Sequence[dict[str, Any]]) -> list[tuple[float, float]]:
@@ -118,7 +115,7 @@ FROM (
     SELECT u.channel, n.id, n.number_country, n.e164_index, u.place + n.position
     FROM phone n CROSS JOIN (VALUES ('sms', 30), ('whatsapp', 40), ('voice', 60)) AS u(channel, place)
     WHERE n.citizen_id = c.id AND n.retired_at IS NULL AND n.is_valid AND (u.channel <> 'whatsapp' OR c.wants_whatsapp AND n.position = 1)
-      AND (u.channel = 'whatsapp' OR NOT n.number_country = ANY (CAST(:unserved AS text[])))
+      AND NOT concat(u.channel, ':', n.number_country) = ANY (CAST(:unserved AS text[]))
       AND NOT EXISTS (SELECT FROM phone o WHERE o.citizen_id = c.id AND o.retired_at IS NULL AND o.e164_index = n.e164_index
                       AND o.position < n.position)
     UNION ALL

@@ -185,7 +185,13 @@ TWILIO_CALL_STATES: Mapping[str, ReportedState] = {
 }
 
 Dialects = Mapping[str, Mapping[str, ReportedState]]
-DIALECTS: Dialects = {"twilio": TWILIO_STATES, "twilio_call": TWILIO_CALL_STATES}
+DIALECTS: Dialects = {
+    "twilio": TWILIO_STATES,
+    "twilio_call": TWILIO_CALL_STATES,
+    # By the names of the senders, whose lists a look-up reads.
+    "whatsapp": TWILIO_STATES,
+    "voice": TWILIO_CALL_STATES,
+}
 """The words of each source of receipts. A described provider adds its own: `alerts.channels.sms_dialect.dialects_of`."""
 
 

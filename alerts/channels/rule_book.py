@@ -34,6 +34,9 @@ PROVIDER_OF_SENDER: Mapping[str, str] = MappingProxyType({"whatsapp": PROVIDER, 
 NO_RECEIPTS = frozenset({"push", "web_push", "email"})
 """Ways that never say that a message reached anybody, whatever the country: a push service or a mail server took it, and no more."""
 
+FOR_GOOD = frozenset({TextFault.UNSERVED, TextFault.SENDER_UNREGISTERED})
+"""Bars that no clock lifts."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlet:
@@ -114,11 +117,20 @@ class RuleBook:
         """The outlets of a channel by which a message may go to numbers of the country now, in their order."""
         return [each for each in outlets if each.channel == channel and self.bar(number_country, each, now=now) is None]
 
-    def unserved(self, outlets: Sequence[Outlet], channel: str, *, now: datetime | None = None) -> list[str]:
-        """Countries to whose numbers no outlet of this channel may send now: what a frozen list counts as not reachable by it."""
+    def unserved(self, outlets: Sequence[Outlet], channel: str) -> list[str]:
+        """Countries to whose numbers no outlet of this channel may ever send: quiet hours end, these do not."""
         countries = sorted({country for _, ruled, country in self.rules if ruled == channel})
         ours = [each for each in outlets if each.channel == channel]
-        return [country for country in countries if ours and not self.usable(country, ours, channel, now=now)]
+        return [country for country in countries if ours and all(self.bar(country, each) in FOR_GOOD for each in ours)]
+
+    def unserved_ways(self) -> list[tuple[str, str]]:
+        """(channel, number's country) that a frozen list leaves out, by every provider that the book has rules of.
+
+        A provider of which nobody has written any rule is not known to the book: it adds no country.
+        """
+        known = sorted({(provider, channel) for provider, channel, _ in self.rules})
+        outlets = [Outlet(name=provider, channel=channel) for provider, channel in known]
+        return [(channel, country) for channel in RULED_CHANNELS for country in self.unserved(outlets, channel)]
 
     def may_receipt(self, number_country: str, *, provider: str, channel: str) -> bool:
         """False where a delivery receipt is known never to come: "no receipt possible" instead of waiting for one."""

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.rules import Channel
-from alerts.channels.answers import reported_state
+from alerts.channels.answers import DIALECTS, Dialects, reported_state
 from alerts.channels.ports import LOOK_BACK, FoundMessage, Transient
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.findings import raise_alarm
@@ -51,15 +51,15 @@ class News:
     error_code: str | None
 
 
-def apply_receipts(session: Session, *, limit: int = 2000) -> int:
+def apply_receipts(session: Session, *, limit: int = 2000, dialects: Dialects = DIALECTS) -> int:
     """Let stored receipts move what they may move, whatever their order; the count of receipts taken.
 
-    A word that we do not know is counted and moves nothing.
+    A word that `dialects` (of the settings: `dialects_of`) does not know is counted and moves nothing.
     """
     rows = rows_of(session.execute(TAKE_RECEIPTS, {"limit": limit}))
     news = []
     for row in rows:
-        reported = reported_state(row["source"], row["raw_status"])
+        reported = reported_state(row["source"], row["raw_status"], dialects)
         if reported is None:
             UNKNOWN_WORDS.inc()
             log.warning("receipt.unknown_word", source=row["source"])

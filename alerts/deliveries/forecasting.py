@@ -62,10 +62,10 @@ WHERE audience_id = :audience AND channel <> 'none' GROUP BY 1, 2, 3
 """
 
 RELEASED = """
-SELECT m.channel, m.number_country, m.language,
+SELECT d.channel, d.number_country, m.language,
     count(*) FILTER (WHERE d.accepted_at IS NOT NULL OR d.state IN ('queued', 'sending')) AS people,
     count(d.accepted_at) AS handed_over,
     count(*) FILTER (WHERE d.accepted_at > :since) AS just_now
-FROM delivery d JOIN audience_member m ON m.id = d.member_id
-WHERE d.broadcast_id = :broadcast AND d.step = 1 AND m.channel <> 'none' GROUP BY 1, 2, 3
+FROM delivery_batch q JOIN delivery d ON d.batch_id = q.id JOIN audience_member m ON m.id = d.member_id
+WHERE q.broadcast_id = :broadcast AND q.step = 1 AND d.channel <> 'none' GROUP BY 1, 2, 3
 """

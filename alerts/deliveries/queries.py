@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from alerts.country_rules.queries import load_book
 from alerts.kit.db import rows_of
 
 
@@ -47,15 +48,20 @@ def reach_of_incident(session: Session, incident_id: UUID, *, known_at: datetime
 
     Columns: broadcast_id, msg_type, approved_at and the counts of `Reach`.
     """
-    values = {"incident": incident_id, "broadcast": None, "known_at": known_at}
+    values = {"incident": incident_id, "broadcast": None, "known_at": known_at, "silent": _silent_ways(session)}
     return rows_of(session.execute(text(REACH), values))
 
 
 def reach_of_broadcast(session: Session, broadcast_id: UUID, *, known_at: datetime | None = None) -> Reach:
     """The counts of one message; all zero before its release."""
-    values = {"incident": None, "broadcast": broadcast_id, "known_at": known_at}
+    values = {"incident": None, "broadcast": broadcast_id, "known_at": known_at, "silent": _silent_ways(session)}
     row = session.execute(text(REACH), values).mappings().first()
     return Reach(**{name: row[name] for name in Reach.__dataclass_fields__}) if row else Reach()
+
+
+def _silent_ways(session: Session) -> list[str]:
+    """`channel:country` where a receipt can never come, by the rules in force; `*` for a channel that has none anywhere."""
+    return [f"{channel}:{country}" for channel, country in load_book(session).never_receipted()]
 
 
 def reach_by_group(session: Session, broadcast_id: UUID) -> list[dict[str, Any]]:
@@ -94,7 +100,7 @@ WITH chosen AS (
     WHERE (b.incident_id = CAST(:incident AS uuid) OR b.id = CAST(:broadcast AS uuid)) AND b.released_at IS NOT NULL
       AND b.released_at <= coalesce(CAST(:known_at AS timestamptz), clock_timestamp())
 ), step AS (
-    SELECT c.id, d.member_id, d.channel, d.state, d.state_at <= k.at AS is_settled, d.accepted_at <= k.at AS is_accepted,
+    SELECT c.id, d.member_id, d.channel, d.number_country, d.state, d.state_at <= k.at AS is_settled, d.accepted_at <= k.at AS is_accepted,
         d.delivered_at <= k.at AS is_delivered, d.answered_at <= k.at AS is_answered, least(d.state_at, k.at) AS state_at
     FROM chosen c JOIN delivery_batch q ON q.broadcast_id = c.id JOIN delivery d ON d.batch_id = q.id
     CROSS JOIN (SELECT coalesce(CAST(:known_at AS timestamptz), clock_timestamp()) AS at) k
@@ -103,7 +109,9 @@ WITH chosen AS (
         coalesce(bool_or(is_answered), false) AS is_answered, bool_or(NOT is_settled OR state IN ('queued', 'sending')) AS is_under_way,
         bool_or(is_settled AND state = 'unknown') AS is_unknown, bool_or(channel = 'none') AS is_unreachable,
         bool_and(state IN ('cancelled', 'expired')) AS is_stopped,
-        bool_and(channel = 'push') FILTER (WHERE is_accepted) AS is_push_only, max(state_at) AS state_at
+        bool_and(channel || ':*' = ANY (CAST(:silent AS text[])) OR concat(channel, ':', number_country) = ANY (CAST(:silent AS text[])))
+            FILTER (WHERE is_accepted) AS is_silent,
+        max(state_at) AS state_at
     FROM step GROUP BY 1, 2
 ), judged AS (
     SELECT *, CASE
@@ -123,7 +131,7 @@ SELECT c.id AS broadcast_id, c.msg_type, c.approved_at, count(*) AS frozen,
     count(*) FILTER (WHERE verdict = 'stopped') AS stopped,
     count(*) FILTER (WHERE is_delivered) AS delivered,
     count(*) FILTER (WHERE is_answered) AS answered,
-    count(*) FILTER (WHERE is_push_only AND NOT is_delivered) AS no_receipt_possible,
+    count(*) FILTER (WHERE is_silent AND NOT is_delivered) AS no_receipt_possible,
     max(state_at) AS newest_at
 FROM judged JOIN chosen c USING (id) GROUP BY 1, 2, 3 ORDER BY c.approved_at
 """

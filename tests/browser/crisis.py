@@ -10,8 +10,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.actions import approve_broadcast, draft_broadcast, submit_broadcast
+from alerts.broadcasts.first_alerts import release_first_alert
 from alerts.broadcasts.models import Broadcast
-from alerts.broadcasts.schemas import Approval, BroadcastDraft, Texts
+from alerts.broadcasts.schemas import Approval, BroadcastDraft, FirstAlert, Texts
+from alerts.broadcasts.template_rules import TemplateKind
+from alerts.broadcasts.waves import open_wave
+from alerts.deliveries.actions import release
+from alerts.incidents.queries import list_areas
 from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor, Via
 from alerts.kit.clock import db_now
@@ -22,7 +27,9 @@ from alerts.reports.schemas import ReportIn
 from alerts.settings import Settings
 from alerts.staff.models import Staff
 from alerts.staff.sign_in import actor_of
+from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
+from tests.factories.templates import make_template
 
 TEXTS = Texts(id="Gempa kuat. Jauhi gedung retak.", en="Strong earthquake. Keep away from cracked buildings.")
 LATER = Texts(id="Gempa susulan. Jauhi gedung retak, tunggu kabar.", en="Aftershock. Keep away from cracked buildings, wait for news.")
@@ -38,6 +45,8 @@ class Crisis:
     submitted: UUID
     draft: UUID
     report: UUID
+    quiet: UUID
+    held: UUID
 
 
 def make_crisis(sessions: Sessions, settings: Settings, staff: dict[str, str]) -> Crisis:
@@ -51,8 +60,14 @@ def make_crisis(sessions: Sessions, settings: Settings, staff: dict[str, str]) -
         submitted = _message(session, writer, incident.id, LATER)
         draft = draft_broadcast(session, actor=writer, incident_id=incident.id, command=BroadcastDraft(texts=LATER))
         report = _reports(session, incident.id, actors)
-        made = Crisis(incident.id, exercise.id, approved.id, submitted.id, draft.id, report)
-    for incident_id in (made.incident, made.exercise):
+        quiet = make_incident(
+            session, actor=writer, title="Penyanderaan", kind="hostage", is_quiet=True, quiet_reason="Penyandera mendengar"
+        )
+        held = _first_alert(session, settings, writer, incident.id)
+        release(session, approved.id, batch_size=500)
+        _latecomers(session, settings, approved.id)
+        made = Crisis(incident.id, exercise.id, approved.id, submitted.id, draft.id, report, quiet.id, held.id)
+    for incident_id in (made.incident, made.exercise, made.quiet):
         refresh_one(settings, sessions, incident_id)
     return made
 
@@ -64,6 +79,27 @@ def _actor(session: Session, username: str) -> Actor:
 def _message(session: Session, writer: Actor, incident_id: UUID, texts: Texts) -> Broadcast:
     broadcast = draft_broadcast(session, actor=writer, incident_id=incident_id, command=BroadcastDraft(texts=texts))
     return submit_broadcast(session, actor=writer, broadcast_id=broadcast.id, configured=frozenset({"push", "sms"}))
+
+
+def _first_alert(session: Session, settings: Settings, writer: Actor, incident_id: UUID) -> Broadcast:
+    """Pressed, and held for longer than any test runs. Corrections are prepared too, and other words wait."""
+    template = make_template(session, event_kind="earthquake", title="Gempa kuat")
+    make_template(session, TemplateKind.CANCEL, title="Batalkan pesan")
+    make_template(session, is_in_use=False, title="Menunggu")
+    [area] = list_areas(session, incident_id)
+    command = FirstAlert(template_id=template.id, area_id=area.id)
+    broadcast = release_first_alert(session, actor=writer, incident_id=incident_id, command=command, settings=settings)
+    broadcast.hold_until = db_now(session) + timedelta(hours=1)
+    return broadcast
+
+
+def _latecomers(session: Session, settings: Settings, broadcast_id: UUID) -> None:
+    """More than may follow by themselves."""
+    for _ in range(3):
+        make_citizen(session, settings.keyring, country_iso2="TR", province_code="TR-46", phones=())
+    wave = open_wave(session, broadcast_id=broadcast_id, configured=frozenset({"push", "sms"}))
+    assert wave is not None
+    wave.needs_approval = True
 
 
 def _reports(session: Session, incident_id: UUID, actors: dict[str, Actor]) -> UUID:

@@ -149,6 +149,8 @@ def test_a_resend_waits_minutes_and_filtered_texts_alarm_above_one_percent() -> 
 def test_words_belong_to_their_source() -> None:
     assert reported_state("twilio", "delivered") is ReportedState.DELIVERED
     assert reported_state("twilio_call", "completed") is ReportedState.DELIVERED
+    assert reported_state("whatsapp", "read") is ReportedState.DELIVERED
+    assert reported_state("voice", "no-answer") is ReportedState.UNDELIVERED
     for source, word in (("twilio", "completed"), ("twilio_call", "delivered"), ("", "delivered"), ("fcm", "delivered")):
         assert reported_state(source, word) is None
 

@@ -192,6 +192,9 @@ def test_a_country_is_served_if_any_sender_of_the_channel_may() -> None:
     assert BOOK.unserved([TWILIO, SECOND], "sms") == []
     assert BOOK.unserved([TWILIO, WHATSAPP], "whatsapp") == ["CU", "IR", "KP", "SY"]
     assert BOOK.usable("IR", [TWILIO, SECOND], "sms") == [SECOND]
+    assert BOOK.unserved_ways() == [("sms", "CU"), ("sms", "IR"), ("sms", "SY")] + [("whatsapp", c) for c in ("CU", "IR", "KP", "SY")]
+    with_second = RuleBook.of([*BOOK.rules.values(), rule("ID", provider="second")], "test")
+    assert with_second.unserved_ways() == [("whatsapp", c) for c in ("CU", "IR", "KP", "SY")]
     assert BOOK.bar("IR", Outlet(name="fcm", channel="push")) is None
 
 
@@ -223,6 +226,7 @@ def test_quiet_hours_go_by_the_clock_of_the_country() -> None:
     [problem] = everything.check_text("Gempa", ["XX"], outlets=[TWILIO], now=NIGHT)
     assert (problem.fault, problem.found, problem.is_blocking) == (TextFault.QUIET_HOURS, "21:00–07:00 Asia/Dubai", True)
     assert everything.check_text("Gempa", ["XX"], outlets=[TWILIO], now=DAY) == []
+    assert everything.unserved([TWILIO], "sms") == []
     promotional = book(rule(quiet_scope=QuietScope.PROMOTIONAL, **hours))
     assert promotional.bar("XX", TWILIO, now=NIGHT) is None
     assert [p.is_blocking for p in promotional.check_text("Gempa", ["XX"], now=NIGHT)] == [False]

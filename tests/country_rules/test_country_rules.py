@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -235,5 +236,17 @@ def test_a_rule_edited_now_refuses_a_text_now(
     assert administrator.put("/api/v1/country-rules/twilio/sms/HK", RULE).status_code == 200
     assert submit().json()["code"] == "text_url_barred"
     assert administrator.put("/api/v1/country-rules/twilio/sms/HK", RULE | {"outbound": "registered_only"}).status_code == 200
+    left_out = submit()
+    assert left_out.status_code == 200
+    preview = client.get(f"/api/v1/incidents/{incident.id}/audience", headers=officer).json()
+    assert (preview["by_channel"], preview["unreachable"]) == ({"none": 1}, {"no_provider": 1})
+    assert [(each["channel"], each["reason"]) for each in preview["unreached"]] == [("sms", "sender_unregistered")]
+    every_hour = {"quiet_scope": "everything", "quiet_from": "00:00", "quiet_until": "23:59", "quiet_zone": _zone_of_day()}
+    assert administrator.put("/api/v1/country-rules/twilio/sms/HK", RULE | {"urls": "yes"} | every_hour).status_code == 200
     refused = submit().json()
-    assert (refused["code"], refused["number_country"], set(refused["message"])) == ("text_sender_unregistered", "HK", {"id", "en"})
+    assert (refused["code"], refused["number_country"], set(refused["message"])) == ("text_quiet_hours", "HK", {"id", "en"})
+
+
+def _zone_of_day() -> str:
+    """A zone where it is not the last minute of the day."""
+    return "Asia/Dubai" if datetime.now(UTC).minute == 59 and datetime.now(UTC).hour == 23 else "UTC"

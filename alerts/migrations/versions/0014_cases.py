@@ -12,6 +12,7 @@ depends_on = None
 
 CHECKIN_CHANNELS = ("link", "sms", "app", "staff", "whatsapp", "voice", "open_link")
 CASE_STATES = ("open", "acknowledged", "being_helped", "resolved", "referred")
+REPLY_STATES = ("queued", "sending", "accepted", "sent", "delivered", "undelivered", "failed", "unknown", "cancelled")
 ENTRY_KINDS = ("raised", "claim", "says_safe", "note", "moved", "assigned")
 OUTCOMES = ("reached_safe", "reached_need_help", "no_answer", "wrong_number", "number_dead", "refused", "call_back_at")
 ROAMING_STATES = ("asked", "sending", "accepted", "refused", "unknown")
@@ -25,6 +26,7 @@ def upgrade() -> None:
     op.create_check_constraint(op.f("ck_checkin_channel"), "checkin", f"channel IN ({words})")
     _create_help_case()
     _create_help_case_entry()
+    _create_citizen_reply()
     _widen_inbound_message()
     _create_call_row()
     _create_call_outcome()
@@ -101,6 +103,34 @@ def _create_help_case_entry() -> None:
     )
     op.create_index(op.f("ix_help_case_entry_case_id"), "help_case_entry", ["case_id"])
     _append_only("help_case_entry")
+
+
+def _create_citizen_reply() -> None:
+    op.create_table(
+        "citizen_reply",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("uuidv7()"), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("told", _words(*CASE_STATES, name="case_state"), nullable=False),
+        sa.Column("phone_id", sa.Uuid(), nullable=False),
+        sa.Column("status", _words("Actual", "Exercise", name="status"), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("state", _words(*REPLY_STATES, name="reply_state"), server_default="queued", nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("intent_at", sa.DateTime(timezone=True)),
+        sa.Column("lease_until", sa.DateTime(timezone=True)),
+        sa.Column("state_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("provider_id", sa.Text()),
+        sa.Column("error_code", sa.Text()),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.CheckConstraint("(state = 'sending') = (lease_until IS NOT NULL)", name=op.f("ck_citizen_reply_sending_has_lease")),
+        sa.ForeignKeyConstraint(["case_id"], ["help_case.id"], name=op.f("fk_citizen_reply_case_id")),
+        sa.ForeignKeyConstraint(["phone_id"], ["phone.id"], name=op.f("fk_citizen_reply_phone_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_citizen_reply")),
+        sa.UniqueConstraint("case_id", "told", name=op.f("uq_citizen_reply_case_id_told")),
+    )
+    waiting = sa.text("state IN ('queued', 'sending')")
+    op.create_index("ix_citizen_reply_open", "citizen_reply", ["due_at"], postgresql_where=waiting)
 
 
 def _widen_inbound_message() -> None:

@@ -1,0 +1,140 @@
+"""What is public, what each operation asks of a role, and what was promised: written by hand, for the routes to agree with."""
+
+from __future__ import annotations
+
+from alerts.staff.rules import Permission
+
+PUBLIC = {
+    "healthz",
+    "readyz",
+    "metrics",
+    "sign_in",
+    "receive_receipt",
+    "receive_call_status",
+    "receive_described_receipt",
+    "receive_keypress",
+    "receive_notice_receipt",
+    "receive_notice_keypress",
+    "receive_twilio_message",
+    "open_citizen_link",
+    "answer_citizen_link",
+    "get_web_push_key",
+}
+WITHOUT_KEY = {
+    "sign_in",
+    "receive_receipt",
+    "receive_call_status",
+    "receive_described_receipt",
+    "receive_keypress",
+    "receive_notice_receipt",
+    "receive_notice_keypress",
+    "receive_twilio_message",
+    "answer_citizen_link",
+}
+ANYBODY = "anybody who is signed in"
+# What each operation asks of a role, written by hand: the routes must agree with it.
+RIGHT_OF = {
+    "sign_out": ANYBODY,
+    "get_me": ANYBODY,
+    "list_staff_contacts": ANYBODY,
+    "add_staff_contact": ANYBODY,
+    "remove_staff_contact": ANYBODY,
+    "get_duty": Permission.MANAGE_STAFF,
+    "set_duty": Permission.MANAGE_STAFF,
+    "list_pagings": ANYBODY,
+    "acknowledge_paging": ANYBODY,
+    "list_alarms": Permission.HANDLE_ALARMS,
+    "acknowledge_alarm": Permission.HANDLE_ALARMS,
+    "get_missions": Permission.VIEW_MISSIONS,
+    "get_responsible_missions": Permission.VIEW_MISSIONS,
+    "get_one_mission": Permission.VIEW_MISSIONS,
+    "list_country_rules": Permission.VIEW_MISSIONS,
+    "get_country_rule": Permission.VIEW_MISSIONS,
+    "put_country_rule": Permission.MANAGE_RULES,
+    "post_import": Permission.IMPORT_CITIZENS,
+    "get_imports": Permission.IMPORT_CITIZENS,
+    "get_one_import": Permission.IMPORT_CITIZENS,
+    "get_import_rows": Permission.IMPORT_CITIZENS,
+    "get_import_rows_csv": Permission.IMPORT_CITIZENS,
+    "get_addresses": Permission.IMPORT_CITIZENS,
+    "add_browser": Permission.IMPORT_CITIZENS,
+    "retire_browser": Permission.IMPORT_CITIZENS,
+    "set_email_address": Permission.IMPORT_CITIZENS,
+    "retire_email_address": Permission.IMPORT_CITIZENS,
+    "open_incident": Permission.OPEN_INCIDENT,
+    "list_incidents": Permission.VIEW_INCIDENTS,
+    "get_incident": Permission.VIEW_INCIDENTS,
+    "change_incident": Permission.EDIT_INCIDENT,
+    "close_incident": Permission.CLOSE_INCIDENT,
+    "reopen_incident": Permission.CLOSE_INCIDENT,
+    "list_incident_actions": Permission.VIEW_INCIDENTS,
+    "preview_audience": Permission.VIEW_INCIDENTS,
+    "draft_broadcast": Permission.WRITE_BROADCAST,
+    "list_broadcasts": Permission.VIEW_INCIDENTS,
+    "get_broadcast": Permission.VIEW_INCIDENTS,
+    "edit_broadcast": Permission.WRITE_BROADCAST,
+    "submit_broadcast": Permission.WRITE_BROADCAST,
+    "approve_broadcast": Permission.APPROVE_BROADCAST,
+    "reject_broadcast": Permission.APPROVE_BROADCAST,
+    "cancel_broadcast": Permission.CANCEL_BROADCAST,
+    "correct_broadcast": Permission.CORRECT_BROADCAST,
+    "follow_up_broadcast": Permission.WRITE_BROADCAST,
+    "list_templates": Permission.VIEW_INCIDENTS,
+    "write_template": Permission.WRITE_BROADCAST,
+    "get_template": Permission.VIEW_INCIDENTS,
+    "approve_template": Permission.APPROVE_BROADCAST,
+    "retire_template": Permission.CANCEL_BROADCAST,
+    "preview_first_alert": Permission.VIEW_INCIDENTS,
+    "release_first_alert": Permission.RELEASE_FIRST_ALERT,
+    "confirm_first_alert": Permission.APPROVE_BROADCAST,
+    "list_waves": Permission.VIEW_INCIDENTS,
+    "approve_wave": Permission.APPROVE_BROADCAST,
+    "decline_wave": Permission.APPROVE_BROADCAST,
+    "get_reach": Permission.VIEW_INCIDENTS,
+    "list_inbox": Permission.RECORD_CHECKIN,
+    "handle_message": Permission.RECORD_CHECKIN,
+    "record_checkin": Permission.RECORD_CHECKIN,
+    "list_checkins": Permission.VIEW_PERSONS,
+    "get_checkin": Permission.VIEW_PERSONS,
+    "open_person": Permission.EDIT_PERSONS,
+    "list_persons": Permission.VIEW_PERSONS,
+    "get_person": Permission.VIEW_PERSONS,
+    "add_person_statement": Permission.EDIT_PERSONS,
+    "withdraw_person_statement": Permission.EDIT_PERSONS,
+    "file_report": Permission.FILE_MISSION_REPORT,
+    "list_reports": Permission.VIEW_REPORTS,
+    "get_report": Permission.VIEW_REPORTS,
+    "resolve_conflict": Permission.FILE_MINISTRY_REPORT,
+    "get_summary": Permission.VIEW_SUMMARY,
+    "get_summary_version": Permission.VIEW_SUMMARY,
+    "get_minute_series": Permission.VIEW_SUMMARY,
+    "watch_sheet": Permission.VIEW_SUMMARY,
+}
+# A queue of work, not a list: what was handled leaves it, and the next moves up.
+QUEUES = {"list_inbox"}
+# Ordered by what they are lists of: codes of missions, lines of a file.
+OTHER_ORDER = {"get_missions", "list_country_rules", "get_import_rows"}
+# Ends the session, or the incident: asked last.
+LAST = ("reject_broadcast", "cancel_broadcast", "close_incident", "sign_out")
+PROMISED = """
+GET /api/v1/incidents                                GET /api/v1/incidents/{incident_id}
+GET /api/v1/incidents/{incident_id}/broadcasts       GET /api/v1/broadcasts/{broadcast_id}
+GET /api/v1/incidents/{incident_id}/reports          GET /api/v1/incidents/{incident_id}/reports/{report_id}
+GET /api/v1/missions                                 GET /api/v1/missions/{code}
+GET /api/v1/persons                                  GET /api/v1/persons/{person_id}
+GET /api/v1/checkins                                 GET /api/v1/checkins/{checkin_id}
+POST /api/v1/incidents                               PATCH /api/v1/incidents/{incident_id}
+POST /api/v1/incidents/{incident_id}/close           POST /api/v1/incidents/{incident_id}/reopen
+GET /api/v1/incidents/{incident_id}/audience         POST /api/v1/incidents/{incident_id}/broadcasts
+PATCH /api/v1/broadcasts/{broadcast_id}              POST /api/v1/broadcasts/{broadcast_id}/submit
+POST /api/v1/broadcasts/{broadcast_id}/approve       POST /api/v1/broadcasts/{broadcast_id}/reject
+POST /api/v1/broadcasts/{broadcast_id}/cancel        POST /api/v1/broadcasts/{broadcast_id}/correct
+GET /api/v1/broadcasts/{broadcast_id}/reach          POST /api/v1/incidents/{incident_id}/reports
+GET /api/v1/incidents/{incident_id}/summary          GET /api/v1/incidents/{incident_id}/live
+POST /api/v1/checkins                                POST /api/v1/persons
+GET /i/{token}                                       POST /i/{token}
+POST /api/v1/imports                                 GET /api/v1/me
+POST /hooks/twilio/status/{attempt}                  POST /hooks/twilio/inbound
+GET /healthz                                         GET /readyz
+GET /metrics
+"""
