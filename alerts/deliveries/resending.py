@@ -20,6 +20,7 @@ from alerts.broadcasts.rules import Channel
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.evidence import AttemptKey, News, apply_news
 from alerts.deliveries.messages import Messages, Row
+from alerts.deliveries.restoring import may_send
 from alerts.deliveries.rules import Evidence, Outcome, State
 from alerts.deliveries.sending import BEGIN_WITHIN_SECONDS, CANNOT_BE_WRITTEN, NOT_BEGUN
 from alerts.deliveries.windows import SEALED
@@ -32,6 +33,9 @@ Group = tuple[UUID, str]
 
 def resend_unknown(settings: Settings, sessions: Sessions, carriers: Carriers) -> int:
     """Commit windows, hand over, record. The count of second sendings that a carrier took."""
+    with begin(sessions) as session:
+        if not may_send(session):
+            return 0
     return sum(_resend(settings, sessions, carriers, channel) for channel in SEALED)
 
 

@@ -22,6 +22,7 @@ from alerts.deliveries.carriers import Answers, Carriers
 from alerts.deliveries.escalation import begin_next_step
 from alerts.deliveries.findings import remember
 from alerts.deliveries.messages import Messages, Row
+from alerts.deliveries.restoring import may_send
 from alerts.deliveries.rules import Outcome, State, backoff_seconds
 from alerts.deliveries.windows import (
     Claim,
@@ -89,6 +90,8 @@ def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, ba
     """Send what is due of one batch. False while another worker holds it: then it must be asked for again."""
     with one_connection(sessions) as own:
         with begin(own) as session:
+            if not may_send(session):
+                return False
             claim = claim_batch(session, batch_id, owner=owner, lease_seconds=settings.delivery.lease_seconds)
             if claim is None:
                 return not is_held(session, batch_id)
