@@ -1,6 +1,6 @@
 """Intents become windows; a delivery's id is its member and step; attempts are named by delivery and number.
 
-This one does not work beside the previous code (ADR 0013): stop the workers and the relay first, and nothing may be
+This one does not work beside the previous code (ADR 0016): stop the workers and the relay first, and nothing may be
 under way. What was sent before stays on record: rows are carried over.
 """
 
