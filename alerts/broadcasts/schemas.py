@@ -155,7 +155,7 @@ class TemplateDraft(Wire):
         json_schema_extra={
             "examples": [
                 {
-                    "code": "gempa",
+                    "template_code": "gempa",
                     "kind": "first_alert",
                     "event_kind": "earthquake",
                     "title": "Gempa kuat",
@@ -168,7 +168,7 @@ class TemplateDraft(Wire):
         }
     )
 
-    code: str = Field(pattern="^[a-z][a-z0-9_]{1,39}$", description="what the versions of the same words have in common")
+    template_code: str = Field(pattern="^[a-z][a-z0-9_]{1,39}$", description="what the versions of the same words have in common")
     kind: TemplateKind
     event_kind: Kind | None = Field(None, description="offered for this kind of event only; for all when left out")
     title: Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
@@ -179,7 +179,7 @@ class TemplateView(View):
     """A version of prepared words and who stands for it."""
 
     id: UUID
-    code: str
+    template_code: str = Field(validation_alias="code")
     version: int
     kind: TemplateKind
     event_kind: Kind | None
