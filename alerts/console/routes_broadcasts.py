@@ -48,7 +48,7 @@ router = APIRouter(prefix="/broadcasts/{broadcast_id}", include_in_schema=False)
 Writer = Annotated[Actor, Depends(require(Permission.WRITE_BROADCAST))]
 Canceller = Annotated[Actor, Depends(require(Permission.CANCEL_BROADCAST))]
 Corrector = Annotated[Actor, Depends(require(Permission.CORRECT_BROADCAST))]
-OPEN_CHANNELS = tuple(channel for channel in Channel if channel is not Channel.NONE)
+OPEN_CHANNELS: tuple[Channel, ...] = tuple(channel for channel in Channel if channel is not Channel.NONE)
 USUAL_CHANNELS = {Channel.PUSH, Channel.SMS}
 PROMISES = (30, 60, 120, 180, 360)
 """Minutes until the next message may be promised."""
@@ -203,7 +203,7 @@ def open_channels(settings: Settings) -> list[Channel]:
 
 
 def _channels(form: Form) -> list[Channel]:
-    chosen = [channel for channel in OPEN_CHANNELS if channel in form.all("channel")]
+    chosen: list[Channel] = [channel for channel in OPEN_CHANNELS if channel in form.all("channel")]
     if not chosen:
         raise InvalidError("channel_missing", "Choose at least one way to send it.", field="channel")
     return chosen
