@@ -57,6 +57,8 @@ class World:
         for name in operation.path_names:
             path = path.replace("{" + name + "}", self.ids[name])
         query = QUERIES.get(path.rpartition("/")[2])
+        if operation.id == "preview_first_alert":
+            query = {name: self.ids[name] for name in ("template_id", "area_id")}
         headers = headers_for(operation) | ({} if role is None else self.who[role]) | more.pop("headers", {})
         values = {"params": query} | operation.body_arguments(self.ids) | more
         return self.client.request(operation.method, path, headers=headers, **values)
