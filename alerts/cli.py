@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -157,6 +158,32 @@ def doctor(*, as_json: AsJson = False) -> None:
         lines += [f"BROKEN: {v['invariant']} ({v['count']} rows, e.g. {v['sample']})" for v in diagnosis.violations]
         print("\n".join([*lines, "healthy" if diagnosis.is_healthy else "NOT healthy"]))
     raise typer.Exit(0 if diagnosis.is_healthy else 1)
+
+
+@app.command("after-restore")
+def after_restore_command(
+    *,
+    snapshot: Annotated[bool, typer.Option("--snapshot", help="its files were put back, which the database itself cannot know")] = False,
+    nothing_lost: Annotated[bool, typer.Option("--nothing-lost", help="a takeover without loss: only remember the new server")] = False,
+    approved_before: Annotated[datetime | None, typer.Option(help="the restore point, UTC; messages approved later are left alone")] = None,
+) -> None:
+    """Say that the database was restored: what may have been sent in the lost time becomes unknown, then sending begins again.
+
+    Stop the workers and the relay first (deploy/runbook.md).
+    """
+    from alerts.deliveries.restoring import accept_database, after_restore
+    from alerts.kit.db import begin
+
+    settings = Settings.from_environment()
+    sessions = _sessions(settings)
+    if nothing_lost:
+        with begin(sessions) as session:
+            accept_database(session)
+        print("the new server is remembered")
+        return
+    before = approved_before.replace(tzinfo=UTC) if approved_before else None
+    done = after_restore(settings, sessions, is_snapshot=snapshot, approved_before=before)
+    print(f"{done.unknown} deliveries may have been sent and read unknown now; {done.made} were made of lists not released to the end")
 
 
 @app.command("import")

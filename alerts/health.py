@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from alerts.deliveries.queries import backlog, invariants, late
+from alerts.deliveries.restoring import REMEDY, is_elsewhere
 from alerts.kit.db import POSTGRES_MAJOR_MIN, Sessions, Tx, begin
 from alerts.kit.errors import AppError
 from alerts.migrations import alembic_config
@@ -112,6 +113,8 @@ def _examine_database(session: Session, diagnosis: Diagnosis) -> None:
     if revision != newest_revision():
         diagnosis.faults.append("the database has another version than this code: run `siaga migrate`")
         return
+    if is_elsewhere(session):
+        diagnosis.faults.append(f"nothing is sent: {REMEDY}")
     waiting = backlog(session)
     diagnosis.facts |= waiting | {"missions": session.execute(text("SELECT count(*) FROM mission")).scalar_one()}
     if waiting["outbox_age_seconds"] > OUTBOX_AGE_SECONDS_MAX:

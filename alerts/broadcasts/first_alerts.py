@@ -116,9 +116,9 @@ def confirm_first_alert(session: Session, *, actor: Actor, broadcast_id: UUID, c
     broadcast = claim_broadcast(session, broadcast_id, actor)
     check_session_actor(actor)
     check_decider(session, actor, broadcast)
-    audience = session.get_one(Audience, broadcast.audience_id)
     if broadcast.state is not State.HELD:
         raise ConflictError("not_held", "This message is not in its hold.", state=broadcast.state.value)
+    audience = session.get_one(Audience, broadcast.audience_id)
     rules.check_approval(given_hash=command.content_hash, current_hash=broadcast.content_hash, count=audience.count)
     broadcast.confirmed_by, broadcast.confirmed_at = actor.staff_id, db_now(session)
     _let_go(session, broadcast, actor, "broadcast.first_alert_confirmed")

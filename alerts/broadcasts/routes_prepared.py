@@ -35,13 +35,14 @@ Viewer = Annotated[Actor, Depends(require(Permission.VIEW_INCIDENTS))]
 Writer = Annotated[Actor, Depends(require(Permission.WRITE_BROADCAST))]
 Approver = Annotated[Actor, Depends(require(Permission.APPROVE_BROADCAST))]
 Canceller = Annotated[Actor, Depends(require(Permission.CANCEL_BROADCAST))]
+Corrector = Annotated[Actor, Depends(require(Permission.CORRECT_BROADCAST))]
 Releaser = Annotated[Actor, Depends(require(Permission.RELEASE_FIRST_ALERT))]
 WaveNumber = Annotated[int, Path(ge=2, le=100_000, description="2 for the first latecomers")]
 FREEZING: dict[int | str, dict[str, Any]] = {202: {"description": "freezing a long list", "model": BroadcastView}}
 
 
 @router.get("/templates", operation_id="list_templates")
-def get_templates(_: Viewer, session: Tx, page: PagingDep) -> Page[TemplateView]:
+def get_templates(_: Corrector, session: Tx, page: PagingDep) -> Page[TemplateView]:
     """All versions of all prepared words, newest first: what waits, what is in use, what is retired."""
     rows = templates.list_templates(session, page)
     return page_of([templates.present_template(row) for row in rows], [row.id for row in rows], page.limit)
@@ -56,7 +57,7 @@ def post_template(body: TemplateDraft, actor: Writer, session: Tx, idem: Idem) -
 
 
 @router.get("/templates/{template_id}", response_model=TemplateView, operation_id="get_template")
-def get_template(template_id: UUID, request: Request, response: Response, _: Viewer, session: Tx) -> TemplateView | Response:
+def get_template(template_id: UUID, request: Request, response: Response, _: Corrector, session: Tx) -> TemplateView | Response:
     """One version, with who stands for it."""
     view = templates.present_template(templates.get_template(session, template_id))
     etag = etag_of(view.model_dump_json())

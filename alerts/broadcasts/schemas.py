@@ -15,7 +15,7 @@ from alerts.kit.http import View, Wire
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-OpenChannel = Literal[Channel.PUSH, Channel.SMS]
+OpenChannel = Literal[Channel.PUSH, Channel.WEB_PUSH, Channel.SMS, Channel.WHATSAPP, Channel.EMAIL, Channel.VOICE]
 
 
 PROMISE = "promises the next message: said in the text by this offset's clock; if nothing else went out by then, `still_valid_texts` do"
@@ -46,7 +46,7 @@ class BroadcastDraft(Wire):
     texts: Texts
     area_ids: list[UUID] = Field([], max_length=500)
     list_ids: list[UUID] = Field([], max_length=50)
-    channels: list[OpenChannel] = Field([Channel.PUSH, Channel.SMS], min_length=1, max_length=2)
+    channels: list[OpenChannel] = Field([Channel.PUSH, Channel.SMS], min_length=1, max_length=6)
     validity_seconds: int | None = Field(None, ge=60, le=36_000, description="seconds; default by the incident's severity")
     resend_unknown: ResendUnknown | None = Field(None, description="default `once` for Extreme and Immediate, else `never`")
     next_message_at: AwareDatetime | None = Field(None, description=PROMISE)
@@ -65,7 +65,7 @@ class BroadcastChange(Wire):
     texts: Texts | None = None
     area_ids: list[UUID] | None = Field(None, max_length=500)
     list_ids: list[UUID] | None = Field(None, max_length=50)
-    channels: list[OpenChannel] | None = Field(None, min_length=1, max_length=2)
+    channels: list[OpenChannel] | None = Field(None, min_length=1, max_length=6)
     validity_seconds: int | None = Field(None, ge=60, le=36_000)
     resend_unknown: ResendUnknown | None = None
     next_message_at: AwareDatetime | None = Field(None, description=PROMISE + "; null takes the promise back")
@@ -155,7 +155,7 @@ class TemplateDraft(Wire):
         json_schema_extra={
             "examples": [
                 {
-                    "code": "gempa",
+                    "template_code": "gempa",
                     "kind": "first_alert",
                     "event_kind": "earthquake",
                     "title": "Gempa kuat",
@@ -168,7 +168,7 @@ class TemplateDraft(Wire):
         }
     )
 
-    code: str = Field(pattern="^[a-z][a-z0-9_]{1,39}$", description="what the versions of the same words have in common")
+    template_code: str = Field(pattern="^[a-z][a-z0-9_]{1,39}$", description="what the versions of the same words have in common")
     kind: TemplateKind
     event_kind: Kind | None = Field(None, description="offered for this kind of event only; for all when left out")
     title: Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
@@ -179,7 +179,7 @@ class TemplateView(View):
     """A version of prepared words and who stands for it."""
 
     id: UUID
-    code: str
+    template_code: str = Field(validation_alias="code")
     version: int
     kind: TemplateKind
     event_kind: Kind | None

@@ -50,10 +50,14 @@ class GenericSms:
             timeout_seconds=config.timeout_seconds,
         )
 
+    def serves(self, number_country: str) -> bool:
+        """Whether it delivers to numbers of this country, as far as its description says."""
+        return self.dialect.serves(number_country)
+
     async def send(self, message: SmsMessage) -> Accepted:
         """Hand one text over. Raises Transient, Rejected or Unknown; a country that it does not serve is refused here."""
         check_validity(message.validity_seconds)
-        if not self.dialect.serves(number_country(message.to_e164) or ""):
+        if not self.serves(number_country(message.to_e164) or ""):
             raise Rejected("country_not_served", verdict=Verdict.UNSUPPORTED_COUNTRY)
         hand_over = self._wire.post if self.dialect.method == "POST" else self._wire.put
         return read_answer(await hand_over(self._url, self._body(message)), self.dialect.answers)

@@ -40,11 +40,15 @@ FOR_GOOD = frozenset({TextFault.UNSERVED, TextFault.SENDER_UNREGISTERED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlet:
-    """One way out that is configured: the name of its sender, its channel, and the number or name that it shows."""
+    """One way out that is configured: the name of its sender, its channel, and the number or name that it shows.
+
+    `countries`: where its provider delivers, as its description says; empty: everywhere.
+    """
 
     name: str
     channel: str
     shown_as: str = ""
+    countries: frozenset[str] = frozenset()
 
     @property
     def provider(self) -> str:
@@ -105,7 +109,7 @@ class RuleBook:
         if outlet.channel not in RULED_CHANNELS:
             return None
         rule = self.rules_for(number_country, provider=outlet.provider, channel=outlet.channel)
-        if not rule.is_served:
+        if not rule.is_served or (outlet.countries and number_country not in outlet.countries):
             return TextFault.UNSERVED
         if rule.outbound is Known.REGISTERED_ONLY and not rule.sender_id:
             return TextFault.SENDER_UNREGISTERED

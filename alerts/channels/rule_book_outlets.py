@@ -45,4 +45,7 @@ def _those_configured(names: dict[str, tuple[str, str, str]]) -> list[Outlet]:
 
 
 def _second_provider(group: Sms2) -> list[Outlet]:
-    return [Outlet(name=read_dialect(group.description).name, channel=SMS, shown_as=group.from_)] if group.url else []
+    if not group.url:
+        return []
+    dialect = read_dialect(group.description)
+    return [Outlet(name=dialect.name, channel=SMS, shown_as=group.from_, countries=dialect.countries)]

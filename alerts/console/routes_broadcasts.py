@@ -48,7 +48,8 @@ router = APIRouter(prefix="/broadcasts/{broadcast_id}", include_in_schema=False)
 Writer = Annotated[Actor, Depends(require(Permission.WRITE_BROADCAST))]
 Canceller = Annotated[Actor, Depends(require(Permission.CANCEL_BROADCAST))]
 Corrector = Annotated[Actor, Depends(require(Permission.CORRECT_BROADCAST))]
-OPEN_CHANNELS = (Channel.PUSH, Channel.SMS)
+OPEN_CHANNELS: tuple[Channel, ...] = tuple(channel for channel in Channel if channel is not Channel.NONE)
+USUAL_CHANNELS = {Channel.PUSH, Channel.SMS}
 PROMISES = (30, 60, 120, 180, 360)
 """Minutes until the next message may be promised."""
 
@@ -64,10 +65,10 @@ BroadcastDep = Annotated[Broadcast, Depends(broadcast_of_route, scope="function"
 
 
 @new_router.get("/new")
-def new_broadcast_page(request: Request, incident: IncidentDep, session: Tx, actor: Writer) -> Response:
+def new_broadcast_page(request: Request, incident: IncidentDep, session: Tx, settings: SettingsDep, actor: Writer) -> Response:
     """A first text is proposed; who would get it stands beside it."""
     context = {"incident": incident, "broadcast": None, "texts": first_texts(incident.kind), "areas": list_areas(session, incident.id)}
-    return render(request, "broadcast_edit.html", context | {"channels": OPEN_CHANNELS, "promises": PROMISES}, actor=actor)
+    return render(request, "broadcast_edit.html", context | {"channels": open_channels(settings), "promises": PROMISES}, actor=actor)
 
 
 @new_router.post("/new")
@@ -114,10 +115,10 @@ def reach_part(request: Request, broadcast: BroadcastDep, session: Tx, settings:
 
 
 @router.get("/edit")
-def edit_page(request: Request, broadcast: BroadcastDep, session: Tx, actor: Writer) -> Response:
+def edit_page(request: Request, broadcast: BroadcastDep, session: Tx, settings: SettingsDep, actor: Writer) -> Response:
     incident = get_incident(session, broadcast.incident_id)
     context = {"incident": incident, "broadcast": broadcast, "texts": broadcast.texts, "areas": list_areas(session, incident.id)}
-    return render(request, "broadcast_edit.html", context | {"channels": OPEN_CHANNELS, "promises": PROMISES}, actor=actor)
+    return render(request, "broadcast_edit.html", context | {"channels": open_channels(settings), "promises": PROMISES}, actor=actor)
 
 
 @router.post("/edit")
@@ -196,8 +197,13 @@ def _area_ids(form: Form) -> list[UUID]:
     return [parse_id(each, "area_id") for each in form.all("area_id")]
 
 
+def open_channels(settings: Settings) -> list[Channel]:
+    """Ways to choose from, in the order in which they are tried: the usual ones, and whichever else has a sender."""
+    return [channel for channel in OPEN_CHANNELS if channel in USUAL_CHANNELS or channel in settings.channels]
+
+
 def _channels(form: Form) -> list[Channel]:
-    chosen = [channel for channel in OPEN_CHANNELS if channel in form.all("channel")]
+    chosen: list[Channel] = [channel for channel in OPEN_CHANNELS if channel in form.all("channel")]
     if not chosen:
         raise InvalidError("channel_missing", "Choose at least one way to send it.", field="channel")
     return chosen

@@ -42,10 +42,10 @@ from alerts.staff.rules import Permission
 router = APIRouter(prefix="/prepared", include_in_schema=False)
 first_router = APIRouter(prefix="/incidents/{incident_id}/first-alert", include_in_schema=False)
 after_router = APIRouter(prefix="/broadcasts/{broadcast_id}", include_in_schema=False)
-Viewer = Annotated[Actor, Depends(require(Permission.VIEW_INCIDENTS))]
 Writer = Annotated[Actor, Depends(require(Permission.WRITE_BROADCAST))]
 Canceller = Annotated[Actor, Depends(require(Permission.CANCEL_BROADCAST))]
 Approver = Annotated[Actor, Depends(require_session_actor(Permission.APPROVE_BROADCAST))]
+Reader = Annotated[Actor, Depends(require(Permission.CORRECT_BROADCAST))]
 Corrector = Annotated[Actor, Depends(require_session_actor(Permission.CORRECT_BROADCAST))]
 Releaser = Annotated[Actor, Depends(require_session_actor(Permission.RELEASE_FIRST_ALERT))]
 WaveNumber = Annotated[int, Path(ge=2, le=100_000)]
@@ -53,7 +53,7 @@ SHOWN = 200
 
 
 @router.get("")
-def prepared_page(request: Request, session: Tx, actor: Viewer) -> Response:
+def prepared_page(request: Request, session: Tx, actor: Reader) -> Response:
     """What may be sent by one person, what waits for a second, and a form for more."""
     rows = templates.list_templates(session, Paging(None, SHOWN))
     context = {
@@ -72,7 +72,7 @@ def write_form(request: Request, form: FormDep, session: Tx, actor: Writer) -> R
     once = start_once(request, session, form, actor)
     event = form.text("event_kind", limit=60)
     command = _draft(
-        code=form.text("code", limit=40),
+        template_code=form.text("code", limit=40),
         kind=read_word(form, "kind", TemplateKind),
         event_kind=read_word(form, "event_kind", Kind) if event else None,
         title=form.text("title", limit=100),
@@ -88,7 +88,7 @@ def proposals_form(request: Request, form: FormDep, session: Tx, actor: Writer) 
     once = start_once(request, session, form, actor)
     known = {row.code for row in templates.list_templates(session, Paging(None, SHOWN))}
     for command in _proposals():
-        if command.code not in known:
+        if command.template_code not in known:
             templates.write_template(session, actor=actor, command=command)
     return once.go("/prepared")
 
@@ -218,19 +218,20 @@ def _draft(**fields: Any) -> TemplateDraft:
     try:
         return TemplateDraft.model_validate(fields)
     except ValueError as error:
-        field = str(error.errors()[0]["loc"][0]) if hasattr(error, "errors") else "code"
+        field = str(error.errors()[0]["loc"][0]).removeprefix("template_") if hasattr(error, "errors") else "code"
         raise InvalidError("form_incomplete", "Fill in this field as described beside it.", field=field) from error
 
 
 def _proposals() -> list[TemplateDraft]:
     fixed = {"kind": TemplateKind.FIRST_ALERT}
     first = [
-        _draft(code=f"awal_{kind}", event_kind=kind, title=KIND_NAMES[kind]["id"], texts=first_alert_texts(kind), **fixed)
+        _draft(template_code=f"awal_{kind}", event_kind=kind, title=KIND_NAMES[kind]["id"], texts=first_alert_texts(kind), **fixed)
         for kind in FIRST_TEXTS
     ]
     titles = {TemplateKind.CANCEL: "Batalkan pesan", TemplateKind.UPDATE: "Pesan keliru sebagian"}
     return first + [
-        _draft(code=f"koreksi_{kind}", kind=kind, title=titles[kind], texts=dict(texts)) for kind, texts in PROPOSED_CORRECTIONS.items()
+        _draft(template_code=f"koreksi_{kind}", kind=kind, title=titles[kind], texts=dict(texts))
+        for kind, texts in PROPOSED_CORRECTIONS.items()
     ]
 
 

@@ -32,12 +32,14 @@ def _attempt(row: Any) -> dict[str, Any]:
         "number": row["step"] * 1000 + row["number"],
         "resend_of": attempt_name(row["delivery_id"], row["resend_of"]) if row["resend_of"] else None,
         "is_unresolved": row["state"] in {State.UNKNOWN, State.SENDING},
+        "is_restored": row["is_restored"],
     }
 
 
 def _window(row: Any) -> dict[str, Any]:
     names = [attempt_name(delivery, number) for delivery, number in zip(row["deliveries"], row["numbers"], strict=True)]
-    return {"window": row["id"], "attempts": names, "intent_at": row["intent_at"].isoformat(), "is_closed": row["closed_at"] is not None}
+    closed_at = row["closed_at"].isoformat() if row["closed_at"] else None
+    return {"window": row["id"], "attempts": names, "intent_at": row["intent_at"].isoformat(), "closed_at": closed_at}
 
 
 def _ending(row: Any) -> dict[str, Any]:
@@ -60,12 +62,12 @@ WITH open AS (
     SELECT u.delivery_id, u.number, w.resend_of[u.place] AS resend_of
     FROM send_window w, unnest(w.deliveries, w.numbers) WITH ORDINALITY AS u(delivery_id, number, place) WHERE w.closed_at IS NULL
 ), every AS (
-    SELECT delivery_id, number, resend_of, state FROM attempt
+    SELECT delivery_id, number, resend_of, state, window_id IS NULL AND evidence = 'restored' AS is_restored FROM attempt
     UNION ALL
-    SELECT delivery_id, number, resend_of, 'sending' FROM open o
+    SELECT delivery_id, number, resend_of, 'sending', false FROM open o
     WHERE NOT EXISTS (SELECT FROM attempt a WHERE (a.delivery_id, a.number) = (o.delivery_id, o.number))
 )
-SELECT e.delivery_id, e.number, e.resend_of, e.state, d.broadcast_id AS broadcast, m.citizen_id AS person, d.step
+SELECT e.delivery_id, e.number, e.resend_of, e.state, e.is_restored, d.broadcast_id AS broadcast, m.citizen_id AS person, d.step
 FROM every e JOIN delivery d ON d.id = e.delivery_id JOIN audience_member m ON m.id = d.member_id
 """
 

@@ -128,6 +128,18 @@ class Attempt(Base):
     error_code: Mapped[str | None]
 
 
+class Installation(Base):
+    """The server on which the database was last known to be: one row, compared before anything is sent (see restoring.py)."""
+
+    __tablename__ = "installation"
+    __table_args__ = (CheckConstraint("id = 1", name="is_one"),)
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    system_identifier: Mapped[str]
+    timeline: Mapped[int] = mapped_column(BigInteger)
+    known_at: Mapped[datetime] = created_at()
+
+
 class Receipt(Base):
     """What a carrier called back, each distinct word once, possibly before anything else is known of the attempt.
 

@@ -47,6 +47,7 @@ class Attempt:
     """One handing-over that we began. `step` is the channel step; `resend_of` an attempt that was resent with permission.
 
     `number` orders the attempts of a person; `is_unresolved`: our tables do not know whether it was sent.
+    `is_restored`: nobody remembers it; after a backup was restored it was written down because it may have happened.
     """
 
     attempt: str
@@ -56,6 +57,7 @@ class Attempt:
     number: int = 0
     resend_of: str | None = None
     is_unresolved: bool = False
+    is_restored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +71,16 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the caller exports. `no_resend`: broadcasts whose approval forbids any resend."""
+    """What the caller exports. `no_resend`: broadcasts whose approval forbids any resend.
+
+    `windows`: the attempts that lie in any committed window, open or closed.
+    """
 
     members: tuple[Member, ...]
     attempts: tuple[Attempt, ...] = ()
     endings: tuple[Ending, ...] = ()
     no_resend: frozenset[str] = frozenset()
+    windows: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +121,14 @@ class Count:
 class Judgement:
     """Counts in all and per broadcast. `strays`: acceptances whose attempt id nobody exported.
 
+    `unknown_outside_windows`: unresolved attempts that no window's log explains; an honest sender has none.
     `missed_why` says what the tables claim of the missed; the lists name the first few of each kind, by id.
     """
 
     total: Count
     by_broadcast: Mapping[str, Count]
     strays: int
+    unknown_outside_windows: int = 0
     missed_why: Mapping[str, int] = field(default_factory=dict)
     missed: tuple[str, ...] = ()
     sent_twice: tuple[str, ...] = ()
@@ -140,6 +148,7 @@ def judge(journal: Journal, facts: Facts) -> Judgement:
         total=_sum(counts.values()),
         by_broadcast=counts,
         strays=sum(n for attempt, n in journal.accepted.items() if attempt not in known),
+        unknown_outside_windows=sum(a.is_unresolved and not a.is_restored and a.attempt not in facts.windows for a in facts.attempts),
         missed_why=dict(sorted(why.items())),
         missed=_first(f"{b}/{p}" for b, one in by_broadcast.items() for p in one.missed),
         sent_twice=_first(f"{b}/{p}/{step}" for b, one in by_broadcast.items() for p, step in one.twice),
@@ -170,13 +179,14 @@ def read_journal(path: Path) -> Journal:
 
 
 def read_facts(path: Path) -> Facts:
-    """Read an export: `{"members": […], "attempts": […], "endings": […], "no_resend": […]}` with the fields above."""
+    """Read an export: `members`, `attempts`, `endings`, `no_resend` and `windows`, in the form that docs/judge.md describes."""
     value = json.loads(path.read_text(encoding="utf-8"))
     return Facts(
         members=tuple(Member(**m) for m in value["members"]),
         attempts=tuple(Attempt(**a) for a in value.get("attempts", ())),
         endings=tuple(Ending(e["broadcast"], e["person"], Terminal(e["reason"])) for e in value.get("endings", ())),
         no_resend=frozenset(value.get("no_resend", ())),
+        windows=frozenset(attempt for window in value.get("windows", ()) for attempt in window["attempts"]),
     )
 
 

@@ -23,11 +23,12 @@ from alerts.notices.alarms import raise_alarm
 from alerts.notices.queries import list_contacts
 from alerts.notices.rules import AlarmKind
 from alerts.settings import Settings
+from alerts.staff.models import Staff
 from alerts.staff.rules import Role
 from tests.api.interface import Operation, headers_for, load_document
 from tests.factories.checkins import link_of, make_citizen, make_member
 from tests.factories.incidents import HATAY, make_incident
-from tests.factories.notices import make_reachable
+from tests.factories.notices import make_contact
 from tests.factories.people import make_person, statement
 from tests.factories.reports import line, report_body
 from tests.factories.staff import make_staff, session_headers, token_headers
@@ -38,6 +39,7 @@ BROWSER_KEYS = {
     "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
     "auth": "BTBZMqHH6r4Tts7J_aSIgg",
 }
+QUERIES = {"responsible": {"place": "TR-31"}, "duty": {"role": "approver"}}
 CSV = "external_id,name,phone,country,province\nWNI-1,Contoh Nama,+62 812-3456-789,TR,Hatay\n"
 
 
@@ -54,7 +56,9 @@ class World:
         path = operation.path
         for name in operation.path_names:
             path = path.replace("{" + name + "}", self.ids[name])
-        query = {"place": "TR-31"} if path.endswith("/responsible") else None
+        query = QUERIES.get(path.rpartition("/")[2])
+        if operation.id == "preview_first_alert":
+            query = {name: self.ids[name] for name in ("template_id", "area_id")}
         headers = headers_for(operation) | ({} if role is None else self.who[role]) | more.pop("headers", {})
         values = {"params": query} | operation.body_arguments(self.ids) | more
         return self.client.request(operation.method, path, headers=headers, **values)
@@ -69,8 +73,9 @@ def document(settings: Settings) -> dict[str, Any]:
 @pytest.fixture
 def world(client: TestClient, session: Session, keyring: Keyring, settings: Settings) -> World:
     world = World(client)
+    people: dict[Role, Staff] = {}
     for role in Role:
-        staff = make_staff(session, role)
+        people[role] = staff = make_staff(session, role)
         world.who[role.value] = session_headers(session, staff, settings)
         world.who[f"token of {role.value}"] = token_headers(session, staff)
     load_packaged_rules(session)
@@ -87,13 +92,18 @@ def world(client: TestClient, session: Session, keyring: Keyring, settings: Sett
     understand_message(session, keyring=keyring, message_id=message_id)
     session.flush()
     refresh(session, incident.id)
-    officer = make_reachable(session, keyring, "duty_officer")
-    paged = PagingStart("alarm", ("incident", incident.id), Role.MISSION_STAFF, {"id": "Uji", "en": "Test"}, "/duty", "kbri-ankara")
+    officer = people[Role.DUTY_OFFICER]
+    make_contact(session, keyring, officer)
+    for number in range(2):
+        for role, mission in ((Role.DUTY_OFFICER, None), (Role.MISSION_STAFF, "kbri-ankara")):
+            texts = {"id": "Uji", "en": "Test"}
+            paging_id = start_paging(session, PagingStart("alarm", ("test", f"{role}-{number}"), role, texts, "/duty", mission))
+    raise_alarm(session, kind=AlarmKind.DEAD_TOKENS, sender="fcm", count=7)
     alarm_id = raise_alarm(session, kind=AlarmKind.STOP_ALL, sender="twilio", count=1)
     world.ids |= {
         "staff_id": str(officer.id),
         "contact_id": str(list_contacts(session, officer.id)[0].id),
-        "paging_id": str(start_paging(session, paged)),
+        "paging_id": str(paging_id),
         "alarm_id": str(alarm_id),
     }
     world.ids |= {"template_id": str(make_template(session).id), "area_id": str(list_areas(session, incident.id)[0].id), "wave": "2"}

@@ -177,6 +177,10 @@ def _spare(operation: Operation) -> dict[str, Any]:
         "reject_broadcast": {"reason": "lain"},
         "cancel_broadcast": {"reason": "lain"},
         "approve_broadcast": {"content_hash": "f" * 64},
+        "approve_template": {"content_hash": "f" * 64},
+        "confirm_first_alert": {"content_hash": "f" * 64},
+        "approve_wave": {"count": 3},
+        "follow_up_broadcast": {"texts": {"id": "Lain.", "en": "Other."}},
         "handle_message": {"answer": "safe"},
     }
     return fields.get(operation.id, {})
@@ -238,7 +242,15 @@ def test_reads_have_etags(world: World, operations: list[Operation]) -> None:
 
 def test_lists_go_by_cursor_newest_first(world: World, operations: list[Operation]) -> None:
     for operation in operations:
-        if operation.id in {"open_incident", "draft_broadcast", "record_checkin", "open_person", "post_import", "file_report"}:
+        if operation.id in {
+            "open_incident",
+            "draft_broadcast",
+            "record_checkin",
+            "open_person",
+            "post_import",
+            "file_report",
+            "write_template",
+        }:
             answer = world.call(operation, role_for(operation))
             assert answer.status_code == 201, (operation.id, answer.text)
     for operation in operations:

@@ -20,7 +20,13 @@ from alerts.kit.errors import InvalidError
 from tests.broadcasts.test_routes import Desk
 from tests.factories.templates import WORDS, make_template
 
-DRAFT = {"code": "gempa", "kind": "first_alert", "title": "Gempa", "texts": WORDS[TemplateKind.FIRST_ALERT], "event_kind": "earthquake"}
+DRAFT = {
+    "template_code": "gempa",
+    "kind": "first_alert",
+    "title": "Gempa",
+    "texts": WORDS[TemplateKind.FIRST_ALERT],
+    "event_kind": "earthquake",
+}
 PATH = "/api/v1/templates"
 
 
@@ -108,7 +114,7 @@ def test_words_out_of_use_stay_out(session: Session, officer: Desk, approver: De
         ({"texts": {"id": "LATIHAN: x", "en": "y"}}, "texts.id"),
         ({"texts": {"id": "a {", "en": "a {"}}, "texts.id"),
         ({"kind": "cancel"}, "texts.id"),
-        ({"code": "Gempa Bumi"}, "code"),
+        ({"template_code": "Gempa Bumi"}, "template_code"),
         ({"kind": "menu"}, "kind"),
     ],
 )

@@ -192,6 +192,8 @@ def test_a_country_is_served_if_any_sender_of_the_channel_may() -> None:
     assert BOOK.unserved([TWILIO, SECOND], "sms") == []
     assert BOOK.unserved([TWILIO, WHATSAPP], "whatsapp") == ["CU", "IR", "KP", "SY"]
     assert BOOK.usable("IR", [TWILIO, SECOND], "sms") == [SECOND]
+    at_home = Outlet(name="second", channel="sms", countries=frozenset({"ID", "MY"}))
+    assert (BOOK.usable("IR", [TWILIO, at_home], "sms"), BOOK.usable("MY", [at_home], "sms")) == ([], [at_home])
     assert BOOK.unserved_ways() == [("sms", "CU"), ("sms", "IR"), ("sms", "SY")] + [("whatsapp", c) for c in ("CU", "IR", "KP", "SY")]
     with_second = RuleBook.of([*BOOK.rules.values(), rule("ID", provider="second")], "test")
     assert with_second.unserved_ways() == [("whatsapp", c) for c in ("CU", "IR", "KP", "SY")]

@@ -17,6 +17,7 @@ from alerts.incidents.models import Incident
 from alerts.kit.crypto import Keyring
 from tests.console.conftest import Browser
 from tests.factories.checkins import Person, make_citizen, make_member
+from tests.factories.deliveries import make_delivery
 from tests.factories.incidents import HATAY, OPENER, make_incident
 
 ANKARA = {"mission_code": "kbri-ankara"}
@@ -159,9 +160,7 @@ def test_a_mission_calls_those_whom_no_message_reached(
     browse: Browser, session: Session, keyring: Keyring, incident: Incident, person: Person
 ) -> None:
     member = make_member(session, incident, person)
-    session.execute(text("UPDATE broadcast SET released_at = now() - interval '2 hours'"))
-    values = {"id": member.id * 64 + 1, "member": member.id, "broadcast": member.broadcast_id}
-    session.execute(text(FAILED_DELIVERY), values)
+    make_delivery(session, member, "failed")
     session.commit()
     staff, path = browse("mission_staff", **ANKARA), f"/incidents/{incident.id}/calls"
     assert f'href="{path}"' in staff.get(f"/incidents/{incident.id}").text
@@ -181,12 +180,6 @@ def test_a_mission_calls_those_whom_no_message_reached(
     assert session.execute(text("SELECT rung FROM checkin")).scalar_one() == "contact_made"
     assert browse("duty_officer").get(f"{path}?mission=kbri-ankara").status_code == 200
     assert browse("minister").get(path).status_code == 403
-
-
-FAILED_DELIVERY = """
-INSERT INTO delivery (id, member_id, broadcast_id, step, channel, state) OVERRIDING SYSTEM VALUE
-VALUES (:id, :member, :broadcast, 1, 'sms', 'failed')
-"""
 
 
 def test_the_text_to_pass_on_stands_on_a_page(

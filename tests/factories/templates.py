@@ -27,7 +27,7 @@ def make_template(
     session: Session, kind: TemplateKind = TemplateKind.FIRST_ALERT, *, is_in_use: bool = True, **fields: object
 ) -> MessageTemplate:
     """One version; in use unless told otherwise."""
-    values: dict[str, object] = {"code": f"uji_{next(_numbers)}", "kind": kind, "title": "Uji", "texts": WORDS[kind]}
+    values: dict[str, object] = {"template_code": f"uji_{next(_numbers)}", "kind": kind, "title": "Uji", "texts": WORDS[kind]}
     author = make_actor(session, "duty_officer")
     template = write_template(session, actor=author, command=TemplateDraft.model_validate(values | fields))
     if is_in_use:

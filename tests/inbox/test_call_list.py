@@ -11,7 +11,7 @@ from httpx import Response
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from alerts.broadcasts.models import AudienceMember, Broadcast
+from alerts.broadcasts.models import AudienceMember
 from alerts.broadcasts.rules import Channel, Unreachable
 from alerts.checkins.cases.models import HelpCase
 from alerts.deliveries.call_list.queries import outcomes_of
@@ -19,6 +19,7 @@ from alerts.deliveries.evidence import mark_answered
 from alerts.incidents.models import Incident
 from alerts.kit.crypto import Keyring
 from tests.factories.checkins import Person, make_citizen, make_member
+from tests.factories.deliveries import make_delivery
 from tests.factories.incidents import HATAY, SYRIA, make_incident
 
 SignIn = Callable[..., dict[str, str]]
@@ -50,25 +51,10 @@ class Sent:
         person = make_citizen(self.session, self.keyring, **more)
         unreachable = {"channel": Channel.NONE, "phone_id": None, "number_country": None, "unreachable": Unreachable.NO_ADDRESS}
         member = make_member(self.session, self.incident, person, **(unreachable if state == "unreachable" else {}))
-        broadcast = self.session.get(Broadcast, member.broadcast_id)
-        assert broadcast is not None
-        broadcast.released_at = datetime.now(UTC) - timedelta(hours=2)
-        broadcast.audience_id = member.audience_id
-        self.session.flush()
         stored = "failed" if state == "unreachable" else state
-        values = {"id": member.id * 64 + 1, "m": member.id, "b": broadcast.id, "state": stored, "channel": member.channel.value}
-        values["provider"] = f"SM{member.id}" if stored in ("accepted", "sent", "delivered", "undelivered") else None
-        values["ago"] = silent_minutes
-        self.session.execute(text(INSERT), values)
+        make_delivery(self.session, member, stored, ago=timedelta(minutes=silent_minutes))
         self.session.commit()
         return person, member
-
-
-INSERT = """
-INSERT INTO delivery (id, member_id, broadcast_id, step, channel, state, provider_id, state_at)
-OVERRIDING SYSTEM VALUE
-VALUES (:id, :m, :b, 1, :channel, :state, :provider, clock_timestamp() - make_interval(mins => :ago))
-"""
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ WITH newest AS (
         bool_and(d.state = 'cancelled') AS is_cancelled,
         max(d.step) > jsonb_array_length(n.further_ways) OR n.valid_until < clock_timestamp() AS is_last,
         max(d.state_at) < clock_timestamp() - make_interval(secs => :after) AS is_silent
-    FROM newest n JOIN delivery d ON d.member_id = n.id
+    FROM newest n JOIN delivery d ON d.member_id = n.id AND d.id BETWEEN n.id * 64 + 1 AND n.id * 64 + 63
     GROUP BY n.id, n.citizen_id, n.broadcast_id, n.unreachable, n.further_ways, n.valid_until
 ), waiting AS (
     SELECT s.id, s.citizen_id, s.broadcast_id, CASE

@@ -1,0 +1,199 @@
+"""A Siaga in real processes that is being broken: one message under way, what breaks it, and the judge's word."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+import redis
+from sqlalchemy import text
+
+from alerts.deliveries.queries import invariants
+from alerts.kit.db import begin, rows_of
+from alerts.stage import Stage, post_json
+from tests.support.stages import INCIDENT, Ministry, is_settled, running, wait_until
+
+SEED_VARIABLE = "FAULTS_SEED"
+SETTLE_SECONDS = 300.0
+WINDOW_SIZE, WINDOWS_IN_FLIGHT, CHILDREN = 16, 2, 2
+LOST_AT_ONCE = WINDOW_SIZE * WINDOWS_IN_FLIGHT * CHILDREN
+"""What one kill may leave unknown: everything in flight of a worker and its children. The promise is 64."""
+OVERRIDES = {
+    "SIAGA_DELIVERY_LEASE_SECONDS": "2",
+    "SIAGA_DELIVERY_WINDOW_SIZE": str(WINDOW_SIZE),
+    "SIAGA_DELIVERY_WINDOWS_IN_FLIGHT": str(WINDOWS_IN_FLIGHT),
+    "SIAGA_DELIVERY_RECEIPTS_SECONDS": "0.1",
+    "SIAGA_DELIVERY_RING_SECONDS": "0.2",
+    "SIAGA_TWILIO_TIMEOUT_SECONDS": "1",
+}
+CALM: dict[str, Any] = {"receipt_seconds": [0.05, 0.2], "reply_share": 0, "app_share": 0, "has_suffix_rules": False}
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many people a message goes to, how fast the carrier takes them, and how long what is frozen stays so."""
+
+    people: int
+    per_second: float
+    kills: int
+    freeze_seconds: float
+    batch_size: int = 40
+
+
+SMALL = Size(people=240, per_second=160, kills=4, freeze_seconds=1)
+LARGE = Size(people=3000, per_second=300, kills=30, freeze_seconds=60, batch_size=100)
+PROMISED = Size(people=20_000, per_second=300, kills=200, freeze_seconds=60, batch_size=100)
+
+
+@dataclass
+class Scene:
+    """One Siaga for many messages; each is broken in another way."""
+
+    ministry: Ministry
+    size: Size
+    seed: int
+    rng: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.seed)
+
+    @property
+    def stage(self) -> Stage:
+        return self.ministry.stage
+
+    def alert(self, plan: Mapping[str, Any] | None = None, **draft: Any) -> UnderWay:
+        """A message to everybody, released; the carrier behaves by the plan."""
+        self.set_plan(**(plan or {}))
+        before = self.accepted()
+        incident = self.ministry.done("POST", "/api/v1/incidents", INCIDENT)
+        return UnderWay(self, self.ministry.alert(incident["id"], **({"channels": ["sms"]} | draft)), before)
+
+    def set_plan(self, **plan: Any) -> None:
+        """What the carrier does from now on."""
+        whole = CALM | {"seed": self.seed, "sms_per_second": self.size.per_second} | plan
+        assert post_json(f"{self.stage.carrier_url}/sandbox/plan", whole) is not None
+
+    def accepted(self) -> int:
+        return int(self.stage.carrier_stats()["accepted"])
+
+    def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
+        with begin(self.stage.sessions) as session:
+            return rows_of(session.execute(text(query), values))
+
+    def run(self, statement: str, **values: Any) -> None:
+        with begin(self.stage.sessions) as session:
+            session.execute(text(statement), values)
+
+    def valkey(self) -> redis.Redis:
+        return redis.Redis.from_url(self.stage.services.redis_url)
+
+    def check_promises(self) -> None:
+        with begin(self.stage.sessions) as session:
+            assert invariants(session) == [], f"seed {self.seed}"
+
+
+@dataclass
+class UnderWay:
+    """One message, from its release to the judge's word."""
+
+    scene: Scene
+    broadcast: Mapping[str, Any]
+    before: int
+
+    @property
+    def id(self) -> str:
+        return str(self.broadcast["id"])
+
+    def share(self) -> float:
+        """How much of it the carrier has."""
+        return (self.scene.accepted() - self.before) / float(self.broadcast["audience_count"])
+
+    def reach_share(self, share: float) -> None:
+        """Until the carrier has that much of it."""
+        wait_until(lambda: self.share() >= share, seconds=SETTLE_SECONDS)
+
+    def at_random(self, times: int, what: Callable[[], object], *, low: float = 0.1, high: float = 0.9) -> list[float]:
+        """Do it so often, at random moments of the run; the shares at which it fell."""
+        fell = []
+        for wanted in sorted(self.scene.rng.uniform(low, high) for _ in range(times)):
+            self.reach_share(wanted)
+            what()
+            fell.append(self.share())
+        return fell
+
+    def settle(self) -> dict[str, int]:
+        """Wait until everything has an outcome, and ask the judge about this message."""
+        wait_until(lambda: is_settled(self.scene.stage) and self.has_no_known_unknown(), seconds=SETTLE_SECONDS)
+        verdict = self.scene.stage.judge()
+        assert verdict["unknown_outside_windows"] == 0, f"seed {self.scene.seed}"
+        count: dict[str, int] = verdict["by_broadcast"][self.id]
+        return count
+
+    def has_no_known_unknown(self) -> bool:
+        """Receipts that lie in the table were applied."""
+        [row] = self.scene.rows("SELECT count(*) AS n FROM receipt WHERE applied_at IS NULL")
+        return bool(row["n"] == 0)
+
+    def keeps_the_promise(self, *, unknown: int = 0, frozen: int | None = None) -> dict[str, int]:
+        """Nobody missed, nobody texted twice by us, and after look-up nobody whom the carrier accepted reads unknown."""
+        count = self.settle()
+        told = f"{count} (seed {self.scene.seed}: {SEED_VARIABLE}={self.scene.seed} repeats it)"
+        assert count["frozen"] == (self.broadcast["audience_count"] if frozen is None else frozen), told
+        broken = {name: count[name] for name in ("missed", "sent_twice", "accepted_reads_unknown", "outsiders", "unproven") if count[name]}
+        assert not broken, told
+        assert count["unknown"] <= unknown, told
+        return count
+
+
+# -- breaking ---------------------------------------------------------------------------------------------------------
+
+
+def kill(stage: Stage, name: str) -> None:
+    """The process and its children, without a word, and a new one in its place."""
+    pid = stage.services.process_pid(name)
+    assert pid is not None
+    os.killpg(pid, signal.SIGKILL)
+    wait_until(lambda: stage.services.process_pid(name) is None)
+    stage.start(name)
+
+
+def children(stage: Stage, name: str = "worker") -> list[int]:
+    """The processes of a worker that do its tasks."""
+    pid = stage.services.process_pid(name)
+    if pid is None:
+        return []
+    with suppress(psutil.Error):
+        return [child.pid for child in psutil.Process(pid).children()]
+    return []
+
+
+@contextmanager
+def frozen(pid: int | None) -> Iterator[None]:
+    """A process (and its group, where it leads one) that does nothing for a while and does not know it."""
+    assert pid is not None
+    os.killpg(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(pid, signal.SIGCONT)
+
+
+def seed_of_run() -> int:
+    """Given by the environment to repeat a run, otherwise a new one; printed either way."""
+    seed = int(os.environ.get(SEED_VARIABLE) or random.SystemRandom().randrange(1_000_000))
+    print(f"seed {seed} ({SEED_VARIABLE}={seed} repeats it)")
+    return seed
+
+
+@contextmanager
+def scene_of(size: Size, **overrides: str) -> Iterator[Scene]:
+    """A Siaga with a register of that size."""
+    more = OVERRIDES | {"SIAGA_DELIVERY_BATCH_SIZE": str(size.batch_size)} | overrides
+    with running(people=size.people, overrides=more, plan=CALM) as ministry:
+        yield Scene(ministry, size, seed_of_run())

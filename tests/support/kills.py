@@ -1,0 +1,110 @@
+"""Workers killed at random, and a watch in the database that remembers whose window each unknown attempt lay in."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import text
+
+from alerts.kit.db import begin
+from tests.support.breaking import LOST_AT_ONCE, SETTLE_SECONDS, Scene, UnderWay, children, kill
+from tests.support.stages import wait_until
+
+WHOLE_WORKER_SHARE = 0.05
+"""Of the kills: the worker with all its children. The others hit one child, which Celery replaces."""
+
+
+class Watch:
+    """Triggers of the test's own: who opened each window, and which attempts were ever unknown."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self.killed: list[tuple[set[int], Any]] = []
+
+    def __enter__(self) -> Watch:
+        for statement in WATCH:
+            self._scene.run(statement)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for statement in UNWATCH:
+            self._scene.run(statement)
+
+    def note_kill(self, pids: set[int]) -> None:
+        """These died now, by the database's clock."""
+        with begin(self._scene.stage.sessions) as session:
+            self.killed.append((pids, session.execute(text("SELECT clock_timestamp()")).scalar_one()))
+
+    def judge(self, scene: Scene, count: dict[str, int]) -> None:
+        """Every attempt that ever was unknown lay in a window opened by a process that was killed, before it was killed."""
+        lost = scene.rows(
+            "SELECT u.delivery_id, u.number, w.owner, w.intent_at FROM watched_unknown u LEFT JOIN watched_window w ON w.id = u.window_id"
+        )
+        per_kill: Counter[int] = Counter()
+        for row in lost:
+            assert row["owner"] is not None, f"{row['delivery_id']}-{row['number']} lay in no window (seed {scene.seed})"
+            pid = int(row["owner"].rpartition(":")[2])
+            kills = [number for number, (pids, at) in enumerate(self.killed) if pid in pids and row["intent_at"] <= at]
+            assert kills, f"{row['delivery_id']}-{row['number']} was in the hands of {pid}, which nobody killed (seed {scene.seed})"
+            per_kill[kills[0]] += 1
+        most = max(per_kill.values(), default=0)
+        assert most <= LOST_AT_ONCE, f"{per_kill} (seed {scene.seed})"
+        print(
+            f"{len(self.killed)} kills over {count['frozen']} people: {len(lost)} were unknown ({most} at most per kill, "
+            f"{sum(map(bool, per_kill.values()))} kills), {count['unknown']} are in the end; missed {count['missed']}, "
+            f"twice {count['sent_twice']}, resent {count['resent']}, accepted but unknown {count['accepted_reads_unknown']}"
+        )
+
+
+def kill_workers(under_way: UnderWay, times: int, watch: Watch) -> None:
+    """At random moments of the run: mostly one child, now and then the worker with all of them."""
+    stage, rng = under_way.scene.stage, under_way.scene.rng
+
+    def once() -> None:
+        alive = wait_until(lambda: children(stage), seconds=SETTLE_SECONDS)
+        if rng.random() < WHOLE_WORKER_SHARE:
+            pid = stage.services.process_pid("worker")
+            assert pid is not None
+            family = {pid, *alive}
+            kill(stage, "worker")
+            watch.note_kill(family)
+            return
+        victim = rng.choice(sorted(alive))
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+        watch.note_kill({victim})
+
+    under_way.at_random(times, once, low=0.02, high=0.97)
+
+
+WATCH = (
+    "CREATE TABLE watched_unknown (delivery_id bigint, number smallint, window_id bigint, PRIMARY KEY (delivery_id, number))",
+    "CREATE TABLE watched_window (id bigint PRIMARY KEY, owner text, intent_at timestamptz)",
+    """
+    CREATE FUNCTION watch_window() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO watched_window SELECT NEW.id, b.owner, NEW.intent_at FROM delivery_batch b WHERE b.id = NEW.batch_id AND NEW.resend_of IS NULL;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE FUNCTION watch_unknown() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO watched_unknown VALUES (NEW.delivery_id, NEW.number, NEW.window_id) ON CONFLICT DO NOTHING;
+        RETURN NULL;
+    END $$
+    """,
+    "CREATE TRIGGER watch_window AFTER INSERT ON send_window FOR EACH ROW EXECUTE FUNCTION watch_window()",
+    "CREATE TRIGGER watch_unknown AFTER INSERT OR UPDATE ON attempt FOR EACH ROW WHEN (NEW.state = 'unknown') EXECUTE FUNCTION watch_unknown()",
+)
+UNWATCH = (
+    "DROP TRIGGER watch_window ON send_window",
+    "DROP TRIGGER watch_unknown ON attempt",
+    "DROP FUNCTION watch_window()",
+    "DROP FUNCTION watch_unknown()",
+    "DROP TABLE watched_unknown, watched_window",
+)
