@@ -109,7 +109,10 @@ class Attempt(Base):
     """One handing-over, and how its outcome became known. Its name outside is `<delivery>-<number>`."""
 
     __tablename__ = "attempt"
-    __table_args__ = (Index("ix_attempt_open", "intent_at", postgresql_where=text("state = 'unknown'")),)
+    __table_args__ = (
+        Index("ix_attempt_open", "intent_at", postgresql_where=text("state = 'unknown'")),
+        Index("ix_attempt_handset_off", "resolved_at", postgresql_where=text("state = 'undelivered' AND error_code = '30003'")),
+    )
 
     delivery_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)

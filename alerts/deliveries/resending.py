@@ -1,4 +1,4 @@
-"""One more sending of what nobody knows of: only where the approval said so, only once, only after looking.
+"""One more sending: of what nobody knows of, after looking; and to a handset that was off, after minutes. Once, if approved.
 
 The delivery stays `unknown` until something is evidence; the second handing-over is an attempt of its own that names
 the first (`resend_of`), so that whoever counts can tell a permitted repetition from a mistake. The same discipline as
@@ -57,6 +57,7 @@ def _begin(session: Session, settings: Settings, channel: Channel) -> Mapping[Gr
     values = {
         "channel": channel.value,
         "after": delivery.lookup_after_seconds + delivery.resend_after_seconds,
+        "later": delivery.resend_after_seconds,
         "limit": delivery.window_size,
     }
     groups: dict[Group, list[dict[str, Any]]] = defaultdict(list)
@@ -115,21 +116,28 @@ NOT_TAKEN = {State.UNKNOWN: State.UNKNOWN, State.ACCEPTED: State.UNKNOWN}
 """What an attempt is before its news is applied: an acceptance moves it on at once, by the rules of evidence."""
 
 _DUE = """
-WITH due AS (
+WITH candidate AS (
+    SELECT delivery_id, number, sender, state FROM attempt
+    WHERE state = 'unknown' AND channel = :channel AND resend_of IS NULL AND intent_at < clock_timestamp() - make_interval(secs => :after)
+      AND (channel NOT IN ('sms', 'whatsapp', 'voice') OR looked_up_at IS NOT NULL)
+    UNION ALL
+    SELECT delivery_id, number, sender, state FROM attempt
+    WHERE state = 'undelivered' AND error_code = '30003' AND channel = :channel AND resend_of IS NULL
+      AND resolved_at < clock_timestamp() - make_interval(secs => :later)
+), due AS (
     SELECT d.id, d.attempts + 1 AS number, d.broadcast_id, d.batch_id, d.member_id, d.address_id, d.number_country, a.number AS resend_of,
         a.sender, b.status
-    FROM delivery d JOIN attempt a ON a.delivery_id = d.id AND a.state = 'unknown' AND a.resend_of IS NULL
+    FROM candidate a JOIN delivery d ON d.id = a.delivery_id AND d.state = a.state
     JOIN broadcast b ON b.id = d.broadcast_id JOIN incident i ON i.id = b.incident_id
     JOIN audience_member m ON m.id = d.member_id JOIN citizen c ON c.id = m.citizen_id
-    WHERE d.state = 'unknown' AND b.state = 'approved' AND b.resend_unknown = 'once' AND NOT i.is_quiet
+    WHERE b.state = 'approved' AND b.resend_unknown = 'once' AND NOT i.is_quiet
       AND clock_timestamp() < b.approved_at + make_interval(secs => b.validity_seconds)
-      AND a.intent_at < clock_timestamp() - make_interval(secs => :after)
-      AND a.channel = :channel AND (a.channel NOT IN ('sms', 'whatsapp', 'voice') OR a.looked_up_at IS NOT NULL)
       AND c.opted_out_at IS NULL AND c.died_at IS NULL AND c.merged_into IS NULL AND d.answered_at IS NULL
       AND NOT EXISTS (SELECT FROM attempt r WHERE r.delivery_id = d.id AND r.resend_of = a.number
                       AND (r.state <> 'failed' OR r.error_code <> 'not_begun'))
       AND NOT EXISTS (SELECT FROM send_window w WHERE w.closed_at IS NULL AND d.id = ANY (w.deliveries))
-      AND NOT EXISTS (SELECT FROM broadcast k WHERE b.id = ANY (k."references") AND k.msg_type IN ('Update', 'Cancel') AND k.released_at IS NOT NULL)
+      AND NOT EXISTS (SELECT FROM broadcast k WHERE b.id = ANY (k."references") AND k.msg_type IN ('Update', 'Cancel')
+                      AND k.released_at IS NOT NULL)
     ORDER BY d.id LIMIT :limit FOR UPDATE OF d SKIP LOCKED FOR SHARE OF b
 )
 SELECT due.id AS delivery_id, due.number, due.broadcast_id, due.batch_id, due.resend_of, due.sender, due.status, due.member_id, m.citizen_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,15 +153,17 @@ class Fanout:
 
 @pytest.fixture
 def fanout(sessions: Sessions, sending_settings: Settings) -> Callable[..., Fanout]:
-    """`fanout("+62812…", …)`: an approved message to people with these numbers (or devices: `device:…`)."""
+    """`fanout("+62812…", …)`: an approved message to people with these numbers (or devices: `device:…`), or as `people` says."""
 
-    def make(*addresses: str, **draft: Any) -> Fanout:
+    def make(*addresses: str, people: Sequence[Mapping[str, Any]] = (), areas: Sequence[Mapping[str, Any]] = (), **draft: Any) -> Fanout:
         keyring = sending_settings.keyring
         with begin(sessions) as session:
-            incident = make_incident(session)
+            incident = make_incident(session, **({"areas": list(areas)} if areas else {}))
             for address in addresses:
                 kind, _, token = address.rpartition(":")
                 make_citizen(session, keyring, **({"device": token, "phones": ()} if kind else {"phones": (address,)}))
+            for person in people:
+                make_citizen(session, keyring, **person)
             author, approver = make_actor(session, "duty_officer"), make_actor(session, "approver")
             command = BroadcastDraft(texts={"id": "Gempa kuat.", "en": "Strong earthquake."}, **draft)
             broadcast = draft_broadcast(session, actor=author, incident_id=incident.id, command=command)

@@ -141,6 +141,8 @@ def _create_attempt() -> None:
         sa.PrimaryKeyConstraint("delivery_id", "number", name=op.f("pk_attempt")),
     )
     op.create_index("ix_attempt_open", "attempt", ["intent_at"], postgresql_where=sa.text("state = 'unknown'"))
+    is_off = sa.text("state = 'undelivered' AND error_code = '30003'")
+    op.create_index("ix_attempt_handset_off", "attempt", ["resolved_at"], postgresql_where=is_off)
 
 
 def _create_receipt() -> None:
