@@ -68,7 +68,10 @@ def make_celery(settings: Settings) -> Celery:
 def start_runtime(settings: Settings) -> Runtime:
     """The engine, sessions and carriers of one process."""
     database = settings.database
-    engine = make_engine(database.url.get_secret_value(), pool_size=4, statement_timeout_seconds=300)
+    # A worker that stands still in the middle of a transaction must not hold a cancel, or its batch, until its lease ends.
+    idle_seconds = max(2.0, settings.delivery.lease_seconds / 6)
+    url = database.url.get_secret_value()
+    engine = make_engine(url, pool_size=4, statement_timeout_seconds=300, idle_seconds=idle_seconds)
     return Runtime(settings, make_sessions(engine), Carriers(settings))
 
 

@@ -58,9 +58,12 @@ def enum_column(kind: type[StrEnum]) -> Enum:
     )
 
 
-def make_engine(url: str, *, pool_size: int = 8, statement_timeout_seconds: float = 30) -> Engine:
-    """An engine with UTC sessions and bounded statements and lock waits. Make it after fork."""
-    timeout = int(statement_timeout_seconds * 1000)
+def make_engine(url: str, *, pool_size: int = 8, statement_timeout_seconds: float = 30, idle_seconds: float = 60) -> Engine:
+    """An engine with UTC sessions and bounded statements and lock waits. Make it after fork.
+
+    `idle_seconds`: a transaction in which its process does nothing for so long is ended, and its locks with it.
+    """
+    timeout, idle = int(statement_timeout_seconds * 1000), int(idle_seconds * 1000)
     return create_engine(
         url,
         pool_size=pool_size,
@@ -70,7 +73,7 @@ def make_engine(url: str, *, pool_size: int = 8, statement_timeout_seconds: floa
         pool_timeout=10,
         connect_args={
             "connect_timeout": 5,
-            "options": f"-c timezone=UTC -c statement_timeout={timeout} -c idle_in_transaction_session_timeout=60000"
+            "options": f"-c timezone=UTC -c statement_timeout={timeout} -c idle_in_transaction_session_timeout={idle}"
             " -c plan_cache_mode=force_custom_plan",
         },
     )

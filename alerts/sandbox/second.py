@@ -18,6 +18,43 @@ from alerts.sandbox.outbound import Post, is_allowed
 from alerts.sandbox.plan import Channel
 
 PATH = "/lintas/v2/texts"
+# How it speaks, for `SIAGA_SMS2_DESCRIPTION` of a process that is to send by it.
+DESCRIPTION: Mapping[str, Any] = {
+    "name": "lintas",
+    "method": "POST",
+    "format": "json",
+    "fields": {
+        "to": "recipient",
+        "from": "sender",
+        "text": "/content/text",
+        "callback": "/notify/url",
+        "validity": "lifetime",
+        "reference": "reference",
+    },
+    "constants": {"class": "transactional"},
+    "number_form": "digits",
+    "validity_unit": "minutes",
+    "auth": {"kind": "header", "header": "X-Api-Key"},
+    "answers": {
+        "id": "/message/id",
+        "code": "outcome",
+        "success": ["TAKEN"],
+        "not_now": ["BUSY"],
+        "verdicts": {"BAD-NUMBER": "bad_number", "BLOCKED": "opted_out", "NO-ROUTE": "unsupported_country", "NO-KEY": "stop_all"},
+    },
+    "receipts": {
+        "format": "json",
+        "status": "/message/state",
+        "id": "/message/id",
+        "code": "/message/reason",
+        "states": {"EN-ROUTE": "sent", "ARRIVED": "delivered", "LOST": "undelivered", "DROPPED": "failed"},
+        "auth": "hmac",
+        "header": "X-Lintas-Signature",
+        "encoding": "hex",
+    },
+    "countries": ["ID", "IR", "SY"],
+    "rate_per_second": 50,
+}
 KEY_HEADER = "X-Api-Key"
 SIGNATURE_HEADER = "X-Lintas-Signature"
 NUMBER = re.compile(r"[1-9][0-9]{6,14}")

@@ -32,6 +32,7 @@ from alerts.channels.sms_dialect import (
     sign,
 )
 from alerts.channels.wire import WireAnswer
+from alerts.sandbox.second import DESCRIPTION as PLAYED
 from alerts.settings import Settings
 from tests.channels.peer import BODY, TO
 from tests.channels.ways import DOCUMENT, RECEIPT_SECRET, SECRET, described, second, second_message
@@ -127,6 +128,10 @@ def test_a_description_that_could_mislead_is_refused(changes: dict[str, Any], fa
     with pytest.raises(ValueError, match=fault) as caught:
         described(**changes)
     assert "SIAGA_SMS2_DESCRIPTION" in str(caught.value)
+
+
+def test_the_documents_show_the_sandboxs_second_carrier() -> None:
+    assert json.loads(DESCRIPTION) == PLAYED
 
 
 def test_what_is_no_json_is_refused() -> None:

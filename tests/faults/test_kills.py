@@ -87,11 +87,15 @@ def test_a_worker_stopped_past_its_lease_is_fenced(scene: Scene) -> None:
 
 def test_a_deploy_in_mid_run(scene: Scene) -> None:
     """Everything is asked to end and started again: what is being sent is finished and recorded first."""
+    stage, names = scene.stage, ("worker", "quick", "evidence", "relay", "serve")
     under_way = scene.alert()
     under_way.reach_share(0.3)
-    for name in ("worker", "quick", "evidence", "relay", "serve"):
-        scene.stage.services.stop_process(name)
-        scene.stage.start(name)
+    for name in names:
+        pid = stage.services.process_pid(name)
+        assert pid is not None
+        os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: all(stage.services.process_pid(name) is None for name in names))
+    stage.start(*names)
     under_way.keeps_the_promise()
 
 

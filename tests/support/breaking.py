@@ -30,6 +30,7 @@ OVERRIDES = {
     "SIAGA_DELIVERY_WINDOWS_IN_FLIGHT": str(WINDOWS_IN_FLIGHT),
     "SIAGA_DELIVERY_RECEIPTS_SECONDS": "0.1",
     "SIAGA_DELIVERY_RING_SECONDS": "0.2",
+    "SIAGA_DELIVERY_RESEND_AFTER_SECONDS": "1",
     "SIAGA_TWILIO_TIMEOUT_SECONDS": "1",
 }
 CALM: dict[str, Any] = {"receipt_seconds": [0.05, 0.2], "reply_share": 0, "app_share": 0, "has_suffix_rules": False}

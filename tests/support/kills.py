@@ -6,7 +6,7 @@ import os
 import signal
 from collections import Counter
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import text
 
@@ -25,7 +25,7 @@ class Watch:
         self._scene = scene
         self.killed: list[tuple[set[int], Any]] = []
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         for statement in WATCH:
             self._scene.run(statement)
         return self
@@ -87,7 +87,8 @@ WATCH = (
     """
     CREATE FUNCTION watch_window() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        INSERT INTO watched_window SELECT NEW.id, b.owner, NEW.intent_at FROM delivery_batch b WHERE b.id = NEW.batch_id AND NEW.resend_of IS NULL;
+        INSERT INTO watched_window SELECT NEW.id, b.owner, NEW.intent_at FROM delivery_batch b
+        WHERE b.id = NEW.batch_id AND NEW.resend_of IS NULL;
         RETURN NULL;
     END $$
     """,
@@ -99,7 +100,10 @@ WATCH = (
     END $$
     """,
     "CREATE TRIGGER watch_window AFTER INSERT ON send_window FOR EACH ROW EXECUTE FUNCTION watch_window()",
-    "CREATE TRIGGER watch_unknown AFTER INSERT OR UPDATE ON attempt FOR EACH ROW WHEN (NEW.state = 'unknown') EXECUTE FUNCTION watch_unknown()",
+    """
+    CREATE TRIGGER watch_unknown AFTER INSERT OR UPDATE ON attempt FOR EACH ROW WHEN (NEW.state = 'unknown')
+    EXECUTE FUNCTION watch_unknown()
+    """,
 )
 UNWATCH = (
     "DROP TRIGGER watch_window ON send_window",
