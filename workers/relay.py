@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from threading import Event
 from typing import Any
 
@@ -17,6 +18,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from alerts.kit.clock import db_now
 from alerts.kit.db import Sessions, begin
 from alerts.kit.outbox import Ring, claim_new, claim_unanswered
 from alerts.settings import Settings
@@ -64,12 +66,20 @@ class Relay:
         return self._ring_all(events)
 
     def ring_clock(self) -> None:
-        """Ring the tasks whose period has passed; a hint not taken within its period is dropped by the broker."""
+        """Ring the tasks whose period has passed; a hint not taken within its period means nothing any more.
+
+        That period is the database's: with the broker's own expiry a worker whose clock is wrong would drop all of them.
+        """
         now = time.monotonic()
-        for task, period in self._periods.items():
-            if now >= self._due[task]:
-                self._send(task, None, {}, expires=max(1.0, period))
-                self._due[task] = now + period
+        due = {task: period for task, period in self._periods.items() if now >= self._due[task]}
+        if not due:
+            return
+        with begin(self._sessions) as session:
+            database_now = db_now(session)
+        for task, period in due.items():
+            until = database_now + timedelta(seconds=max(1.0, period))
+            self._send(task, None, {"until": until.isoformat()})
+            self._due[task] = now + period
 
     def _ring_all(self, events: list[Ring]) -> int:
         """Marked first, rung then: a kill in between leaves events that nobody answers, and they are rung again."""
@@ -82,9 +92,9 @@ class Relay:
                     self._send(task, event.id, event.payload)
         return len(events)
 
-    def _send(self, task: str, event_id: int | None, payload: Mapping[str, Any], *, expires: float | None = None) -> None:
+    def _send(self, task: str, event_id: int | None, payload: Mapping[str, Any]) -> None:
         kwargs = {"event_id": event_id, "payload": dict(payload)}
-        self._celery.send_task(task, kwargs=kwargs, queue=QUEUES.get(task, QUICK), expires=expires, retry=False)
+        self._celery.send_task(task, kwargs=kwargs, queue=QUEUES.get(task, QUICK), retry=False)
 
     def _queue_length(self) -> int:
         with self._celery.connection_for_read() as connection:
