@@ -8,6 +8,8 @@ from __future__ import annotations
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from alerts.incidents.rules import QUIET
+
 BATCHES_AT_ONCE = 20
 
 
@@ -21,10 +23,12 @@ def begin_next_step(session: Session, batch_id: int, *, only_failed: bool = Fals
     """Make the next step of those in a batch who have one and did not answer; the count.
 
     `only_failed`: of those alone whom this step surely did not reach: they need not wait for the clock. Nobody gets a
-    step after a cancel, past the validity, once a correction went out, or twice.
+    step after a cancel, past the validity, once a correction went out, or twice. Of a quiet incident nothing that was taken is
+    followed by another step, and nobody is called.
     """
     states = FAILED if only_failed else UNANSWERED
-    return int(session.execute(NEXT_STEP, {"batch": batch_id, "states": list(states)}).scalar_one())
+    values = {"batch": batch_id, "states": list(states), "failed": list(FAILED), "barred": sorted(QUIET.barred_channels)}
+    return int(session.execute(NEXT_STEP, values).scalar_one())
 
 
 FAILED = ("failed", "undelivered")
@@ -38,15 +42,19 @@ RETURNING id
 
 NEXT_STEP = text("""
 WITH live AS (
-    SELECT b.id, b.broadcast_id, b.audience_id FROM delivery_batch b JOIN broadcast m ON m.id = b.broadcast_id
+    SELECT b.id, b.broadcast_id, b.audience_id, i.is_quiet
+    FROM delivery_batch b JOIN broadcast m ON m.id = b.broadcast_id JOIN incident i ON i.id = m.incident_id
     WHERE b.id = :batch AND m.state = 'approved' AND clock_timestamp() < m.approved_at + make_interval(secs => m.validity_seconds)
-      AND NOT EXISTS (SELECT FROM broadcast k WHERE m.id = ANY (k."references") AND k.msg_type IN ('Update', 'Cancel') AND k.released_at IS NOT NULL)
+      AND NOT EXISTS (SELECT FROM broadcast k WHERE m.id = ANY (k."references") AND k.msg_type IN ('Update', 'Cancel')
+                      AND k.purpose = 'alert' AND k.released_at IS NOT NULL)
     FOR SHARE OF m
 ), person AS MATERIALIZED (
     SELECT d.member_id, d.step + 1 AS step, m.further_ways -> (d.step - 1) AS way
     FROM live JOIN delivery d ON d.batch_id = live.id JOIN audience_member m ON m.id = d.member_id
     WHERE d.answered_at IS NULL AND d.state = ANY (CAST(:states AS text[])) AND jsonb_array_length(m.further_ways) >= d.step
       AND NOT EXISTS (SELECT FROM delivery n WHERE n.id = d.id + 1)
+      AND (NOT live.is_quiet OR d.state = ANY (CAST(:failed AS text[]))
+           AND m.further_ways -> (d.step - 1) ->> 0 <> ALL (CAST(:barred AS text[])))
 ), way AS (
     SELECT member_id, step, way ->> 0 AS channel, CAST(way ->> 1 AS uuid) AS address_id, coalesce(way ->> 2, '') AS lane FROM person
 ), made AS (

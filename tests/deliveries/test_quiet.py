@@ -1,0 +1,53 @@
+"""A quiet incident: what was taken is followed by nothing, what failed may try another way, and no phone rings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from alerts.deliveries.carriers import Carriers
+from alerts.deliveries.escalation import escalate
+from alerts.deliveries.messages import Messages
+from alerts.kit.db import begin
+from tests.deliveries.conftest import Fanout
+
+pytestmark = pytest.mark.deliveries
+Make = Callable[..., Fanout]
+SMS = "jsonb_build_array(jsonb_build_array('sms', phone_id, number_country))"
+VOICE = "jsonb_build_array(jsonb_build_array('voice', phone_id, number_country))"
+
+
+def steps_after(message: Fanout, carriers: Carriers, *, is_quiet: bool, way: str = SMS) -> list[int]:
+    """The steps that everybody came to when the clock of the first had run out."""
+    message.run(f"UPDATE audience_member SET further_ways = {way}")
+    message.release()
+    message.send(carriers)
+    message.run("UPDATE incident SET is_quiet = :quiet", quiet=is_quiet)
+    message.run("UPDATE delivery_batch SET next_step_at = clock_timestamp() WHERE channel <> 'none'")
+    with begin(message.sessions) as session:
+        escalate(session)
+    return [row["step"] for row in message.rows("SELECT step FROM delivery ORDER BY id")]
+
+
+@pytest.mark.parametrize(("is_quiet", "steps"), [(False, [1, 2]), (True, [1])])
+def test_what_was_taken_is_followed_by_nothing(fanout: Make, carriers: Carriers, is_quiet: bool, steps: list[int]) -> None:
+    assert steps_after(fanout("+6281260000001"), carriers, is_quiet=is_quiet) == steps
+
+
+@pytest.mark.parametrize(("way", "steps"), [(SMS, [1, 2]), (VOICE, [1])])
+def test_after_a_failure_another_way_may_be_tried_but_nobody_is_called(
+    fanout: Make, carriers: Carriers, way: str, steps: list[int]
+) -> None:
+    message = fanout("+6281219991211")
+    message.run("UPDATE incident SET is_quiet = true")
+    assert steps_after(message, carriers, is_quiet=True, way=way) == steps
+
+
+def test_the_first_words_are_neutral(fanout: Make) -> None:
+    message = fanout("+6281260000001")
+    message.run("UPDATE incident SET is_quiet = true")
+    with begin(message.sessions) as session:
+        messages = Messages.load(session, message.settings, message.broadcast_id)
+    assert not messages.manners.has_sound
+    assert messages.manners.title == {"id": "Pesan baru", "en": "New message"}
