@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts.actions import approve_broadcast, draft_broadcast, submit_broadcast
 from alerts.broadcasts.first_alerts import release_first_alert
 from alerts.broadcasts.models import Broadcast
+from alerts.broadcasts.paging import page_for_approval
 from alerts.broadcasts.schemas import Approval, BroadcastDraft, FirstAlert, Texts
 from alerts.broadcasts.template_rules import TemplateKind
 from alerts.broadcasts.waves import open_wave
@@ -22,6 +23,8 @@ from alerts.kit.actor import Actor, Via
 from alerts.kit.clock import db_now
 from alerts.kit.db import Sessions
 from alerts.live.actions import refresh_one
+from alerts.notices.alarms import raise_alarm
+from alerts.notices.rules import AlarmKind
 from alerts.reports.actions import file_report
 from alerts.reports.schemas import ReportIn
 from alerts.settings import Settings
@@ -29,6 +32,7 @@ from alerts.staff.models import Staff
 from alerts.staff.sign_in import actor_of
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
+from tests.factories.notices import make_contact, make_roster
 from tests.factories.templates import make_template
 
 TEXTS = Texts(id="Gempa kuat. Jauhi gedung retak.", en="Strong earthquake. Keep away from cracked buildings.")
@@ -66,6 +70,7 @@ def make_crisis(sessions: Sessions, settings: Settings, staff: dict[str, str]) -
         held = _first_alert(session, settings, writer, incident.id)
         release(session, approved.id, batch_size=500)
         _latecomers(session, settings, approved.id)
+        _staff_on_duty(session, settings, staff, submitted.id)
         made = Crisis(incident.id, exercise.id, approved.id, submitted.id, draft.id, report, quiet.id, held.id)
     for incident_id in (made.incident, made.exercise, made.quiet):
         refresh_one(settings, sessions, incident_id)
@@ -74,6 +79,16 @@ def make_crisis(sessions: Sessions, settings: Settings, staff: dict[str, str]) -
 
 def _actor(session: Session, username: str) -> Actor:
     return actor_of(session.scalars(select(Staff).where(Staff.username == username)).one(), Via.SESSION)
+
+
+def _staff_on_duty(session: Session, settings: Settings, staff: dict[str, str], submitted: UUID) -> None:
+    """The approver is paged about the waiting message, has a phone, and stands on the roster; a sender is in trouble."""
+    approver = session.scalars(select(Staff).where(Staff.username == staff["approver"])).one()
+    make_contact(session, settings.keyring, approver)
+    make_contact(session, settings.keyring, approver, "email")
+    make_roster(session, approver)
+    page_for_approval(session, submitted)
+    raise_alarm(session, kind=AlarmKind.STOP_ALL, sender="twilio", count=1)
 
 
 def _message(session: Session, writer: Actor, incident_id: UUID, texts: Texts) -> Broadcast:

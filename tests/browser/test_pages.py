@@ -28,12 +28,14 @@ PAGES: dict[str | None, list[tuple[str, str]]] = {
         ("broadcast-held", "/broadcasts/{c.held}"),
         ("prepared", "/prepared"),
         ("ministry-report", f"{INCIDENT}/report"),
+        ("duty-alarms", "/duty"),
     ],
     "approver": [
         ("approve", "/broadcasts/{c.submitted}/approve"),
         ("hold-approver", "/broadcasts/{c.held}"),
         ("waves", "/broadcasts/{c.approved}"),
         ("prepared-approver", "/prepared"),
+        ("duty", "/duty"),
     ],
     "mission_staff": [
         ("mission-incident", INCIDENT),
@@ -44,6 +46,8 @@ PAGES: dict[str | None, list[tuple[str, str]]] = {
         ("staff", "/staff"),
         ("staff-new", "/staff/new"),
         ("password", "/password"),
+        ("rosters", "/rosters"),
+        ("roster", "/rosters/approver"),
         ("country-rules", "/country-rules"),
         ("country-rule", "/country-rules/twilio/sms/AE"),
     ],
