@@ -190,3 +190,19 @@ def test_a_server_error_after_sending_is_unknown_and_only_the_next_round_repeats
     office.send()
     assert office.states() == {"unknown": 1, "accepted": 1}
     assert len(set(live.taken())) == 2
+
+
+def test_a_call_is_made_where_calls_are_set_up(wired: Callable[..., Wired], live: Carrier) -> None:
+    office = wired(SIAGA_VOICE_FROM="+15005550007")
+    with begin(office.sessions) as session:
+        make_contact(session, office.keyring, make_staff(session, "approver"))
+    office.channels = configured_of(office.settings)("Actual")
+    assert "voice" in office.channels
+    office.submit()
+    office.ring()
+    office.send()
+    assert office.rows("SELECT channel, state FROM notice ORDER BY channel") == [
+        {"channel": "sms", "state": "accepted"},
+        {"channel": "voice", "state": "accepted"},
+    ]
+    assert sorted(live.taken()) == names(office)

@@ -201,3 +201,14 @@ def test_the_table_itself_takes_no_exercise_without_its_word(office: Office, peo
     office.ring()
     with pytest.raises(IntegrityError, match="exercise_says_so"):
         office.run(f"UPDATE notice SET {change}")
+
+
+def test_a_call_asks_whether_one_takes_it_on_and_takes_the_answer_at_our_own_door(office: Office, people: People) -> None:
+    people("approver", language="en")
+    office.channels = frozenset({"voice"})
+    office.submit()
+    office.round()
+    [(_, channel, call)] = office.outbound.sent
+    assert (channel, call.language, call.question) == ("voice", "en", "Press 1 if you take this on.")
+    assert call.answer_url.startswith(f"{office.settings.public_url}/hooks/notices/voice/{call.attempt_id}.")
+    assert call.status_callback.startswith(f"{office.settings.public_url}/hooks/notices/status/{call.attempt_id}.")
