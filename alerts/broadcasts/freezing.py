@@ -41,7 +41,7 @@ def new_broadcast(incident: Incident, actor: Actor, texts: dict[str, str]) -> Br
         references=[],
         area_ids=[],
         list_ids=[],
-        channels=[Channel.PUSH.value, Channel.SMS.value],
+        channels=[channel.value for channel in rules.ALL_WAYS],
         validity_seconds=rules.default_validity_seconds(incident.severity.value),
         resend_unknown=resend if manners.may_repeat else ResendUnknown.NEVER,
         is_restricted=incident.is_quiet,

@@ -76,6 +76,10 @@ class Channel(StrEnum):
     NONE = "none"
 
 
+ALL_WAYS = tuple(channel for channel in Channel if channel is not Channel.NONE)
+"""What a message goes by unless somebody says otherwise: whatever reaches a person, one after the other."""
+
+
 class Purpose(StrEnum):
     """Why a message goes out, beside what CAP's msgType says. `synthetic`: to our own made-up citizen, to see that the chain works."""
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
-from alerts.broadcasts.rules import Channel, MsgType, Purpose, ResendUnknown, State, Variant
+from alerts.broadcasts.rules import ALL_WAYS, Channel, MsgType, Purpose, ResendUnknown, State, Variant
 from alerts.broadcasts.template_rules import TemplateKind, TemplateState
 from alerts.incidents.rules import Kind, Status
 from alerts.kit.http import View, Wire
@@ -46,7 +46,7 @@ class BroadcastDraft(Wire):
     texts: Texts
     area_ids: list[UUID] = Field([], max_length=500)
     list_ids: list[UUID] = Field([], max_length=50)
-    channels: list[OpenChannel] = Field([Channel.PUSH, Channel.SMS], min_length=1, max_length=6)
+    channels: list[OpenChannel] = Field(list(ALL_WAYS), min_length=1, max_length=6)
     validity_seconds: int | None = Field(None, ge=60, le=36_000, description="seconds; default by the incident's severity")
     resend_unknown: ResendUnknown | None = Field(None, description="default `once` for Extreme and Immediate, else `never`")
     next_message_at: AwareDatetime | None = Field(None, description=PROMISE)
