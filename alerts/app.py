@@ -31,6 +31,7 @@ API_SLICES = (
     "incidents",
     "broadcasts",
     "deliveries",
+    "deliveries.roaming",
     "inbox",
     "inbox.calling",
     "inbox.open_link",

@@ -22,7 +22,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from alerts.kit.crypto import Keyring
 from alerts.kit.p256 import public_text
-from alerts.settings_groups import Email, Group, Sms2, Voice, WebPush, WhatsApp, is_loopback_host
+from alerts.settings_groups import Calls, Email, Group, Roaming, Sms2, Voice, WebPush, WhatsApp, is_loopback_host
 
 PREFIX = "SIAGA_"
 TWILIO_LIVE_URL = "https://api.twilio.com"
@@ -146,14 +146,6 @@ class Routing(Group):
     sync_seconds: float = Field(1, gt=0)
 
 
-class Calls(Group):
-    """The call list of those whom no message reached. Seconds."""
-
-    after_seconds: float = Field(900, gt=0, description="silence after the last way, before somebody is to be called")
-    lease_seconds: float = Field(900, gt=0, description="how long a caller has a row alone")
-    again_seconds: float = Field(900, gt=0, description="after no answer; doubles, up to sixteen times this")
-
-
 class Relay(Group):
     """The outbox relay and the schedule. Seconds."""
 
@@ -219,6 +211,7 @@ class Settings(Group):
     pace: Pace = Pace()
     routing: Routing = Routing()
     calls: Calls = Calls()
+    roaming: Roaming = Roaming()
     relay: Relay = Relay()
     paging: Paging = Paging()
     live: Live = Live()
@@ -272,7 +265,7 @@ class Settings(Group):
         if self.mode is Mode.PRODUCTION:
             return self
         urls = [self.twilio.base_url, self.fcm.base_url, self.exercise.twilio_base_url, self.exercise.fcm_base_url]
-        urls += [self.sms2.url, self.exercise_sms2.url]
+        urls += [self.sms2.url, self.exercise_sms2.url, self.roaming.url]
         for url in urls:
             if url not in ("", TWILIO_LIVE_URL, FCM_LIVE_URL) and not is_loopback(url):
                 raise ValueError(f"in mode {self.mode} a carrier must be on loopback, not {urlsplit(url).hostname}")

@@ -1,4 +1,4 @@
-"""Groups of settings that describe one way out, for the live senders and for the exercises' alike."""
+"""Groups of settings: ways out, for the live senders and for the exercises' alike, and the calls of those whom none reached."""
 
 from __future__ import annotations
 
@@ -23,6 +23,30 @@ class Group(BaseModel):
     """One nested group; unknown names inside a known group are refused, so a typo is seen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Calls(Group):
+    """The call list of those whom no message reached. Seconds."""
+
+    after_seconds: float = Field(900, gt=0, description="silence after the last way, before somebody is to be called")
+    lease_seconds: float = Field(900, gt=0, description="how long a caller has a row alone")
+    again_seconds: float = Field(900, gt=0, description="after no answer; doubles, up to sixteen times this")
+
+
+class Roaming(Group):
+    """The home operator's roaming broadcast: a plain HTTP interface, described here. Empty `operator`: there is none.
+
+    `fields` and `answers` are `ours=theirs` pairs; theirs is a field's name or a JSON pointer.
+    """
+
+    operator: str = Field("", max_length=40)
+    url: str = ""
+    token: SecretStr = SecretStr("")
+    fields: str = "reference=reference,country=country,language=language,text=text,validity=validity_seconds"
+    answers: str = "ref=id,as_of=as_of,found=/counts/found,delivered=/counts/delivered,final=final"
+    timeout_seconds: float = Field(15, gt=0)
+    lease_seconds: float = Field(60, gt=0)
+    count_seconds: float = Field(60, gt=0, description="how often counts are asked for")
 
 
 class WebPush(Group):

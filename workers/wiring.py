@@ -34,6 +34,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "case.raised": ("inbox.reply",),
         "case.changed": ("inbox.reply",),
         "reply.asked": ("inbox.send_replies",),
+        "roaming.asked": ("deliveries.roaming",),
         "checkin.recorded": ("deliveries.mark_answered", "live.refresh"),
         "person.changed": ("live.refresh",),
         "report.filed": ("live.refresh",),
@@ -54,6 +55,7 @@ QUEUES: Mapping[str, str] = MappingProxyType(
         "deliveries.look_up": "evidence",
         "notices.send": "paging",
         "inbox.send_replies": "paging",
+        "deliveries.roaming": "paging",
     }
 )
 """Queues other than `quick`: neither a long batch nor a slow carrier may keep a release or the minister's sheet waiting."""
@@ -75,6 +77,7 @@ def schedule(settings: Settings) -> Mapping[str, float]:
         "notices.ring": settings.paging.poll_seconds,
         "notices.send": settings.paging.poll_seconds,
         "inbox.send_replies": settings.delivery.sweep_seconds,
+        "deliveries.roaming": settings.delivery.sweep_seconds,
         "live.refresh_all": settings.live.refresh_seconds,
         "deliveries.check": 60.0,
         "kit.clean_up": 3600.0,

@@ -31,7 +31,7 @@ from alerts.broadcasts.freezing import (
 from alerts.broadcasts.models import Audience, AudienceMember, Broadcast
 from alerts.broadcasts.queries import claim_broadcast, hands_of, list_successors, lists_of, pick_areas, promised_at
 from alerts.broadcasts.rules import Channel, Move, Purpose, ResendUnknown, State
-from alerts.broadcasts.schemas import Approval, BroadcastChange, BroadcastDraft, Correction
+from alerts.broadcasts.schemas import Approval, BroadcastChange, BroadcastDraft
 from alerts.incidents.models import Incident
 from alerts.incidents.queries import get_open_incident, list_list_ids
 from alerts.incidents.rules import check_repeat, manners_of
@@ -128,7 +128,7 @@ def freeze_submission(session: Session, *, actor: Actor, broadcast_id: UUID, aud
         return False
     audience = session.get_one(Audience, audience_id)
     if not broadcast.references:
-        select_frozen_areas(session, audience.areas, lists_of(session, broadcast))
+        select_frozen_areas(session, audience.areas, lists_of(session, broadcast), status=broadcast.status)
     _fill(session, broadcast, audience, configured)
     ask_for_approval(session, broadcast, audience, actor)
     return True
@@ -273,18 +273,3 @@ def _first_list(broadcast: Broadcast) -> Select[Any]:
 def _void(broadcast: Broadcast) -> None:
     broadcast.content_hash = broadcast.approved_by = broadcast.approved_via = broadcast.approved_at = None
     broadcast.submitted_by = broadcast.submitted_at = broadcast.still_valid_texts = None
-
-
-def submit_correction(session: Session, *, actor: Actor, original: Broadcast, command: Correction, members: Select[Any]) -> Broadcast:
-    """A free correction to exactly these members of the original, each by the way they had, ready for approval."""
-    incident = get_open_incident(session, original.incident_id, actor)
-    texts = command.texts.model_dump() if command.texts else dict(rules.CANCEL_TEXT)
-    correction = new_broadcast(incident, actor, ready_texts(texts, incident))
-    correction.msg_type, correction.references, correction.channels = command.msg_type, [original.id], list(original.channels)
-    add_broadcast(session, correction, actor, "broadcast.correction_drafted")
-    correction.state = rules.next_state(correction.state, Move.SUBMIT)
-    correction.submitted_by, correction.submitted_at = actor.staff_id, db_now(session)
-    audience = open_audience(session, correction, expected=0)
-    copy_members(session, audience, members)
-    ask_for_approval(session, correction, audience, actor)
-    return correction

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts import rules, template_rules
-from alerts.broadcasts.actions import check_decider
+from alerts.broadcasts.actions import cancel_broadcast, check_decider
 from alerts.broadcasts.audience import freeze_selected, preview_selected, select_frozen_areas
 from alerts.broadcasts.calls import call_to_hold
 from alerts.broadcasts.freezing import add_broadcast, check_countries, freeze_words, log_action, new_broadcast, open_audience, ways_of
@@ -25,7 +25,8 @@ from alerts.broadcasts.successors import sign_prepared
 from alerts.broadcasts.template_rules import Place, TemplateKind
 from alerts.broadcasts.templates import get_template
 from alerts.incidents.models import Incident, IncidentArea
-from alerts.incidents.queries import get_open_incident
+from alerts.incidents.queries import get_incident, get_open_incident
+from alerts.incidents.rules import State as IncidentState
 from alerts.incidents.rules import Status
 from alerts.kit.actor import SYSTEM, Actor
 from alerts.kit.clock import db_now
@@ -106,7 +107,7 @@ def freeze_first_alert(session: Session, *, broadcast_id: UUID, audience_id: int
     if broadcast.state is not State.FREEZING or broadcast.audience_id != audience_id:
         return False
     audience = session.get_one(Audience, audience_id)
-    select_frozen_areas(session, audience.areas, [])
+    select_frozen_areas(session, audience.areas, [], status=broadcast.status)
     _hold(session, broadcast, audience, configured)
     return True
 
@@ -126,13 +127,21 @@ def confirm_first_alert(session: Session, *, actor: Actor, broadcast_id: UUID, c
 
 
 def release_due(session: Session) -> int:
-    """Let go of every message whose hold has ended; the count. What somebody is stopping just now is passed over."""
+    """Let go of every message whose hold has ended; the count. What somebody is stopping just now is passed over.
+
+    Nothing leaves for an incident that was closed meanwhile: its held message is cancelled.
+    """
     due = (Broadcast.state == State.HELD, Broadcast.hold_until <= func.clock_timestamp())
     query = select(Broadcast).where(*due).order_by(Broadcast.hold_until).limit(100).with_for_update(skip_locked=True)
     held = list(session.scalars(query.execution_options(populate_existing=True)))
+    released = 0
     for broadcast in held:
-        _let_go(session, broadcast, SYSTEM, "broadcast.hold_ended")
-    return len(held)
+        if get_incident(session, broadcast.incident_id).state is IncidentState.OPEN:
+            _let_go(session, broadcast, SYSTEM, "broadcast.hold_ended")
+            released += 1
+        else:
+            cancel_broadcast(session, actor=SYSTEM, broadcast_id=broadcast.id, reason="the incident was closed")
+    return released
 
 
 def _hold(session: Session, broadcast: Broadcast, audience: Audience, configured: frozenset[str]) -> None:

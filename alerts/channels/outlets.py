@@ -9,6 +9,7 @@ from alerts.channels.fcm import Fcm, FcmConfig
 from alerts.channels.generic_sms import GenericSms, GenericSmsConfig
 from alerts.channels.ports import Sender
 from alerts.channels.push_services import EndpointPolicy
+from alerts.channels.roaming import ANSWERED, ASKED, RoamingConfig, RoamingHttp, RoamingOperator, read_places
 from alerts.channels.sms_dialect import described_providers, read_dialect
 from alerts.channels.twilio_account import TwilioConfig
 from alerts.channels.twilio_sms import TwilioSms
@@ -123,3 +124,19 @@ def _browser_and_mail(settings: Settings, web_push: WebPushGroup, email: Email) 
         )
         senders.append(EmailSmtp(server))
     return tuple(senders)
+
+
+def find_roaming_operator(settings: Settings) -> RoamingOperator | None:
+    """The home operator for phones that roam abroad, or None where none is set up. For Actual messages alone."""
+    described = settings.roaming
+    if not (described.operator and described.url):
+        return None
+    config = RoamingConfig(
+        name=described.operator,
+        url=described.url,
+        token=described.token.get_secret_value(),
+        fields=read_places(described.fields, ASKED, ("reference", "country", "text")),
+        answers=read_places(described.answers, (*ANSWERED, "final"), ("ref", "as_of", "found")),
+        timeout_seconds=described.timeout_seconds,
+    )
+    return RoamingHttp(config)

@@ -145,12 +145,22 @@ INVARIANTS = {
     "I1 every released member has its first delivery": """
         SELECT m.id FROM audience a JOIN audience_member m ON m.audience_id = a.id
         WHERE a.released_at IS NOT NULL AND NOT EXISTS (SELECT FROM delivery d WHERE d.id = m.id * 64 + 1)""",
+    "I1 a later step comes after the one before, by the way that the list has": """
+        SELECT d.id FROM delivery d JOIN audience_member m ON m.id = d.member_id WHERE d.step > 1
+          AND (NOT EXISTS (SELECT FROM delivery p WHERE p.id = d.id - 1) OR d.channel IS DISTINCT FROM m.further_ways -> (d.step - 2) ->> 0)""",
     "I2 one acceptance per step, and approved resends": """
         SELECT a.delivery_id FROM attempt a WHERE a.provider_id IS NOT NULL AND a.resend_of IS NULL
-        GROUP BY 1 HAVING count(*) > 1""",
+        GROUP BY 1 HAVING count(DISTINCT a.provider_id) > 1""",
+    "I2 a resend is of an original, and accepted once": """
+        SELECT a.delivery_id FROM attempt a LEFT JOIN attempt o ON o.delivery_id = a.delivery_id AND o.number = a.resend_of
+        WHERE a.resend_of IS NOT NULL GROUP BY a.delivery_id, a.resend_of
+        HAVING count(DISTINCT a.provider_id) > 1 OR bool_or(o.number IS NULL OR o.resend_of IS NOT NULL)""",
     "I2 an approval that forbids resends has none": """
         SELECT a.delivery_id FROM attempt a JOIN delivery d ON d.id = a.delivery_id JOIN broadcast b ON b.id = d.broadcast_id
         WHERE a.resend_of IS NOT NULL AND b.resend_unknown = 'never'""",
+    "I2 a look-up took nobody else's message": """
+        SELECT a.delivery_id FROM attempt a JOIN attempt o ON o.provider_id = a.provider_id AND o.channel = a.channel
+        WHERE a.evidence = 'lookup' AND o.delivery_id <> a.delivery_id""",
     "I3 nothing is sent without a provider id": """
         SELECT id FROM delivery WHERE state IN ('accepted', 'sent', 'delivered', 'undelivered') AND provider_id IS NULL""",
     "I4 no window whose lease expired over one lease ago": """
@@ -171,11 +181,18 @@ INVARIANTS = {
     "I9 no open window of a generation that is over": """
         SELECT w.id FROM send_window w JOIN delivery_batch b ON b.id = w.batch_id
         WHERE w.closed_at IS NULL AND w.resend_of IS NULL AND w.generation < b.generation""",
+    "I9 no answer is written into a window that is closed": """
+        SELECT w.id FROM send_window w JOIN attempt a ON a.window_id = w.id
+        WHERE w.closed_at > clock_timestamp() - interval '1 hour' AND a.evidence = 'answer' AND a.resolved_at > w.closed_at + interval '5 seconds'""",
     "I9 a closed window says what became of each": """
         SELECT w.id FROM send_window w, unnest(w.deliveries, w.numbers) AS u(delivery_id, number)
         WHERE w.closed_at > clock_timestamp() - interval '1 hour'
           AND NOT EXISTS (SELECT FROM attempt a WHERE (a.delivery_id, a.number) = (u.delivery_id, u.number))""",
 }
+"""What the reliability notes promise. I1's "at most one delivery per step" is the primary key's own doing.
+
+I7: an override of an opt-out by two names does not exist here, so no exception is made for one.
+"""
 
 LIVENESS = {
     "I8 outbox younger than 5 s": """

@@ -26,6 +26,9 @@ from alerts.sandbox.mail import mail_serving
 from alerts.sandbox.orders import Order, read_call_order, read_message_order, read_push
 from alerts.sandbox.plan import Channel, Decision, Fault, Plan
 from alerts.sandbox.push_service import BROWSER_PATH, PUSH_PATH, BrowserRequest, Refusal, read_browser_order, subscription_json
+from alerts.sandbox.roaming import ONE as ROAMING_ONE
+from alerts.sandbox.roaming import PATH as ROAMING_PATH
+from alerts.sandbox.roaming import RoamingDesk
 from alerts.sandbox.second import KEY_HEADER, read_second_order, second_accepted, second_refusal
 from alerts.sandbox.second import PATH as SECOND_PATH
 
@@ -64,6 +67,7 @@ class Server:
         account = f"{carrier.config.account_sid}:{carrier.config.auth_token}".encode()
         self._basic = "Basic " + base64.b64encode(account).decode()
         self._bearer = f"Bearer {carrier.config.fcm_token}"
+        self.roaming = RoamingDesk()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Every request comes here: no router, because there are few paths and the first is nearly all of the load."""
@@ -76,6 +80,8 @@ class Server:
             return await self._push(request)
         if (match := PUSH_PATH.fullmatch(path)) and request.method == "POST":
             return await self._web_push(request, match[1])
+        if path.startswith(ROAMING_PATH):
+            return await self._roaming(request, path)
         return await self._behind_the_scenes(request, path)
 
     async def _behind_the_scenes(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
@@ -104,6 +110,18 @@ class Server:
             return _json(*twilio_error(order))
         taken = await self._take(request, order)
         return taken if isinstance(taken, web.StreamResponse) else _json(201, resource.form(taken, self.carrier.config.account_sid))
+
+    async def _roaming(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        """A home operator's desk: asked with the account's token, answers with counts, knows nobody."""
+        shown = request.headers.get("Authorization", "")
+        if not hmac.compare_digest(shown.encode(), f"Bearer {self.carrier.config.auth_token}".encode()):
+            return _json(401, {"error": "who_are_you"})
+        if path == ROAMING_PATH and request.method == "POST":
+            return _json(*self.roaming.ask(await request.read()))
+        if path == ROAMING_PATH and request.method == "GET":
+            return _json(*self.roaming.find(request.query.get("reference", "")))
+        match = ROAMING_ONE.fullmatch(path)
+        return _json(*self.roaming.read(match[1])) if match and request.method == "GET" else _json(404, {"error": "not_found"})
 
     async def _second(self, request: web.BaseRequest) -> web.StreamResponse:
         """The other carrier: its own key, its own words."""

@@ -19,6 +19,7 @@ from alerts.broadcasts.first_alerts import confirm_first_alert, freeze_first_ale
 from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.schemas import Approval, FirstAlert
 from alerts.broadcasts.template_rules import TemplateKind
+from alerts.incidents.actions import close_incident
 from alerts.incidents.queries import list_areas
 from alerts.incidents.rules import Status
 from alerts.kit.actor import Via
@@ -280,6 +281,17 @@ def test_twenty_races_at_the_end_of_a_hold_have_one_winner_each(
                 assert claim_release(session, held.id) is None
             else:
                 assert (row.state, told) == ("approved", 1)
+
+
+def test_nothing_leaves_for_an_incident_that_was_closed_in_the_hold(
+    session: Session, officer: Desk, incident_id: UUID, body: dict[str, Any]
+) -> None:
+    pressed(officer, incident_id, body)
+    close_incident(session, actor=make_actor(session, "duty_officer"), incident_id=incident_id, reason="alarm palsu")
+    session.execute(text(ENDS))
+    assert release_due(session) == 0
+    assert session.execute(text("SELECT state FROM broadcast")).scalar_one() == "cancelled"
+    assert count(session, SENT) == 0
 
 
 def test_a_token_confirms_nothing(session: Session, incident_id: UUID, body: dict[str, Any], settings: Settings) -> None:

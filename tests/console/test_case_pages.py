@@ -196,3 +196,18 @@ def test_the_text_to_pass_on_stands_on_a_page(
     session.commit()
     assert "/forward" not in duty.get(path).text
     assert duty.get(f"{path}/forward").status_code == 409
+
+
+def test_phones_abroad_are_a_series_of_their_own(
+    browse: Browser, session: Session, keyring: Keyring, incident: Incident, person: Person
+) -> None:
+    member = make_member(session, incident, person)
+    session.commit()
+    duty, path = browse("duty_officer"), f"/broadcasts/{member.broadcast_id}"
+    assert f'href="{path}/roaming"' in duty.get(path).text
+    page = duty.get(f"{path}/roaming").text
+    assert "Ponsel, bukan orang" in page
+    assert "Belum ada operator" in page
+    refused = duty.post(f"{path}/roaming", form_key="0" * 32, country="TR", language="id")
+    assert refused.status_code == 409
+    assert browse("mission_staff", mission_code="kbri-damascus").get(f"{path}/roaming").status_code == 404

@@ -61,7 +61,7 @@ class Office:
         """A message that waits for approval, paged about."""
         with begin(self.sessions) as session:
             made = make_incident(session, **incident)
-            make_citizen(session, self.keyring)
+            make_citizen(session, self.keyring, is_tester=incident.get("status") == "Exercise")
             author = author or make_actor(session, "duty_officer")
             broadcast = draft_broadcast(session, actor=author, incident_id=made.id, command=BroadcastDraft(texts=TEXTS))
             submit_broadcast(session, actor=author, broadcast_id=broadcast.id, configured=frozenset({"sms"}))

@@ -1,0 +1,85 @@
+"""Each promise of the tables can fail: it is broken on purpose here, and named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import text
+
+from alerts.deliveries.carriers import Carriers
+from alerts.deliveries.queries import INVARIANTS, LIVENESS, invariants, late
+from tests.deliveries.conftest import Fanout
+
+pytestmark = pytest.mark.deliveries
+Make = Callable[..., Fanout]
+NEWEST = "(SELECT max(id) FROM delivery)"
+WINDOW = "INSERT INTO send_window (batch_id, generation, sender, deliveries, numbers, lease_until, intent_at, closed_at)"
+BATCH = "(SELECT max(batch_id) FROM delivery)"
+BREAKS = {
+    "I1 every released member has its first delivery": ["DELETE FROM attempt", f"DELETE FROM delivery WHERE id = {NEWEST}"],
+    "I1 a later step comes after the one before, by the way that the list has": [
+        f"""INSERT INTO delivery (id, member_id, broadcast_id, batch_id, step, channel)
+        SELECT member_id * 64 + 2, member_id, broadcast_id, batch_id, 2, 'email' FROM delivery WHERE id = {NEWEST}"""
+    ],
+    "I2 one acceptance per step, and approved resends": [
+        f"""INSERT INTO attempt (delivery_id, number, channel, state, evidence, provider_id)
+        VALUES ({NEWEST}, 9, 'sms', 'accepted', 'answer', 'SMother')"""
+    ],
+    "I2 a resend is of an original, and accepted once": [
+        f"""INSERT INTO attempt (delivery_id, number, channel, state, evidence, provider_id, resend_of)
+        VALUES ({NEWEST}, 8, 'sms', 'accepted', 'answer', 'SM8', 1), ({NEWEST}, 9, 'sms', 'accepted', 'answer', 'SM9', 1)"""
+    ],
+    "I2 an approval that forbids resends has none": [
+        "UPDATE broadcast SET resend_unknown = 'never'",
+        f"""INSERT INTO attempt (delivery_id, number, channel, state, evidence, resend_of)
+        VALUES ({NEWEST}, 8, 'sms', 'failed', 'answer', 1)""",
+    ],
+    "I2 a look-up took nobody else's message": ["UPDATE attempt SET provider_id = 'SMsame', evidence = 'lookup'"],
+    "I3 nothing is sent without a provider id": ["UPDATE delivery SET state = 'delivered', provider_id = NULL"],
+    "I4 no window whose lease expired over one lease ago": [
+        f"""{WINDOW} VALUES ({BATCH}, 1, 'twilio', ARRAY[{NEWEST}], ARRAY[9::smallint], clock_timestamp() - interval '3 seconds',
+        clock_timestamp() - interval '4 seconds', NULL)"""
+    ],
+    "I5 states sum to the frozen count, per wave": ["UPDATE audience SET count = count + 1"],
+    "I5 nothing is queued where nobody will look": [f"UPDATE delivery SET state = 'queued' WHERE id = {NEWEST}"],
+    "I6 no send begins over 2 s after a cancel": ["UPDATE broadcast SET state = 'cancelled', cancelled_at = now() - interval '10 seconds'"],
+    "I7 no send to the opted-out": ["UPDATE citizen SET opted_out_at = now() - interval '10 seconds'"],
+    "I9 no open window of a generation that is over": [
+        f"{WINDOW} VALUES ({BATCH}, 0, 'twilio', ARRAY[{NEWEST}], ARRAY[9::smallint], now() + interval '1 minute', now(), NULL)"
+    ],
+    "I9 no answer is written into a window that is closed": [
+        "UPDATE send_window SET closed_at = closed_at - interval '10 seconds', intent_at = intent_at - interval '20 seconds'"
+    ],
+    "I9 a closed window says what became of each": [f"DELETE FROM attempt WHERE delivery_id = {NEWEST}"],
+}
+LATE = {
+    "I8 outbox younger than 5 s": [
+        "INSERT INTO outbox_event (name, payload, created_at, rung_at, rings) SELECT 'x', '{}', now() - interval '10 seconds', now(), 1 "
+        "FROM generate_series(1, 500)"
+    ],
+    "I10 unknown is resolved within ten minutes, or shown": [
+        "UPDATE attempt SET state = 'unknown', intent_at = now() - interval '11 minutes'"
+    ],
+}
+
+
+def numbers(count: int) -> list[str]:
+    return [f"+62812{50_000_000 + number}" for number in range(count)]
+
+
+def test_every_promise_is_broken_below() -> None:
+    assert (BREAKS.keys(), LATE.keys()) == (INVARIANTS.keys(), LIVENESS.keys())
+
+
+@pytest.mark.parametrize("name", [*BREAKS, *LATE])
+def test_a_broken_promise_is_named(fanout: Make, carriers: Carriers, name: str) -> None:
+    message = fanout(*numbers(2))
+    message.release()
+    message.send(carriers)
+    with message.sessions() as session:
+        assert [*invariants(session), *late(session)] == []
+        for statement in (BREAKS | LATE)[name]:
+            session.execute(text(statement))
+        assert name in {violation.invariant for violation in (*invariants(session), *late(session))}
+        session.rollback()
