@@ -93,7 +93,8 @@ def open_audience(session: Session, broadcast: Broadcast, *, expected: int | Non
     """The next numbered list of this message, still empty. Without `expected` it gathers the people whom it will hold."""
     areas = [] if broadcast.references else areas_of(session, broadcast)
     if expected is None:
-        expected = 0 if broadcast.references else select_people(session, areas, lists_of(session, broadcast))
+        lists = lists_of(session, broadcast)
+        expected = 0 if broadcast.references else select_people(session, areas, lists, status=broadcast.status)
     described = [{"kind": a.kind.value, "code": a.code, "geometry": spec_of(a).geometry_json()} for a in areas]
     audience = add_audience(session, broadcast, areas=described, expected=expected, wave=1)
     broadcast.audience_id = audience.id

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from alerts.channels.ports import LINK_PLACE
 from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError
 
 EXERCISE_WORD = "LATIHAN"
+SPOKEN_MARK = re.compile(rf"^(?:{EXERCISE_WORD}\b[\s:.,–-]*)+", re.IGNORECASE)
 LANGUAGES = ("id", "en")
 FREEZE_AT_ONCE_MAX = 20_000
 VALIDITY_SECONDS_MAX = 36_000
@@ -193,11 +195,15 @@ def check_texts(texts: Mapping[str, str], *, is_exercise: bool) -> dict[str, str
             raise InvalidError("text_missing", f"the text in '{language}' is missing", field=f"texts.{language}")
         if LINK_PLACE in body:
             raise InvalidError("text_reserved", f"a text must not contain {LINK_PLACE}", field=f"texts.{language}")
-        says_exercise = body.upper().startswith(EXERCISE_WORD)
-        if says_exercise and not is_exercise:
+        if body.upper().startswith(EXERCISE_WORD) and not is_exercise:
             raise InvalidError("exercise_word", f"an actual alert must not begin with {EXERCISE_WORD}", field=f"texts.{language}")
-        ready[language] = f"{EXERCISE_WORD}: {body}" if is_exercise and not says_exercise else body
+        ready[language] = mark(body) if is_exercise else body
     return ready
+
+
+def mark(words: str) -> str:
+    """The same words as an exercise says them: LATIHAN in front, once, however often and in whatever letters it stood there."""
+    return f"{EXERCISE_WORD}: {SPOKEN_MARK.sub('', words)}"
 
 
 def compose(body: str, language: str, variant: Variant) -> str:
