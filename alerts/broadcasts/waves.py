@@ -42,7 +42,7 @@ def open_wave(session: Session, *, broadcast_id: UUID, configured: frozenset[str
         return None
     broadcast = get_broadcast(session, broadcast_id)
     first = session.get_one(Audience, broadcast.audience_id)
-    select_frozen_areas(session, first.areas, lists_of(session, broadcast))
+    select_frozen_areas(session, first.areas, lists_of(session, broadcast), status=broadcast.status)
     if not _leave_latecomers(session, broadcast_id):
         return None
     earlier = list_waves(session, broadcast_id)
@@ -165,10 +165,16 @@ WITH used AS MATERIALIZED (
     WHERE broadcast_id = :broadcast AND further_ways <> '[]'),
 numbers AS MATERIALIZED (SELECT e164_index AS key FROM phone JOIN used USING (id)),
 tokens AS MATERIALIZED (SELECT token_index AS key FROM device JOIN used USING (id)),
+browsers AS MATERIALIZED (SELECT endpoint_index AS key FROM web_push_subscription JOIN used USING (id)),
+mails AS MATERIALIZED (SELECT address_index AS key FROM email_address JOIN used USING (id)),
 gone AS (
     DELETE FROM selected_person s
     WHERE EXISTS (SELECT FROM phone p JOIN numbers n ON n.key = p.e164_index WHERE p.citizen_id = s.citizen_id AND p.retired_at IS NULL)
        OR EXISTS (SELECT FROM device d JOIN tokens t ON t.key = d.token_index WHERE d.citizen_id = s.citizen_id AND d.retired_at IS NULL)
+       OR EXISTS (SELECT FROM web_push_subscription w JOIN browsers b ON b.key = w.endpoint_index
+                  WHERE w.citizen_id = s.citizen_id AND w.retired_at IS NULL)
+       OR EXISTS (SELECT FROM email_address e JOIN mails m ON m.key = e.address_index
+                  WHERE e.citizen_id = s.citizen_id AND e.retired_at IS NULL)
     RETURNING 1)
 SELECT (SELECT count(*) FROM selected_person) - (SELECT count(*) FROM gone)
 """

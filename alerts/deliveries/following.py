@@ -53,7 +53,7 @@ def follow_up(
         raise ConflictError("not_released", "Only a message that went out and still stands is followed up.", state=original.state.value)
     said = Successor(msg_type=MsgType.UPDATE, purpose=Purpose.FOLLOW_UP, texts=command.texts.model_dump())
     reminder = start_successor(session, actor=actor, incident=incident, original=original, said=said)
-    expected = gather(session, non_responders(original.id))
+    expected = gather(session, non_responders(original.id), status=original.status)
     if not expected:
         raise ConflictError("all_answered", "Everybody who can be written to has answered.")
     audience = begin_list(session, reminder, expected)
@@ -71,7 +71,7 @@ def freeze_follow_up(session: Session, *, broadcast_id: UUID, audience_id: int, 
     if reminder.state is not MessageState.FREEZING or reminder.audience_id != audience_id:
         return False
     audience = session.get_one(Audience, audience_id)
-    gather(session, non_responders(reminder.references[0]))
+    gather(session, non_responders(reminder.references[0]), status=reminder.status)
     _fill(session, reminder, audience, configured)
     finish_successor(session, actor=SYSTEM, broadcast=reminder, audience=audience)
     return True

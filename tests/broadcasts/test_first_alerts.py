@@ -156,8 +156,10 @@ def test_an_exercise_says_so(session: Session, keyring: Keyring, officer: Desk) 
     template = make_template(session)
     incident = make_incident(session, status=Status.EXERCISE)
     people(session, keyring, 1)
+    people(session, keyring, 1, is_tester=True)
     [area] = list_areas(session, incident.id)
     held = pressed(officer, incident.id, {"template_id": str(template.id), "area_id": str(area.id)})
+    assert held["audience_count"] == 1
     assert all(words.startswith("LATIHAN: ") for words in held["texts"].values())
     session.execute(text(ENDS))
     assert release_due(session) == 1
