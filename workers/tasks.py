@@ -16,11 +16,10 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts.actions import freeze_submission, return_submission
 from alerts.broadcasts.first_alerts import freeze_first_alert, release_due
 from alerts.broadcasts.waves import list_open_for_waves, open_wave
-from alerts.channels.sms_dialect import dialects_of
 from alerts.deliveries.actions import release_all, ring_due, stop, sweep
 from alerts.deliveries.correcting import freeze_copied
 from alerts.deliveries.escalation import escalate
-from alerts.deliveries.evidence import apply_receipts, look_up, mark_answered
+from alerts.deliveries.evidence import apply_all_receipts, look_up, mark_answered
 from alerts.deliveries.following import ask_for_promised, freeze_follow_up, keep_promises
 from alerts.deliveries.queries import invariants, late
 from alerts.deliveries.resending import resend_unknown
@@ -170,8 +169,7 @@ def begin_next_steps(runtime: Runtime, _: Payload) -> None:
 
 @task("deliveries.apply_receipts")
 def receipts(runtime: Runtime, _: Payload) -> None:
-    with begin(runtime.sessions) as session:
-        apply_receipts(session, dialects=dialects_of(runtime.settings))
+    apply_all_receipts(runtime.settings, runtime.sessions)
 
 
 @task("deliveries.look_up")

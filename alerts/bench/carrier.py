@@ -1,7 +1,8 @@
 """The carrier of the benchmark: one fixed answer to whatever is posted, and a count of who was texted how often.
 
 It checks nothing and waits for nothing, so that it costs little beside what is measured; it is not the sandbox.
-`GET /stats` gives the counts, `GET /last` the last request as it came, `POST /reset` begins anew.
+`GET /stats` gives the counts, `GET /last` the last request as it came, `POST /reset` begins anew. After `POST /tell` it
+also keeps the callback addresses of what it accepts, and `GET /told` hands them over, once, to whoever posts receipts.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import base64
 import json
 import sys
-from collections import Counter
+from collections import Counter, deque
 from typing import cast
 
 import uvloop
@@ -19,6 +20,8 @@ HEAD_END = b"\r\n\r\n"
 LENGTH = b"content-length:"
 MESSAGES = b"POST /2010-04-01/Accounts/"
 SID_DIGITS = 32
+CALLBACK = b"StatusCallback="
+TOLD_AT_ONCE = 500
 _BODY = (
     b'{"account_sid": "AC%s", "api_version": "2010-04-01", "body": "as posted", "date_created": "Mon, 01 Jan 2024 00:00:00 +0000", '
     b'"date_sent": null, "date_updated": "Mon, 01 Jan 2024 00:00:00 +0000", "direction": "outbound-api", "error_code": null, '
@@ -39,6 +42,8 @@ class Book:
         self.sids = 0
         self.per_number: Counter[bytes] = Counter()
         self.last = (b"", b"")
+        self.is_telling = False
+        self.told: deque[bytes] = deque()
 
     def accept(self, head: bytes, body: bytes) -> bytes:
         """Count one message and answer it with an id that nobody had before."""
@@ -47,16 +52,30 @@ class Book:
         self.accepted += 1
         self.sids += 1
         self.last = (head, body)
+        if self.is_telling:
+            self._keep_callback(body)
         return _ACCEPTED + b"%032x" % self.sids + _END
 
     def reset(self) -> None:
         """Forget the counts; ids go on, so that none is given twice."""
         self.accepted = 0
         self.per_number.clear()
+        self.told.clear()
+        self.is_telling = False
+
+    def tell(self) -> bytes:
+        """The next callbacks that nobody was told of: a line for each, the id and the address as it was posted."""
+        return b"\n".join(self.told.popleft() for _ in range(min(TOLD_AT_ONCE, len(self.told))))
 
     def stats(self) -> dict[str, int]:
         """Messages, different numbers, and the most that one number got."""
         return {"accepted": self.accepted, "numbers": len(self.per_number), "most_per_number": max(self.per_number.values(), default=0)}
+
+    def _keep_callback(self, body: bytes) -> None:
+        start = body.find(CALLBACK)
+        if start >= 0:
+            end = body.find(b"&", start)
+            self.told.append(b"SM%032x %b" % (self.sids, body[start + len(CALLBACK) : end if end >= 0 else None]))
 
     def last_request(self) -> dict[str, str]:
         """The last message as it came: head and body, base64."""
@@ -94,8 +113,12 @@ class Door(asyncio.Protocol):
             return self._book.accept(head, body)
         if head.startswith(b"GET /last"):
             return _document(self._book.last_request())
+        if head.startswith(b"GET /told"):
+            return _plain(self._book.tell())
         if head.startswith(b"POST /reset"):
             self._book.reset()
+        if head.startswith(b"POST /tell"):
+            self._book.is_telling = True
         return _document(self._book.stats())
 
 
@@ -109,7 +132,10 @@ def _length_of(head: bytes) -> int:
 
 
 def _document(content: dict[str, int] | dict[str, str]) -> bytes:
-    body = json.dumps(content).encode()
+    return _plain(json.dumps(content).encode())
+
+
+def _plain(body: bytes) -> bytes:
     return _ANSWER % (b"200 OK", len(body)) + body
 
 

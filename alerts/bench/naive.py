@@ -12,9 +12,11 @@ import sys
 
 from alerts.bench.ground import Ground
 from alerts.embedded.scratch import CHECKOUT
+from alerts.stage import free_port
 
 SCRIPT = CHECKOUT / "tests" / "support" / "naive_fanout.py"
-PROCESS = "naive"
+PROCESS, DOOR = "naive", "naive_door"
+PROCESSES = (PROCESS, DOOR)
 SECONDS_MAX = 600
 
 
@@ -24,13 +26,16 @@ def is_there() -> bool:
 
 
 def start(floor: Ground) -> None:
-    """Start the naive workers, as many processes as ours has."""
-    floor.stage.services.start_process(PROCESS, [sys.executable, str(SCRIPT), "work"], floor.stage.environment)
+    """Start the naive workers, as many processes as ours has, and the naive door for their receipts."""
+    port = free_port()
+    environment = floor.stage.environment | {"NAIVE_DOOR": f"http://127.0.0.1:{port}"}
+    floor.stage.services.start_process(PROCESS, [sys.executable, str(SCRIPT), "work"], environment)
+    floor.stage.services.start_process(DOOR, [sys.executable, str(SCRIPT), "door", str(port)], environment)
 
 
 def send(floor: Ground, count: int) -> tuple[float, float]:
     """Enqueue so many messages and wait for the last; messages per second, and processor seconds per 1,000."""
-    used = floor.cpu_seconds(PROCESS)
+    used = floor.cpu_seconds(*PROCESSES)
     argv = [sys.executable, str(SCRIPT), "enqueue", str(count)]
     done = subprocess.run(  # noqa: S603 - our own script
         argv, env=floor.stage.environment, cwd=CHECKOUT, capture_output=True, text=True, timeout=SECONDS_MAX, check=False
@@ -38,5 +43,5 @@ def send(floor: Ground, count: int) -> tuple[float, float]:
     if done.returncode != 0:
         raise RuntimeError(f"the naive twin failed: {done.stderr.strip()[-600:]} {floor.stage.services.log_of(PROCESS)[-600:]}")
     answer = json.loads(done.stdout.splitlines()[-1])
-    cpu = floor.cpu_seconds(PROCESS) - used + answer["cpu_seconds"]
+    cpu = floor.cpu_seconds(*PROCESSES) - used + answer["cpu_seconds"]
     return count / answer["seconds"], cpu / count * 1000

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from twilio.request_validator import RequestValidator
@@ -19,15 +21,32 @@ class WebhookCheck:
 
     def __init__(self, public_url: str, tokens: Sequence[str]) -> None:
         self._public_url = public_url.rstrip("/")
-        self._validators = [RequestValidator(token) for token in tokens if token]
+        self._validators = [(token, RequestValidator(token)) for token in tokens if token]
 
     def is_genuine(self, path_and_query: str, form: FormData, signature: str | None) -> bool:
-        """True if any token signed this address with exactly these fields (SHA-1 form, fixed by configuration).
+        """True if any token signed this address with exactly these fields (SHA-1 form, fixed by configuration)."""
+        return self.signer(path_and_query, form, signature) is not None
+
+    def signer(self, path_and_query: str, form: FormData, signature: str | None) -> str | None:
+        """The token that signed, or None.
 
         Twilio always posts fields: an empty form (a JSON body, say) is refused, because its content would not be
         covered by the signature; so is a file, which Twilio never sends.
         """
         if not signature or not form or any(not isinstance(value, str) for _, value in form.multi_items()):
-            return False
+            return None
         url = self._public_url + path_and_query
-        return any(validator.validate(url, form, signature) for validator in self._validators)
+        return next((token for token, validator in self._validators if _fits(validator, url, form, signature)), None)
+
+
+@lru_cache(8)
+def webhook_check(public_url: str, tokens: tuple[str, ...]) -> WebhookCheck:
+    """The check of one configuration, made once."""
+    return WebhookCheck(public_url, tokens)
+
+
+def _fits(validator: RequestValidator, url: str, form: FormData, signature: str) -> bool:
+    """Nearly always the address is signed as it is configured; Twilio's full check also tries it with or without its port."""
+    if hmac.compare_digest(validator.compute_signature(url, form).encode(), signature.encode()):
+        return True
+    return bool(validator.validate(url, form, signature))

@@ -6,19 +6,20 @@ Twilio's: a signature by our own account over the configured address. A describe
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
 from starlette.datastructures import FormData
-from starlette.formparsers import FormParser, MultiPartException
 
 from alerts.channels.sms_dialect import Receipt, described_providers, is_genuine, read_receipt
-from alerts.channels.twilio_signature import WebhookCheck
+from alerts.channels.twilio_signature import webhook_check
 from alerts.kit.errors import ForbiddenError, InvalidError, NotFoundError, TooLargeError
 from alerts.settings import Settings, SettingsDep, Web
 
 HOOK_BODY_BYTES: int = Web.model_fields["hook_body_bytes"].default
 FORM_TYPE = "application/x-www-form-urlencoded"
+FIELDS_MAX = 1000
 EXAMPLES = {
     "MessageSid": "SM00000000000000000000000000000001",
     "MessageStatus": "delivered",
@@ -46,20 +47,35 @@ def form_of(*fields: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {FORM_TYPE: {"schema": schema, "example": example}}}}
 
 
-async def twilio_form(request: Request, settings: SettingsDep) -> FormData:
+class SignedForm(NamedTuple):
+    """A form and who signed it: the account of exercises, or the live one."""
+
+    form: FormData
+    is_exercise: bool
+
+
+async def signed_form(request: Request, settings: Settings) -> SignedForm:
     """The form as signed by one of our tokens (two while one is being changed), otherwise 403; a larger body 413."""
     form = await _read_form(request, settings.web.hook_body_bytes)
-    query = request.url.query
-    address = f"{request.url.path}?{query}" if query else request.url.path
-    if not _check(settings).is_genuine(address, form, request.headers.get("x-twilio-signature")):
+    path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
+    exercise = settings.exercise.twilio_auth_token.get_secret_value()
+    tokens = (settings.twilio.auth_token.get_secret_value(), settings.twilio.auth_token_previous.get_secret_value(), exercise)
+    address = f"{path}?{query}" if query else path
+    signer = webhook_check(settings.public_url, tokens).signer(address, form, request.headers.get("x-twilio-signature"))
+    if signer is None:
         raise ForbiddenError("bad_signature", "The signature does not fit the address and the fields.")
-    return form
+    return SignedForm(form, is_exercise=signer == exercise)
+
+
+async def twilio_form(request: Request, settings: SettingsDep) -> FormData:
+    """The same for routes that are served by either account."""
+    return (await signed_form(request, settings)).form
 
 
 TwilioForm = Annotated[FormData, Depends(twilio_form)]
 
 
-async def described_receipt(provider: str, request: Request, settings: SettingsDep) -> Receipt:
+async def described_receipt(provider: str, request: Request, settings: Settings) -> Receipt:
     """The receipt that this provider posted: 404 for one that nobody described, 403 unless it is genuine, 422 unreadable."""
     described = described_providers(settings).get(provider)
     if described is None or described.dialect.receipts is None:
@@ -76,17 +92,15 @@ async def described_receipt(provider: str, request: Request, settings: SettingsD
     return receipt
 
 
-DescribedReceipt = Annotated[Receipt, Depends(described_receipt)]
-
-
 async def _read_form(request: Request, limit: int) -> FormData:
     """Fields in the one form that Twilio sends; anything else reads as empty, which no signature fits."""
     _check_declared_size(request, limit)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
         return FormData()
+    body = b"".join([chunk async for chunk in _limited(request, limit)])
     try:
-        return await FormParser(request.headers, _limited(request, limit), max_part_size=limit).parse()
-    except MultiPartException:
+        return FormData(parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=FIELDS_MAX))
+    except ValueError:
         raise InvalidError("unreadable_form", "The form cannot be read.") from None
 
 
@@ -106,8 +120,3 @@ async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
 def _check_size(size: int, limit: int) -> None:
     if size > limit:
         raise TooLargeError("body_too_large", f"A message here has at most {limit} bytes.")
-
-
-def _check(settings: Settings) -> WebhookCheck:
-    secrets = (settings.twilio.auth_token, settings.twilio.auth_token_previous, settings.exercise.twilio_auth_token)
-    return WebhookCheck(settings.public_url, [secret.get_secret_value() for secret in secrets])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -17,18 +16,20 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts.rules import Channel
 from alerts.channels.answers import DIALECTS, Dialects, reported_state
 from alerts.channels.ports import LOOK_BACK, FoundMessage, Transient
+from alerts.channels.sms_dialect import dialects_of
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.findings import raise_alarm
 from alerts.deliveries.messages import Messages, Row
 from alerts.deliveries.rules import REPORTED, Evidence, State, states_before
 from alerts.deliveries.windows import SEALED
 from alerts.incidents.rules import Status
-from alerts.kit.db import Sessions, begin, rows_of
+from alerts.kit.db import Sessions, array_of, begin, rows_of
 from alerts.settings import Settings
 
 log = structlog.get_logger()
 UNKNOWN_WORDS = Counter("siaga_receipt_unknown_words_total", "receipts whose word for the state we do not know")
 LOOK_UP_AT_ONCE = 100
+APPLY_AT_ONCE = 2000
 FILTERED_CODES = frozenset({"30004", "30007"})
 FILTERED_SHARE_MAX, FILTERED_IN_ANY_CASE = 0.01, 3
 
@@ -40,8 +41,7 @@ class AttemptKey(NamedTuple):
     number: int
 
 
-@dataclass(frozen=True)
-class News:
+class News(NamedTuple):
     """What a carrier said of one attempt, by callback or when asked."""
 
     attempt: AttemptKey
@@ -51,21 +51,31 @@ class News:
     error_code: str | None
 
 
+def apply_all_receipts(settings: Settings, sessions: Sessions) -> int:
+    """Apply what has come in until little is left, a transaction for each part; the count of receipts taken."""
+    total, dialects = 0, dialects_of(settings)
+    while True:
+        with begin(sessions) as session:
+            count = apply_receipts(session, limit=APPLY_AT_ONCE, dialects=dialects)
+        total += count
+        if count < APPLY_AT_ONCE:
+            return total
+
+
 def apply_receipts(session: Session, *, limit: int = 2000, dialects: Dialects = DIALECTS) -> int:
     """Let stored receipts move what they may move, whatever their order; the count of receipts taken.
 
     A word that `dialects` (of the settings: `dialects_of`) does not know is counted and moves nothing.
     """
-    rows = rows_of(session.execute(TAKE_RECEIPTS, {"limit": limit}))
+    rows = session.connection().execute(TAKE_RECEIPTS, {"limit": limit}).all()
     news = []
-    for row in rows:
-        reported = reported_state(row["source"], row["raw_status"], dialects)
+    for delivery_id, number, raw_status, source, provider_id, error_code in rows:
+        reported = reported_state(source, raw_status, dialects)
         if reported is None:
             UNKNOWN_WORDS.inc()
-            log.warning("receipt.unknown_word", source=row["source"])
+            log.warning("receipt.unknown_word", source=source)
             continue
-        key = AttemptKey(row["delivery_id"], row["number"])
-        news.append(News(key, REPORTED[reported], row["provider_id"], row["raw_status"], row["error_code"]))
+        news.append(News(AttemptKey(delivery_id, number), REPORTED[reported], provider_id, raw_status, error_code))
     apply_news(session, _highest(news), Evidence.CALLBACK)
     _watch_filters(session, news)
     return len(rows)
@@ -80,19 +90,20 @@ def apply_news(session: Session, news: Sequence[News], evidence: Evidence) -> No
     if not news:
         return
     values = {
-        "deliveries": [item.attempt.delivery_id for item in news],
-        "numbers": [item.attempt.number for item in news],
-        "states": [item.state.value for item in news],
-        "ranks": [RANK[item.state] for item in news],
-        "providers": [item.provider_id for item in news],
-        "raws": [item.raw_status for item in news],
-        "codes": [item.error_code if item.state in {State.UNDELIVERED, State.FAILED} else None for item in news],
+        "deliveries": array_of(item.attempt.delivery_id for item in news),
+        "numbers": array_of(item.attempt.number for item in news),
+        "states": array_of(item.state.value for item in news),
+        "ranks": array_of(RANK[item.state] for item in news),
+        "providers": array_of(item.provider_id for item in news),
+        "raws": array_of(item.raw_status for item in news),
+        "codes": array_of(item.error_code if item.state in NOT_REACHED else None for item in news),
         "before": BEFORE,
         "evidence": evidence.value,
     }
-    session.execute(LOCK_DELIVERIES, values)
-    session.execute(MOVE_DELIVERIES, values)
-    session.execute(MOVE_ATTEMPTS, values)
+    connection = session.connection()
+    connection.execute(LOCK_DELIVERIES, values)
+    connection.execute(MOVE_DELIVERIES, values)
+    connection.execute(MOVE_ATTEMPTS, values)
 
 
 def look_up(settings: Settings, sessions: Sessions, carriers: Carriers) -> int:
@@ -176,6 +187,7 @@ def _watch_filters(session: Session, news: Sequence[News]) -> None:
 
 LOOKED_UP = (Channel.SMS, Channel.WHATSAPP, Channel.VOICE)
 """Channels whose provider lists what it took."""
+NOT_REACHED = frozenset({State.UNDELIVERED, State.FAILED})
 RANK = {State.ACCEPTED: 0, State.SENT: 1, State.UNDELIVERED: 2, State.FAILED: 2, State.DELIVERED: 3}
 BEFORE = json.dumps({state.value: [before.value for before in (*states_before(state), State.QUEUED)] for state in RANK})
 """What evidence may move. `queued` too: what lies in an open window is being sent, and what the carrier has was sent."""
@@ -193,7 +205,7 @@ unnest(CAST(:deliveries AS bigint[]), CAST(:numbers AS smallint[]), CAST(:states
 """
 
 # Deliveries are locked before attempts, everywhere and by id: the sender's record takes them in the same order.
-LOCK_DELIVERIES = text("SELECT d.id FROM delivery d WHERE d.id = ANY (CAST(:deliveries AS bigint[])) ORDER BY d.id FOR UPDATE")
+LOCK_DELIVERIES = text("SELECT FROM delivery d WHERE d.id = ANY (CAST(:deliveries AS bigint[])) ORDER BY d.id FOR NO KEY UPDATE")
 
 # An acceptance is proven by a provider id; a callback may come before our own record of the answer.
 # Two attempts of one delivery (a permitted resend) may speak at once: the news that climbs higher counts.

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from fastapi import Depends, Request
+from fastapi import Request
 from sqlalchemy import text
 
 from alerts.deliveries.rules import parse_attempt_name
-from alerts.kit.db import Sessions, begin
+from alerts.kit.db import Sessions, array_of, begin
 from alerts.kit.errors import ForbiddenError, InvalidError
 from alerts.kit.group_commit import GroupCommit
 from alerts.kit.ids import attempt_of_callback
 from alerts.kit.text import visible
 
 
+REST_SECONDS = 0.02
+"""A carrier does not mind so short a wait, and a busy door commits fifty times a second instead of five hundred."""
+
+
 class Receipt(NamedTuple):
-    """One word of a carrier on one attempt. `source`: the dialect of the word."""
+    """One word of a carrier on one attempt. `source`: the dialect of the word.
+
+    `is_exercise`: whether the account of exercises signed it, which has no say in other messages; None where the two
+    cannot be told apart.
+    """
 
     delivery_id: int
     number: int
@@ -25,6 +33,7 @@ class Receipt(NamedTuple):
     raw_status: str
     provider_id: str
     error_code: str | None
+    is_exercise: bool | None = None
 
 
 Door = GroupCommit[Receipt, bool]
@@ -32,24 +41,33 @@ Door = GroupCommit[Receipt, bool]
 
 def make_door(sessions: Sessions) -> Door:
     """The door of one web process. Its answer: whether there is such a delivery."""
-    return GroupCommit(lambda receipts: keep_receipts(sessions, receipts), name="receipts")
+    return GroupCommit(lambda receipts: keep_receipts(sessions, receipts), name="receipts", rest_seconds=REST_SECONDS)
 
 
 def keep_receipts(sessions: Sessions, receipts: Sequence[Receipt]) -> list[bool]:
-    """Store each distinct word once, in one transaction; for each receipt, whether its delivery exists."""
-    values = dict(zip(Receipt._fields, map(list, zip(*receipts, strict=True)), strict=True))
+    """Store each distinct word once, in one transaction; for each receipt, whether its delivery exists.
+
+    A word from the account of exercises on a message of another status (or the other way round) is as if there were none.
+    """
+    values = {name: array_of(column) for name, column in zip(Receipt._fields, zip(*receipts, strict=True), strict=True)}
     with begin(sessions) as session:
-        known = set(session.execute(KEEP, values).scalars())
-    return [receipt.delivery_id in known for receipt in receipts]
+        known = {delivery: of_exercise for delivery, of_exercise in session.execute(KEEP, values)}
+    return [known.get(receipt.delivery_id) in _fitting(receipt) for receipt in receipts]
+
+
+def _fitting(receipt: Receipt) -> tuple[bool, ...]:
+    """What the message may be: an exercise, or not."""
+    return (True, False) if receipt.is_exercise is None else (receipt.is_exercise,)
 
 
 class Said(NamedTuple):
-    """What a receipt's fields say, as they came: strangers' words. `error_code` may be empty."""
+    """What a receipt's fields say, as they came: strangers' words. `error_code` may be empty; `is_exercise`: see Receipt."""
 
     source: str
     raw_status: str
     provider_id: str
     error_code: str
+    is_exercise: bool | None = None
 
 
 def read_receipt(key: bytes, attempt: str, said: Said) -> Receipt:
@@ -66,10 +84,10 @@ def read_receipt(key: bytes, attempt: str, said: Said) -> Receipt:
         raise InvalidError("status_missing", "a receipt says a state", field="MessageStatus")
     if not provider_id:
         raise InvalidError("sid_missing", "a receipt says the message's id", field="MessageSid")
-    return Receipt(*parsed, said.source, raw_status, provider_id, visible(said.error_code)[:16] or None)
+    return Receipt(*parsed, said.source, raw_status, provider_id, visible(said.error_code)[:16] or None, said.is_exercise)
 
 
-def _door_of(request: Request) -> Door:
+def door_of(request: Request) -> Door:
     """The web process's own, made when the first receipt comes."""
     state = request.app.state
     if not hasattr(state, "receipt_door"):
@@ -78,18 +96,17 @@ def _door_of(request: Request) -> Door:
     return door
 
 
-ReceiptDoor = Annotated[Door, Depends(_door_of)]
-
 KEEP = text("""
-WITH new AS (
-    SELECT DISTINCT ON (delivery_id, number, raw_status) * FROM unnest(CAST(:delivery_id AS bigint[]), CAST(:number AS smallint[]),
-        CAST(:source AS text[]), CAST(:raw_status AS text[]), CAST(:provider_id AS text[]), CAST(:error_code AS text[]))
-        AS r(delivery_id, number, source, raw_status, provider_id, error_code)
-), known AS (
-    SELECT new.* FROM new JOIN delivery d ON d.id = new.delivery_id
+WITH known AS MATERIALIZED (
+    SELECT r.*, b.status = 'Exercise' AS of_exercise
+    FROM unnest(CAST(:delivery_id AS bigint[]), CAST(:number AS smallint[]), CAST(:source AS text[]), CAST(:raw_status AS text[]),
+        CAST(:provider_id AS text[]), CAST(:error_code AS text[]), CAST(:is_exercise AS boolean[]))
+        AS r(delivery_id, number, source, raw_status, provider_id, error_code, is_exercise)
+    JOIN delivery d ON d.id = r.delivery_id JOIN broadcast b ON b.id = d.broadcast_id
 ), kept AS (
     INSERT INTO receipt (delivery_id, number, source, raw_status, provider_id, error_code)
-    SELECT delivery_id, number, source, raw_status, provider_id, error_code FROM known ORDER BY 1, 2, 4 ON CONFLICT DO NOTHING
+    SELECT DISTINCT ON (delivery_id, number, raw_status) delivery_id, number, source, raw_status, provider_id, error_code
+    FROM known WHERE coalesce(is_exercise, of_exercise) = of_exercise ORDER BY 1, 2, 4 ON CONFLICT DO NOTHING
 )
-SELECT DISTINCT delivery_id FROM known
+SELECT DISTINCT delivery_id, of_exercise FROM known
 """)

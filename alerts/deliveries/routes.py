@@ -1,4 +1,4 @@
-"""HTTP of deliveries: reach, correction, and the carrier's receipts."""
+"""HTTP of deliveries: reach and correction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from alerts.deliveries import queries
 from alerts.deliveries.correcting import correct_broadcast
 from alerts.deliveries.following import follow_up
 from alerts.deliveries.forecasting import forecast_of
-from alerts.deliveries.routes_receipts import router as receipts
 from alerts.deliveries.schemas import ReachGroup, ReachView
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
@@ -26,7 +25,6 @@ from alerts.staff.access import require
 from alerts.staff.rules import Permission
 
 router = APIRouter(tags=["deliveries"])
-router.include_router(receipts)
 Viewer = Annotated[Actor, Depends(require(Permission.VIEW_INCIDENTS))]
 Corrector = Annotated[Actor, Depends(require(Permission.CORRECT_BROADCAST))]
 Writer = Annotated[Actor, Depends(require(Permission.WRITE_BROADCAST))]
