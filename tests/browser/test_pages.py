@@ -59,7 +59,9 @@ def test_a_page_is_sound_at_both_widths(role: str | None, open_as: Callable[...,
     page = open_as(role, PHONE)
     found: list[str] = []
     for name, path in PAGES[role]:
-        page.goto(path.format(c=site.crisis))
+        answer = page.goto(path.format(c=site.crisis))
+        if answer is None or (answer.status >= 400) != (name == "not-found"):
+            found.append(f"{name}: answers {answer.status if answer else None}")
         found += [f"{name}: {fault}" for fault in _axe_faults(page)]
         for size in (DESK, PHONE):
             page.set_viewport_size(size)  # type: ignore[arg-type]
