@@ -8,7 +8,7 @@ from celery import Celery
 from celery.signals import worker_process_init, worker_process_shutdown
 
 from alerts.deliveries.carriers import Carriers
-from alerts.kit.db import Sessions, make_engine, make_sessions
+from alerts.kit.db import STEADY_PLANS, Sessions, make_engine, make_sessions
 from alerts.kit.logging import configure_logging
 from alerts.settings import Settings
 from workers.wiring import QUICK
@@ -18,10 +18,11 @@ TASK_SECONDS_MAX = 900
 
 @dataclass(frozen=True)
 class Runtime:
-    """What a task works with; made after the fork, never shared between processes."""
+    """What a task works with; made after the fork, never shared between processes. `sending`: sessions of the hot path."""
 
     settings: Settings
     sessions: Sessions
+    sending: Sessions
     carriers: Carriers
 
 
@@ -72,7 +73,8 @@ def start_runtime(settings: Settings) -> Runtime:
     idle_seconds = max(2.0, settings.delivery.lease_seconds / 6)
     url = database.url.get_secret_value()
     engine = make_engine(url, pool_size=4, statement_timeout_seconds=300, idle_seconds=idle_seconds)
-    return Runtime(settings, make_sessions(engine), Carriers(settings))
+    hot = make_engine(database.url.get_secret_value(), pool_size=1, plans=STEADY_PLANS)
+    return Runtime(settings, make_sessions(engine), make_sessions(hot), Carriers(settings))
 
 
 def connect_child_signals(settings: Settings) -> None:

@@ -140,7 +140,7 @@ def release_list(runtime: Runtime, payload: Payload) -> None:
 @task("deliveries.send")
 def send(runtime: Runtime, payload: Payload) -> bool:
     owner = f"{socket.gethostname()}:{os.getpid()}"
-    return send_batch(runtime.settings, runtime.sessions, runtime.carriers, batch_id=payload["batch_id"], owner=owner)
+    return send_batch(runtime.settings, runtime.sending, runtime.carriers, batch_id=payload["batch_id"], owner=owner)
 
 
 @task("deliveries.stop")

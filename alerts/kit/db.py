@@ -58,10 +58,20 @@ def enum_column(kind: type[StrEnum]) -> Enum:
     )
 
 
-def make_engine(url: str, *, pool_size: int = 8, statement_timeout_seconds: float = 30, idle_seconds: float = 60) -> Engine:
+FRESH_PLANS = "-c plan_cache_mode=force_custom_plan"
+STEADY_PLANS = (
+    "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off"
+)
+"""For a few statements that find a hundred rows by their keys, thousands of times: planned once, always by the index."""
+
+
+def make_engine(
+    url: str, *, pool_size: int = 8, statement_timeout_seconds: float = 30, idle_seconds: float = 60, plans: str = FRESH_PLANS
+) -> Engine:
     """An engine with UTC sessions and bounded statements and lock waits. Make it after fork.
 
-    `idle_seconds`: a transaction in which its process does nothing for so long is ended, and its locks with it.
+    `idle_seconds`: a transaction in which its process does nothing for so long is ended, and its locks with it. `plans`: each
+    statement is planned for the values at hand, since tables grow from nothing within minutes; or STEADY_PLANS.
     """
     timeout, idle = int(statement_timeout_seconds * 1000), int(idle_seconds * 1000)
     return create_engine(
@@ -73,8 +83,7 @@ def make_engine(url: str, *, pool_size: int = 8, statement_timeout_seconds: floa
         pool_timeout=10,
         connect_args={
             "connect_timeout": 5,
-            "options": f"-c timezone=UTC -c statement_timeout={timeout} -c idle_in_transaction_session_timeout={idle}"
-            " -c plan_cache_mode=force_custom_plan",
+            "options": f"-c timezone=UTC -c statement_timeout={timeout} -c idle_in_transaction_session_timeout={idle} {plans}",
         },
     )
 
