@@ -87,7 +87,7 @@ class RoamingHttp:
         self._wire = Wire(headers, connections=2, timeout_seconds=config.timeout_seconds)
 
     async def ask(self, message: RoamingMessage) -> str:
-        values = {"reference": message.reference, "country": message.country, "language": message.language}
+        values: dict[str, object] = {"reference": message.reference, "country": message.country, "language": message.language}
         values |= {"text": message.text, "validity": message.validity_seconds}
         document: dict[str, Any] = {}
         for name, place in self._config.fields.items():

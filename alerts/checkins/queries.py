@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, Subquery, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from alerts.checkins.models import Checkin
@@ -93,6 +93,11 @@ def safe_counts(session: Session, incident_id: UUID, known_at: datetime | None =
         ).select_from(each)
     ).one()
     return SafeCounts(*counts)
+
+
+def standings_at(incident_id: UUID, known_at: datetime | None = None) -> Subquery:
+    """One row (`citizen_id`, `standing`) per person who answered by then: to be joined with whomever a question is about."""
+    return _per_person(incident_id, known_at).subquery()
 
 
 def list_need_help(

@@ -21,6 +21,7 @@ from alerts.inbox.calling.schemas import CallEnd
 from alerts.incidents.queries import list_missions
 from alerts.incidents.rules import is_bound_to_mission
 from alerts.kit.actor import Actor
+from alerts.kit.clock import db_now
 from alerts.kit.db import Tx
 from alerts.kit.errors import InvalidError, NotFoundError
 from alerts.missions.queries import mission_names
@@ -57,7 +58,7 @@ def calls_page(
         "missions": mission_names(session, involved) if is_ministry else {},
         "chosen": code,
         "mine": actor.key,
-        "now": found.counts.as_of,
+        "now": db_now(session),
     }
     return render(request, "calls.html", context, actor=actor)
 

@@ -23,6 +23,7 @@ from alerts.console.routes_incidents import root_of
 from alerts.incidents.queries import get_incident
 from alerts.incidents.rules import is_bound_to_mission
 from alerts.kit.actor import Actor
+from alerts.kit.clock import db_now
 from alerts.kit.db import Tx
 from alerts.kit.errors import InvalidError
 from alerts.kit.http import Paging
@@ -60,10 +61,11 @@ def cases_page(
     """Who has waited longest for help stands first."""
     states = tuple(CLOSED if closed else CURRENT)
     found = list_cases(session, actor, Paging(cursor, PAGE_SIZE), states=states, status=status_of_route(request))
-    rows = present_cases(session, found[:PAGE_SIZE])
+    rows = present_cases(found[:PAGE_SIZE])
     context = {
         "rows": rows,
         "closed": bool(closed),
+        "now": db_now(session),
         "people": names_of_citizens(session, keyring, [row.citizen_id for row in rows if row.citizen_id]),
         "missions": mission_names(session, {row.owner_mission for row in rows if row.owner_mission}),
         "names": names_by_key(session, [row.acting_by for row in rows if row.acting_by]),
@@ -79,6 +81,7 @@ def case_page(request: Request, case: CaseDep, session: Tx, keyring: KeyringDep,
     is_ministry = not is_bound_to_mission(actor)
     context = {
         "view": view,
+        "now": db_now(session),
         "incident": get_incident(session, case.incident_id) if case.incident_id else None,
         "moves": [state for state in CaseState if state in ALLOWED[case.state]],
         "names": names_by_key(session, [line.actor for line in view.history]),

@@ -140,9 +140,9 @@ def handle_message(session: Session, *, actor: Actor, keyring: Keyring, message_
 
 def assign_message(session: Session, *, actor: Actor, message_id: UUID, mission_code: str | None) -> InboundMessage:
     """Give a message to a mission to deal with. 403: by staff of a mission. 409: handled already. 422: no such mission."""
+    row = claim_message(session, message_id, actor)
     if is_bound_to_mission(actor):
         raise ForbiddenError("ministry_gives_out", "The ministry decides which mission deals with a message.")
-    row = claim_message(session, message_id, actor)
     rules.check_move(row.state, State.HANDLED)
     if mission_code is not None and find_mission(session, mission_code) is None:
         raise InvalidError("unknown_mission", "There is no mission of this code.", field="mission_code")

@@ -12,11 +12,17 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from alerts.checkins.actions import NewCheckin, record_checkin
+from alerts.checkins.cases.models import HelpCase
+from alerts.checkins.rules import Answer, Channel
 from alerts.country_rules.actions import load_packaged_rules
 from alerts.inbox.actions import Inbound, receive_message, understand_message
 from alerts.inbox.models import InboundMessage
+from alerts.incidents.models import Incident
 from alerts.incidents.queries import list_areas
+from alerts.kit.actor import SYSTEM
 from alerts.kit.crypto import Keyring
+from alerts.kit.ids import incident_code
 from alerts.live.actions import refresh
 from alerts.notices.actions import PagingStart, start_paging
 from alerts.notices.alarms import raise_alarm
@@ -27,6 +33,7 @@ from alerts.staff.models import Staff
 from alerts.staff.rules import Role
 from tests.api.interface import Operation, headers_for, load_document
 from tests.factories.checkins import link_of, make_citizen, make_member
+from tests.factories.deliveries import make_delivery
 from tests.factories.incidents import HATAY, make_incident
 from tests.factories.notices import make_contact
 from tests.factories.people import make_person, statement
@@ -107,6 +114,7 @@ def world(client: TestClient, session: Session, keyring: Keyring, settings: Sett
         "alarm_id": str(alarm_id),
     }
     world.ids |= {"template_id": str(make_template(session).id), "area_id": str(list_areas(session, incident.id)[0].id), "wave": "2"}
+    world.ids |= _call_for_help(session, keyring, incident)
     session.commit()
     world.ids |= {
         "incident_id": str(incident.id),
@@ -125,6 +133,16 @@ def world(client: TestClient, session: Session, keyring: Keyring, settings: Sett
     }
     _add_by_http(world)
     return world
+
+
+def _call_for_help(session: Session, keyring: Keyring, incident: Incident) -> dict[str, str]:
+    """Somebody whom no message reached and who called for help by an open link, and the link."""
+    citizen = make_citizen(session, keyring)
+    member = make_member(session, incident, citizen)
+    make_delivery(session, member, "failed")
+    record_checkin(session, actor=SYSTEM, keyring=keyring, new=NewCheckin(incident.id, citizen.id, Answer.NEED_HELP, Channel.OPEN_LINK))
+    case_id = session.scalars(select(HelpCase.id).order_by(HelpCase.id.desc())).first()
+    return {"case_id": str(case_id), "member_id": str(member.id), "link_code": incident_code(keyring.link, incident.id)}
 
 
 def _add_by_http(world: World) -> None:

@@ -18,6 +18,11 @@ PUBLIC = {
     "receive_twilio_message",
     "open_citizen_link",
     "answer_citizen_link",
+    "open_open_link",
+    "answer_open_link",
+    "open_exercise_link",
+    "answer_exercise_link",
+    "receive_reply_receipt",
     "get_web_push_key",
 }
 WITHOUT_KEY = {
@@ -30,6 +35,9 @@ WITHOUT_KEY = {
     "receive_notice_keypress",
     "receive_twilio_message",
     "answer_citizen_link",
+    "answer_open_link",
+    "answer_exercise_link",
+    "receive_reply_receipt",
 }
 ANYBODY = "anybody who is signed in"
 # What each operation asks of a role, written by hand: the routes must agree with it.
@@ -93,6 +101,20 @@ RIGHT_OF = {
     "get_reach": Permission.VIEW_INCIDENTS,
     "list_inbox": Permission.RECORD_CHECKIN,
     "handle_message": Permission.RECORD_CHECKIN,
+    "assign_message": Permission.RECORD_CHECKIN,
+    "list_calls": Permission.RECORD_CHECKIN,
+    "open_call": Permission.RECORD_CHECKIN,
+    "get_call": Permission.RECORD_CHECKIN,
+    "release_call": Permission.RECORD_CHECKIN,
+    "end_call": Permission.RECORD_CHECKIN,
+    "get_forwardable_text": Permission.VIEW_INCIDENTS,
+    "list_roaming": Permission.VIEW_INCIDENTS,
+    "ask_roaming": Permission.WRITE_BROADCAST,
+    "list_cases": Permission.VIEW_PERSONS,
+    "get_case": Permission.VIEW_PERSONS,
+    "move_case": Permission.RECORD_CHECKIN,
+    "note_case": Permission.RECORD_CHECKIN,
+    "assign_case": Permission.RECORD_CHECKIN,
     "record_checkin": Permission.RECORD_CHECKIN,
     "list_checkins": Permission.VIEW_PERSONS,
     "get_checkin": Permission.VIEW_PERSONS,
@@ -111,9 +133,11 @@ RIGHT_OF = {
     "watch_sheet": Permission.VIEW_SUMMARY,
 }
 # A queue of work, not a list: what was handled leaves it, and the next moves up.
-QUEUES = {"list_inbox"}
-# Ordered by what they are lists of: codes of missions, lines of a file.
-OTHER_ORDER = {"get_missions", "list_country_rules", "get_import_rows"}
+QUEUES = {"list_inbox", "list_calls"}
+# Read by whoever has opened it first.
+OPENED_FIRST = {"get_call"}
+# Ordered by what they are lists of: codes of missions, lines of a file, who has waited longest.
+OTHER_ORDER = {"get_missions", "list_country_rules", "list_cases", "get_import_rows"}
 # Ends the session, or the incident: asked last.
 LAST = ("reject_broadcast", "cancel_broadcast", "close_incident", "sign_out")
 PROMISED = """

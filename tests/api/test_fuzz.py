@@ -29,6 +29,7 @@ GROUPS = (
     ("incidents", "broadcasts"),
     ("reports", "answer sheet", "deliveries"),
     ("persons", "check-ins", "inbox", "staff", "missions", "citizens", "health"),
+    ("calls for help", "call list", "open link", "country rules"),
 )
 ENDS = {"sign_out"}
 SUPPLIED = ("idempotency-key", "if-match")

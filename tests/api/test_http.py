@@ -16,7 +16,7 @@ from alerts.kit.db import Sessions
 from alerts.staff.rules import PERMISSIONS, Role
 from tests.api.conftest import World
 from tests.api.interface import STREAMS, Operation, all_operations, faults, headers_for
-from tests.api.rights import ANYBODY, LAST, OTHER_ORDER, PROMISED, PUBLIC, QUEUES, RIGHT_OF, WITHOUT_KEY
+from tests.api.rights import ANYBODY, LAST, OPENED_FIRST, OTHER_ORDER, PROMISED, PUBLIC, QUEUES, RIGHT_OF, WITHOUT_KEY
 from tests.factories.incidents import HATAY, incident_body, make_incident
 from tests.factories.reports import report_body
 
@@ -235,7 +235,7 @@ def test_a_change_needs_the_version_it_is_based_on(world: World, operations: lis
 
 def test_reads_have_etags(world: World, operations: list[Operation]) -> None:
     for operation in asked_at_once(operations):
-        if "304" not in operation.spec["responses"]:
+        if "304" not in operation.spec["responses"] or operation.id in OPENED_FIRST:
             continue
         role = role_for(operation)
         etag = world.call(operation, role).headers["etag"]

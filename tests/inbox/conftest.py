@@ -57,7 +57,7 @@ def understand(session: Session, keyring: Keyring) -> Callable[[], list[InboundM
     """Run the task for every message that waits for it; gives all messages, oldest first."""
 
     def run() -> list[InboundMessage]:
-        for row in session.query(InboundMessage).filter_by(state="received"):
+        for row in session.query(InboundMessage).filter_by(state="received").order_by(InboundMessage.id):
             understand_message(session, keyring=keyring, message_id=row.id)
         session.commit()
         return list(session.query(InboundMessage).order_by(InboundMessage.id))

@@ -55,9 +55,9 @@ def note_case(session: Session, *, actor: Actor, keyring: Keyring, case_id: UUID
 
 def assign_case(session: Session, *, actor: Actor, keyring: Keyring, case_id: UUID, mission_code: str | None) -> HelpCase:
     """Give the case to another mission, or (null) to the ministry. 403: staff of a mission. 409: closed. 422: no such mission."""
+    case = claim_case(session, case_id, actor)
     if is_bound_to_mission(actor):
         raise ForbiddenError("ministry_assigns", "The ministry decides which mission has a call for help.")
-    case = claim_case(session, case_id, actor)
     if case.state not in CURRENT:
         raise ConflictError(f"case_{case.state}", "This call for help is not in a state that allows this.", state=case.state.value)
     if mission_code is not None and find_mission(session, mission_code) is None:

@@ -17,15 +17,12 @@ from alerts.citizens.queries import names_of, open_e164
 from alerts.incidents.queries import list_missions
 from alerts.incidents.rules import Status, is_bound_to_mission
 from alerts.kit.actor import Actor
-from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring
 from alerts.kit.errors import NotFoundError
 from alerts.kit.http import Paging
 from alerts.kit.i18n import LANGUAGES, Translator, translator
 from alerts.missions.queries import mission_names, read_network
 from alerts.missions.rules import Network, Responsibility, find_working, responsibilities
-
-LIST_FIELDS = tuple(name for name in CaseView.model_fields if name != "age_seconds")
 
 
 def get_case(session: Session, case_id: UUID, actor: Actor) -> HelpCase:
@@ -99,20 +96,14 @@ def find_owner(session: Session, *, incident_id: UUID | None, citizen_id: UUID |
     return choose_owner(of_place, _parts_of_incident(session, network, incident_id) if incident_id else [])
 
 
-def present_case(row: HelpCase, now_seconds: float) -> CaseView:
-    """The case as a list shows it. `now_seconds`: the database's clock, as seconds since 1970."""
-    values = {name: getattr(row, name) for name in LIST_FIELDS}
-    return CaseView(**values, age_seconds=max(0, int(now_seconds - row.raised_at.timestamp())))
-
-
-def present_cases(session: Session, rows: Sequence[HelpCase]) -> list[CaseView]:
-    now = db_now(session).timestamp()
-    return [present_case(row, now) for row in rows]
+def present_cases(rows: Sequence[HelpCase]) -> list[CaseView]:
+    """The cases as a list shows them."""
+    return [CaseView.model_validate(row) for row in rows]
 
 
 def present_detail(session: Session, row: HelpCase, keyring: Keyring | None) -> CaseDetailView:
     """The case with its history and what is told to whoever asked; names, numbers and notes only with a keyring."""
-    view = present_case(row, db_now(session).timestamp())
+    view = CaseView.model_validate(row)
     entries = [_entry_view(entry, keyring) for entry in list_entries(session, row.id)]
     mission = mission_names(session, [row.owner_mission]).get(row.owner_mission) if row.owner_mission else None
     words = {lang: acknowledge(translator(lang), row, mission) for lang in LANGUAGES}

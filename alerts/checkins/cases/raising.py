@@ -14,7 +14,7 @@ from alerts.checkins.cases.models import HelpCase, HelpCaseEntry
 from alerts.checkins.cases.queries import claim_case, claim_current_case, find_owner
 from alerts.checkins.cases.rules import CURRENT, CaseState, EntryKind, Heard
 from alerts.checkins.models import Checkin
-from alerts.checkins.rules import Contact
+from alerts.checkins.rules import Answer, Contact
 from alerts.incidents.queries import get_incident
 from alerts.incidents.rules import Status
 from alerts.kit import audit
@@ -67,16 +67,17 @@ def hear_checkin(session: Session, *, actor: Actor, keyring: Keyring, checkin: C
 
 def hear_unknown(session: Session, *, actor: Actor, keyring: Keyring, unknown: Unknown) -> HelpCase:
     """The same for a sender whom nobody knows, or nobody had asked: one current case per person or number, and incident."""
-    who = {"incident_id": unknown.incident_id, "citizen_id": unknown.citizen_id, "sender_index": unknown.sender_index}
-    case = claim_current_case(session, **who)
+    incident_id, citizen_id, index = unknown.incident_id, unknown.citizen_id, unknown.sender_index
+    case = claim_current_case(session, incident_id=incident_id, citizen_id=citizen_id, sender_index=index)
     if case is not None:
         case.last_call_at, case.says_safe_at = db_now(session), None
         add_entry(session, actor, keyring, case=case, kind=EntryKind.CLAIM, said=Said(message_id=unknown.message_id))
         return case
     case_id = _new_id(session)
     sealed = keyring.encrypt(unknown.sender, table="help_case", column="sender_enc", row=case_id)
-    more = {"id": case_id, "sender_enc": sealed, "first_message_id": unknown.message_id}
-    return _raise(session, actor, keyring, who=who | more, said=Said(message_id=unknown.message_id))
+    who = {"id": case_id, "incident_id": incident_id, "citizen_id": citizen_id, "sender_index": index}
+    who |= {"sender_enc": sealed, "first_message_id": unknown.message_id}
+    return _raise(session, actor, keyring, who=who, said=Said(message_id=unknown.message_id))
 
 
 def identify(session: Session, *, actor: Actor, keyring: Keyring, case_id: UUID, incident_id: UUID, citizen_id: UUID) -> HelpCase:
@@ -151,7 +152,7 @@ def _apply(session: Session, actor: Actor, keyring: Keyring, *, case: HelpCase, 
         return
     if heard is Heard.SAYS_SAFE:
         case.says_safe_at = checkin.received_at
-    elif checkin.answer is rules.Answer.NEED_HELP:
+    elif checkin.answer is Answer.NEED_HELP:
         case.last_call_at, case.says_safe_at = checkin.received_at, None
     kind = EntryKind.SAYS_SAFE if heard is Heard.SAYS_SAFE else EntryKind.CLAIM
     add_entry(session, actor, keyring, case=case, kind=kind, said=Said(checkin_id=checkin.id))

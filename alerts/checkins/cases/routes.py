@@ -36,7 +36,7 @@ def get_cases(
 ) -> Page[CaseView]:
     """Calls for help by age: whoever has waited longest first. Staff of a mission see those that their mission owns."""
     rows = queries.list_cases(session, actor, page, incident_id=incident_id, states=state or tuple(CURRENT), status=status)
-    return page_of(queries.present_cases(session, rows), [row.id for row in rows], page.limit)
+    return page_of(queries.present_cases(rows), [row.id for row in rows], page.limit)
 
 
 @router.get("/{case_id}", response_model=CaseDetailView, responses={304: {"description": "unchanged"}}, operation_id="get_case")

@@ -66,7 +66,6 @@ class CaseView(View):
     says_safe_at: datetime | None
     acting_by: str | None
     version: int
-    age_seconds: int
 
 
 class EntryView(View):

@@ -18,7 +18,6 @@ from alerts.deliveries.call_list.schemas import CallCounts, CallList, CallNote, 
 from alerts.incidents.queries import is_for_mission
 from alerts.incidents.rules import is_bound_to_mission
 from alerts.kit.actor import Actor
-from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring
 from alerts.kit.db import rows_of
 from alerts.kit.errors import NotFoundError
@@ -40,7 +39,7 @@ def count_calls(session: Session, values: dict[str, Any]) -> CallCounts:
     waiting = {Gap(row.gap): row.people for row in session.execute(text(COUNT_WAITING), values)}
     ended = session.execute(text(COUNT_OUTCOMES), values).all()
     outcomes = {Outcome(row.last_outcome): row.people for row in ended}
-    return CallCounts(waiting=waiting, outcomes=outcomes, calls=sum(row.calls for row in ended), as_of=db_now(session))
+    return CallCounts(waiting=waiting, outcomes=outcomes, calls=sum(row.calls for row in ended))
 
 
 def outcomes_of(session: Session, broadcast_id: UUID) -> dict[Outcome, int]:

@@ -37,7 +37,6 @@ class CallCounts(View):
     waiting: dict[Gap, int]
     outcomes: dict[Outcome, int]
     calls: int
-    as_of: datetime
 
 
 class CallList(View):

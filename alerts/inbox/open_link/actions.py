@@ -17,7 +17,7 @@ from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.rules import MsgType
 from alerts.broadcasts.rules import State as MessageState
 from alerts.checkins.actions import NewCheckin, record_checkin
-from alerts.checkins.rules import Channel
+from alerts.checkins.rules import Answer, Channel
 from alerts.citizens.models import Citizen
 from alerts.citizens.queries import find_by_phone_index
 from alerts.citizens.rules import find_phone
@@ -86,7 +86,7 @@ def receive_claim(session: Session, *, keyring: Keyring, incident: Incident, cla
         note = rules.note_of(claimed)
         new = NewCheckin(incident.id, citizens[0].id, claimed.answer, Channel.OPEN_LINK, note=note)
         row.checkin_id = record_checkin(session, actor=INBOX, keyring=keyring, new=new).id
-    elif claimed.answer is rules.Answer.NEED_HELP and not claimed.is_trapped:
+    elif claimed.answer is Answer.NEED_HELP and not claimed.is_trapped:
         raise_for_sender(session, INBOX, keyring, row=row)
     session.flush()
     return row

@@ -62,28 +62,28 @@ def visit(
 Visitor = Annotated[Visit, Depends(visit, scope="function")]
 
 
-@router.get("/c/{code}", response_class=HTMLResponse, responses={404: ANSWERS[404]}, operation_id="open_open_link")
-def get_form(code: Code, visitor: Visitor) -> HTMLResponse:
+@router.get("/c/{link_code}", response_class=HTMLResponse, responses={404: ANSWERS[404]}, operation_id="open_open_link")
+def get_form(link_code: Code, visitor: Visitor) -> HTMLResponse:
     """The form for whoever got a forwarded text. Opening it changes nothing, and it shows nobody's data."""
-    return _form(visitor, code, Status.ACTUAL)
+    return _form(visitor, link_code, Status.ACTUAL)
 
 
-@router.post("/c/{code}", response_class=HTMLResponse, responses=ANSWERS, operation_id="answer_open_link")
-def post_form(code: Code, form: Annotated[OpenClaim, Form()], visitor: Visitor) -> HTMLResponse:
+@router.post("/c/{link_code}", response_class=HTMLResponse, responses=ANSWERS, operation_id="answer_open_link")
+def post_form(link_code: Code, form: Annotated[OpenClaim, Form()], visitor: Visitor) -> HTMLResponse:
     """Keep what somebody says of themselves. The same form twice is one claim."""
-    return _answer(visitor, code, Status.ACTUAL, form)
+    return _answer(visitor, link_code, Status.ACTUAL, form)
 
 
-@router.get("/exercise/c/{code}", response_class=HTMLResponse, responses={404: ANSWERS[404]}, operation_id="open_exercise_link")
-def get_exercise_form(code: Code, visitor: Visitor) -> HTMLResponse:
+@router.get("/exercise/c/{link_code}", response_class=HTMLResponse, responses={404: ANSWERS[404]}, operation_id="open_exercise_link")
+def get_exercise_form(link_code: Code, visitor: Visitor) -> HTMLResponse:
     """The form of an exercise. An exercise's link never opens an actual incident, nor the other way."""
-    return _form(visitor, code, Status.EXERCISE)
+    return _form(visitor, link_code, Status.EXERCISE)
 
 
-@router.post("/exercise/c/{code}", response_class=HTMLResponse, responses=ANSWERS, operation_id="answer_exercise_link")
-def post_exercise_form(code: Code, form: Annotated[OpenClaim, Form()], visitor: Visitor) -> HTMLResponse:
+@router.post("/exercise/c/{link_code}", response_class=HTMLResponse, responses=ANSWERS, operation_id="answer_exercise_link")
+def post_exercise_form(link_code: Code, form: Annotated[OpenClaim, Form()], visitor: Visitor) -> HTMLResponse:
     """Keep an exercise's claim."""
-    return _answer(visitor, code, Status.EXERCISE, form)
+    return _answer(visitor, link_code, Status.EXERCISE, form)
 
 
 @router.get("/api/v1/broadcasts/{broadcast_id}/forwardable", operation_id="get_forwardable_text")
