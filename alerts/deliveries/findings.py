@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts.rules import Channel
 from alerts.channels.ports import Verdict
 from alerts.citizens.actions import record_opt_out, retire_device
+from alerts.citizens.addresses import retire_browser, retire_email
 from alerts.citizens.rules import OptSource
 from alerts.deliveries.rules import Outcome
 from alerts.deliveries.windows import Claim, Window
@@ -30,8 +31,12 @@ ALARMS = MappingProxyType(
         Verdict.OTHER: "unread_answer",
     }
 )
-RETIRE: MappingProxyType[Channel, Callable[[Session, UUID], Any]] = MappingProxyType({Channel.PUSH: retire_device})
-"""Per channel: how an address that the provider calls dead is put away."""
+DEAD = MappingProxyType({Channel.PUSH: Verdict.DEAD_TOKEN, Channel.WEB_PUSH: Verdict.DEAD_TOKEN, Channel.EMAIL: Verdict.BAD_NUMBER})
+"""What a provider says of an address that is gone for good. Numbers stay: they come back to life, and belong to the person."""
+RETIRE: MappingProxyType[Channel, Callable[[Session, UUID], Any]] = MappingProxyType(
+    {Channel.PUSH: retire_device, Channel.WEB_PUSH: retire_browser, Channel.EMAIL: retire_email}
+)
+"""Per channel: how such an address is put away."""
 
 
 def remember(session: Session, claim: Claim, window: Window, outcomes: Sequence[Outcome]) -> None:
@@ -40,7 +45,7 @@ def remember(session: Session, claim: Claim, window: Window, outcomes: Sequence[
     for row, outcome in pairs:
         if outcome.verdict is Verdict.OPTED_OUT:
             record_opt_out(session, citizen_id=row.citizen_id, source=OptSource.CARRIER)
-    dead = [row.address_id for row, outcome in pairs if outcome.verdict is Verdict.DEAD_TOKEN]
+    dead = [row.address_id for row, outcome in pairs if claim.channel in DEAD and outcome.verdict is DEAD[claim.channel]]
     _prune(session, claim, window, dead)
     kinds = [ALARMS.get(outcome.verdict) for outcome in outcomes if outcome.verdict is not None]
     for kind, count in Counter(kind for kind in kinds if kind is not None).items():
@@ -58,6 +63,5 @@ def _prune(session: Session, claim: Claim, window: Window, dead: Sequence[UUID])
     if len(dead) > max(DEAD_IN_ANY_CASE, len(window.rows) * DEAD_SHARE_MAX):
         raise_alarm(session, "dead_tokens", sender=window.sender, count=len(dead))
         return
-    retire = RETIRE.get(claim.channel)
-    for address_id in dead if retire else ():
-        retire(session, address_id)  # type: ignore[misc]
+    for address_id in dead:
+        RETIRE[claim.channel](session, address_id)

@@ -32,7 +32,7 @@ from tests.factories.incidents import make_incident
 from tests.factories.staff import make_actor
 from tests.support.servers import Servers
 
-ACCOUNT, TOKEN = "AC" + "0" * 32, "sandbox-token"
+ACCOUNT, TOKEN, SECOND_KEY = "AC" + "0" * 32, "sandbox-token", "second-key"
 
 
 @dataclass
@@ -49,7 +49,7 @@ def carrier(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Carrier]
     plan = Plan.model_validate(getattr(request, "param", {}) | {"hang_seconds": 30, "reply_share": 0, "app_share": 0})
     log_path, loop, started = tmp_path / "carrier.jsonl", asyncio.new_event_loop(), threading.Event()
     found: dict[str, Any] = {}
-    config = SandboxConfig(account_sid=ACCOUNT, auth_token=TOKEN, log_path=log_path, plan=plan)
+    config = SandboxConfig(account_sid=ACCOUNT, auth_token=TOKEN, second_key=SECOND_KEY, log_path=log_path, plan=plan)
 
     async def serve() -> None:
         async with serving(config) as (running, url):
@@ -67,23 +67,31 @@ def carrier(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Carrier]
 
 
 @pytest.fixture
-def sending_settings(make_settings: Callable[..., Settings], servers: Servers, database_url: str, carrier: Carrier) -> Settings:
-    return make_settings(
-        database_url,
-        SIAGA_REDIS_PREFIX=f"{servers.redis_prefix}{uuid4().hex}:",  # no test's pace is another's
-        SIAGA_PUBLIC_URL="http://127.0.0.1:9",  # nobody listens: receipts are made by the tests
-        SIAGA_TWILIO_ACCOUNT_SID=ACCOUNT,
-        SIAGA_TWILIO_AUTH_TOKEN=TOKEN,
-        SIAGA_TWILIO_FROM="+15005550006",
-        SIAGA_TWILIO_BASE_URL=carrier.url,
-        SIAGA_TWILIO_TIMEOUT_SECONDS="3",
-        SIAGA_FCM_PROJECT="sandbox",
-        SIAGA_FCM_STATIC_TOKEN="push-token",
-        SIAGA_FCM_BASE_URL=carrier.url,
-        SIAGA_DELIVERY_LEASE_SECONDS="30",
-        SIAGA_DELIVERY_LOOKUP_AFTER_SECONDS="120",
-        SIAGA_DELIVERY_RESEND_AFTER_SECONDS="300",
-    )
+def more_settings() -> dict[str, str]:
+    """What a module sets besides; it may override this fixture."""
+    return {}
+
+
+@pytest.fixture
+def sending_settings(
+    make_settings: Callable[..., Settings], servers: Servers, database_url: str, carrier: Carrier, more_settings: dict[str, str]
+) -> Settings:
+    fixed = {
+        "SIAGA_REDIS_PREFIX": f"{servers.redis_prefix}{uuid4().hex}:",  # no test's pace is another's
+        "SIAGA_PUBLIC_URL": "http://127.0.0.1:9",  # nobody listens: receipts are made by the tests
+        "SIAGA_TWILIO_ACCOUNT_SID": ACCOUNT,
+        "SIAGA_TWILIO_AUTH_TOKEN": TOKEN,
+        "SIAGA_TWILIO_FROM": "+15005550006",
+        "SIAGA_TWILIO_BASE_URL": carrier.url,
+        "SIAGA_TWILIO_TIMEOUT_SECONDS": "3",
+        "SIAGA_FCM_PROJECT": "sandbox",
+        "SIAGA_FCM_STATIC_TOKEN": "push-token",
+        "SIAGA_FCM_BASE_URL": carrier.url,
+        "SIAGA_DELIVERY_LEASE_SECONDS": "30",
+        "SIAGA_DELIVERY_LOOKUP_AFTER_SECONDS": "120",
+        "SIAGA_DELIVERY_RESEND_AFTER_SECONDS": "300",
+    }
+    return make_settings(database_url, **fixed | more_settings)
 
 
 @pytest.fixture
