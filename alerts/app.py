@@ -75,7 +75,7 @@ def create_app(settings: Settings, sessions: Sessions | None = None) -> FastAPI:
 
 def is_public(method: str, path: str) -> bool:
     """Whether an operation needs no account: health, signing in, the carrier's signed hooks, the citizen's link, a public key."""
-    return path in OPEN_PATHS or path.startswith(("/hooks/", "/i/", "/c/", "/exercise/c/")) or (method, path) in OPEN_OPERATIONS
+    return path in OPEN_PATHS or path.startswith(("/hooks/", "/i/", "/c/", "/exercise/c/", "/exercise/i/")) or (method, path) in OPEN_OPERATIONS
 
 
 def from_environment() -> FastAPI:

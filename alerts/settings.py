@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping
-from email.utils import parseaddr
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +20,8 @@ from fastapi import Depends, Request
 from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from alerts.kit.crypto import Keyring
-from alerts.kit.p256 import public_text
-from alerts.settings_groups import Calls, Email, Group, Roaming, Sms2, Voice, WebPush, WhatsApp, is_loopback_host
+from alerts.settings_apart import check_apart
+from alerts.settings_groups import Calls, Email, Group, Roaming, Sms2, Synthetic, Voice, WebPush, WhatsApp, is_loopback_host
 
 PREFIX = "SIAGA_"
 TWILIO_LIVE_URL = "https://api.twilio.com"
@@ -170,6 +169,7 @@ class Live(Group):
     republish_seconds: float = Field(15, gt=0)
     refresh_seconds: float = Field(1, gt=0, description="a sheet is recomputed at most this often")
     report_due_seconds: float = Field(300, gt=0, description="a mission's first report is due after this")
+    reach_seconds: float = Field(3, ge=0, description="so long a message's reach is shown before it is counted anew")
 
 
 class Web(Group):
@@ -210,6 +210,7 @@ class Settings(Group):
     delivery: Delivery = Delivery()
     pace: Pace = Pace()
     routing: Routing = Routing()
+    synthetic: Synthetic = Synthetic()
     calls: Calls = Calls()
     roaming: Roaming = Roaming()
     relay: Relay = Relay()
@@ -220,35 +221,8 @@ class Settings(Group):
     @model_validator(mode="after")
     def _exercise_is_disjoint(self) -> Self:
         """The exercise senders may share nothing with the live ones that could reach a citizen."""
-        exercise, live = self.exercise, self.twilio
-        pairs = [
-            ("twilio_account_sid", exercise.twilio_account_sid, live.account_sid),
-            ("twilio_from", exercise.twilio_from, live.from_),
-            ("twilio_auth_token", exercise.twilio_auth_token.get_secret_value(), live.auth_token.get_secret_value()),
-            ("fcm_project", exercise.fcm_project, self.fcm.project),
-            ("web_push_private_key", _web_push_key(self.exercise_web_push), _web_push_key(self.web_push)),
-            ("email_from", _mailbox(self.exercise_email), _mailbox(self.email)),
-            ("email_username", self.exercise_email.username, self.email.username),
-            ("email_password", self.exercise_email.password.get_secret_value(), self.email.password.get_secret_value()),
-            *self._numbers_and_providers(),
-        ]
-        for name, ours, theirs in pairs:
-            if ours and ours == theirs:
-                raise ValueError(f"exercise.{name} is the live one: exercises need senders of their own")
+        check_apart(self)
         return self
-
-    def _numbers_and_providers(self) -> list[tuple[str, str, str]]:
-        """A number or template of any live way is live in every way."""
-        live = {self.twilio.from_, self.whatsapp.from_, self.voice.from_, *self.whatsapp.templates}
-        whatsapp, ours, theirs = self.exercise_whatsapp, self.exercise_sms2, self.sms2
-        numbers = [("twilio_from", self.exercise.twilio_from), ("whatsapp_from", whatsapp.from_), ("voice_from", self.exercise_voice.from_)]
-        templates = [("whatsapp_content_sids", sid) for sid in sorted(whatsapp.templates)]
-        return [
-            *((name, value, value if value in live else "") for name, value in (*numbers, *templates)),
-            ("sms2_from", ours.from_, theirs.from_),
-            ("sms2_user", ours.user, theirs.user),
-            ("sms2_secret", ours.secret.get_secret_value(), theirs.secret.get_secret_value()),
-        ]
 
     @model_validator(mode="after")
     def _ways_have_accounts(self) -> Self:
@@ -310,16 +284,6 @@ def is_loopback(url: str) -> bool:
     """Whether the URL's host is this machine itself."""
     host = urlsplit(url).hostname or ""
     return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def _web_push_key(group: WebPush) -> str:
-    """The public half: the same key is the same, in whichever form it is written."""
-    secret = group.private_key.get_secret_value()
-    return public_text(secret) if secret else ""
-
-
-def _mailbox(group: Email) -> str:
-    return parseaddr(group.from_)[1].lower()
 
 
 def _with_files(env: dict[str, str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from alerts.kit.p256 import load_private_key
 
 NUMBER = r"^(\+[1-9][0-9]{6,14})?$"
 TEMPLATES = TypeAdapter(dict[str, dict[str, Annotated[str, StringConstraints(pattern=r"^HX[0-9a-fA-F]{32}$")]]])
+ANSWERING_CHANNELS = frozenset({"sms", "whatsapp", "voice"})
 SUBJECT = re.compile(r"mailto:[^\s@]+@[^\s@]+\.[^\s@]+|https://[\w-]+\.[\w.-]+")
 
 
@@ -47,6 +48,23 @@ class Roaming(Group):
     timeout_seconds: float = Field(15, gt=0)
     lease_seconds: float = Field(60, gt=0)
     count_seconds: float = Field(60, gt=0, description="how often counts are asked for")
+
+
+class SubscriptionKeys(BaseModel):
+    """The keys of a browser, base64url."""
+
+    p256dh: str
+    auth: str
+
+
+class Subscription(BaseModel):
+    """A browser's own word on where it takes messages."""
+
+    endpoint: str
+    keys: SubscriptionKeys
+
+
+SUBSCRIPTION = TypeAdapter(Subscription)
 
 
 class WebPush(Group):
@@ -135,6 +153,49 @@ class Sms2(Group):
         if self.url and not (self.description and self.secret.get_secret_value()):
             raise ValueError("a second provider needs its description and its secret")
         return self
+
+
+class Synthetic(Group):
+    """Our own addresses, to which every live sender is tried by a real message once a period (seconds).
+
+    A number, token or mailbox of ours per channel; a channel without one is not tried. `web_push` is a browser's
+    subscription as its `PushSubscription.toJSON()` gives it. `replies` names the channels whose end answers by itself
+    (a phone that replies 1 to every text): there a round trip is over when the answer is back.
+    """
+
+    period_seconds: float = Field(3600, gt=0)
+    check_seconds: float = Field(60, gt=0)
+    sms: str = Field("", pattern=NUMBER)
+    whatsapp: str = Field("", pattern=NUMBER)
+    voice: str = Field("", pattern=NUMBER)
+    email: str = ""
+    push: SecretStr = SecretStr("")
+    web_push: SecretStr = SecretStr("")
+    replies: str = ""
+
+    @field_validator("web_push")
+    @classmethod
+    def _is_a_subscription(cls, given: SecretStr) -> SecretStr:
+        if given.get_secret_value():
+            SUBSCRIPTION.validate_json(given.get_secret_value())
+        return given
+
+    @model_validator(mode="after")
+    def _answers_by_something(self) -> Self:
+        unknown = self.answering - ANSWERING_CHANNELS
+        if unknown:
+            raise ValueError(f"only {', '.join(sorted(ANSWERING_CHANNELS))} answer by themselves, not {', '.join(sorted(unknown))}")
+        return self
+
+    @property
+    def answering(self) -> frozenset[str]:
+        """Channels whose end answers by itself."""
+        return frozenset(name.strip().lower() for name in self.replies.split(",") if name.strip())
+
+    def address_of(self, channel: str) -> str:
+        """Our own address of a channel, as written; empty where there is none."""
+        value = getattr(self, channel, "")
+        return str(value.get_secret_value() if isinstance(value, SecretStr) else value)
 
 
 class MailTls(StrEnum):

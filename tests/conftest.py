@@ -59,6 +59,7 @@ QUICK_WAITS = {
     "SIAGA_RELAY_RERING_SECONDS": "0.1",
     "SIAGA_LIVE_REFRESH_SECONDS": "0.05",
     "SIAGA_LIVE_REPUBLISH_SECONDS": "0.25",
+    "SIAGA_LIVE_REACH_SECONDS": "0",
 }
 LONG_FOLDERS = {"faults", "flows", "browser"}
 _numbers = count(1)

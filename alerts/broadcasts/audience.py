@@ -10,15 +10,17 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, column, insert, table, text
+from sqlalchemy import Select, column, insert, select, table, text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import Audience
 from alerts.citizens.audience import in_areas
+from alerts.citizens.models import Citizen
 from alerts.citizens.rules import DEVICE_LIVE_DAYS
 from alerts.country_rules.queries import load_book
 from alerts.incidents.models import IncidentArea
 from alerts.incidents.queries import citizens_on_lists
+from alerts.incidents.rules import Status
 from alerts.kit.db import rows_of
 from alerts.places.areas import AreaSpec, area_from
 
@@ -30,20 +32,23 @@ def spec_of(area: IncidentArea) -> AreaSpec:
     return area_from(kind=area.kind.value, code=area.code, geometry=area.geometry)
 
 
-def select_people(session: Session, areas: Sequence[IncidentArea], list_ids: Sequence[UUID]) -> int:
-    """Gather everyone in the areas or on the lists for this transaction; the count."""
+def select_people(session: Session, areas: Sequence[IncidentArea], list_ids: Sequence[UUID], *, status: Status) -> int:
+    """Gather everyone in the areas or on the lists for this transaction; the count. For an exercise: the testers among them."""
     on_lists = citizens_on_lists(list_ids) if list_ids else None
-    return gather(session, in_areas(session, [spec_of(area) for area in areas], on_lists=on_lists))
+    return gather(session, in_areas(session, [spec_of(area) for area in areas], on_lists=on_lists), status=status)
 
 
-def select_frozen_areas(session: Session, described: Sequence[dict[str, Any]], list_ids: Sequence[UUID]) -> int:
+def select_frozen_areas(session: Session, described: Sequence[dict[str, Any]], list_ids: Sequence[UUID], *, status: Status) -> int:
     """The same for areas as they were described when the list was asked for: what is approved is what was submitted."""
     on_lists = citizens_on_lists(list_ids) if list_ids else None
-    return gather(session, in_areas(session, [area_from(**area) for area in described], on_lists=on_lists))
+    return gather(session, in_areas(session, [area_from(**area) for area in described], on_lists=on_lists), status=status)
 
 
-def gather(session: Session, people: Select[Any] | Select[UUID, str]) -> int:
-    """Gather a selection of (citizen id, reason) for this transaction; the count."""
+def gather(session: Session, people: Select[Any] | Select[UUID, str], *, status: Status) -> int:
+    """Gather a selection of (citizen id, reason) for this transaction; the count. Only testers for an exercise."""
+    if status is Status.EXERCISE:
+        found = people.subquery("found")
+        people = select(found).join(Citizen, Citizen.id == found.c.citizen_id).where(Citizen.is_tester)
     session.execute(text("CREATE TEMP TABLE IF NOT EXISTS selected_person (citizen_id uuid PRIMARY KEY, reason text) ON COMMIT DROP"))
     session.execute(text("TRUNCATE selected_person"))
     session.execute(insert(SELECTED).from_select(["citizen_id", "reason"], people))

@@ -34,14 +34,18 @@ class Broadcast(Base):
     With a `template_id` the words are prepared ones: two people wrote and approved them, and one released them (`approved_by`).
     `next_message_at`: the promised time of the next message, in the offset (minutes) in which the text says it;
     `still_valid_texts`: what is sent then if nothing else was, approved together with this message.
+    `only_sender`: of a synthetic message, the sender that it tries; approved by nobody, it goes to made-up people alone (triggers).
     """
 
     __tablename__ = "broadcast"
     __table_args__ = (
         ForeignKeyConstraint(["incident_id", "status"], ["incident.id", "incident.status"], name="fk_broadcast_incident_status"),
         CheckConstraint(
-            "(state NOT IN ('approved', 'held')) OR (approved_by IS NOT NULL AND approved_via = 'session')", name="approved_by_person"
+            "(state NOT IN ('approved', 'held')) OR (approved_by IS NOT NULL AND approved_via = 'session')"
+            " OR (purpose = 'synthetic' AND state = 'approved' AND approved_by IS NULL AND approved_via = 'machine')",
+            name="approved_by_person",
         ),
+        CheckConstraint("(purpose = 'synthetic') = (only_sender IS NOT NULL)", name="synthetic_has_sender"),
         CheckConstraint("(purpose <> 'first_alert') OR (template_id IS NOT NULL)", name="first_alert_is_prepared"),
         CheckConstraint(
             "(template_id IS NULL) OR (template_written_by IS NOT NULL AND template_approved_by IS NOT NULL"
@@ -104,6 +108,7 @@ class Broadcast(Base):
     promise_settled_at: Mapped[datetime | None]
     waves_closed_at: Mapped[datetime | None]
     is_restricted: Mapped[bool] = mapped_column(server_default=text("false"))
+    only_sender: Mapped[str | None]
     decision_reason: Mapped[str | None]
     cancelled_by: Mapped[UUID | None]
     cancelled_at: Mapped[datetime | None]

@@ -20,6 +20,7 @@ from alerts.channels.ports import LINK_PLACE
 from alerts.channels.texts import measure
 from alerts.incidents.models import IncidentArea
 from alerts.incidents.queries import get_incident, list_areas, list_list_ids
+from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor
 from alerts.kit.clock import db_now
 from alerts.kit.errors import InvalidError, NotFoundError
@@ -124,7 +125,7 @@ def count_more_since(session: Session, broadcast: Broadcast) -> int:
     audience = find_audience(session, broadcast)
     if audience is None or broadcast.references:
         return 0
-    select_people(session, areas_of(session, broadcast), lists_of(session, broadcast))
+    select_people(session, areas_of(session, broadcast), lists_of(session, broadcast), status=broadcast.status)
     return count_selected_outside(session, audience)
 
 
@@ -147,7 +148,9 @@ def present(session: Session, broadcast: Broadcast, public_url: str, *, with_sin
     values: dict[str, Any] = {name: getattr(broadcast, name) for name in BroadcastView.model_fields if hasattr(broadcast, name)}
     values["next_message_at"] = promised_at(broadcast)
     values["hold_seconds_left"] = hold_seconds_left(session, broadcast)
-    values["variants"] = list_texts(rules.with_promise(broadcast.texts, values["next_message_at"]), public_url)
+    values["variants"] = list_texts(
+        rules.with_promise(broadcast.texts, values["next_message_at"]), public_url, is_exercise=broadcast.status is Status.EXERCISE
+    )
     values["audience_number"] = audience.number if audience else None
     values["audience_count"] = audience.count if audience and audience.frozen_at else None
     values["audience_expected"] = audience.expected if audience else None
@@ -171,9 +174,14 @@ def hold_seconds_left(session: Session, broadcast: Broadcast) -> int | None:
     return max(0, ceil((broadcast.hold_until - db_now(session)).total_seconds()))
 
 
-def list_texts(texts: Mapping[str, str], public_url: str) -> list[TextView]:
+def link_of(public_url: str, token: str, *, is_exercise: bool) -> str:
+    """The address of a citizen's page; an exercise's lies with the exercises, and neither opens the other."""
+    return f"{public_url.rstrip('/')}{'/exercise' if is_exercise else ''}/i/{token}"
+
+
+def list_texts(texts: Mapping[str, str], public_url: str, *, is_exercise: bool = False) -> list[TextView]:
     """Every text with its segments, counted with a link of the real length."""
-    link = f"{public_url.rstrip('/')}/i/{LINK_SAMPLE}"
+    link = link_of(public_url, LINK_SAMPLE, is_exercise=is_exercise)
     views = []
     for (language, variant), body in all_variants(texts).items():
         size = measure(body.replace(LINK_PLACE, link))

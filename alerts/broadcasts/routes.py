@@ -45,7 +45,7 @@ def get_audience(
     """Who is there now by channel, what their numbers' countries allow, whom nothing reaches, and how long it takes. Counts only."""
     incident = get_incident(session, incident_id, actor)
     areas = queries.pick_areas(session, incident_id, area_id or [])
-    select_people(session, areas, [] if area_id else list_list_ids(session, incident_id))
+    select_people(session, areas, [] if area_id else list_list_ids(session, incident_id), status=incident.status)
     ground = ground_of(session, settings, is_exercise=incident.status is Status.EXERCISE)
     channels = ground.channels.intersection(item.value for item in channel or (Channel.PUSH, Channel.SMS))
     asked = Asked(channels, {}, {}, default_validity_seconds(incident.severity.value))

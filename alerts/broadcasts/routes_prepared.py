@@ -22,6 +22,7 @@ from alerts.broadcasts.schemas import (
     WaveView,
 )
 from alerts.incidents.queries import get_incident
+from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
 from alerts.kit.http import Page, PagingDep, etag_of, is_unchanged, page_of
@@ -98,7 +99,7 @@ def get_first_alert(
     incident = get_incident(session, incident_id, actor)
     command = FirstAlert(template_id=template_id, area_id=area_id, hotline=hotline, at=at)
     texts, _ = first_alerts.say_first_alert(session, incident, command)
-    return queries.list_texts(texts, settings.public_url)
+    return queries.list_texts(texts, settings.public_url, is_exercise=incident.status is Status.EXERCISE)
 
 
 @router.post(

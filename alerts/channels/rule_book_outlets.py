@@ -8,6 +8,19 @@ from alerts.channels.sms_dialect import read_dialect
 from alerts.settings import Settings
 from alerts.settings_groups import Sms2
 
+EXERCISE_SENDER = "exercise:"
+"""What the names of the exercises' senders begin with wherever one is written down: no name stands for both."""
+
+
+def sent_by(name: str, *, is_exercise: bool) -> str:
+    """A sender's name in the log of windows, in alarms and in paces."""
+    return f"{EXERCISE_SENDER}{name}" if is_exercise else name
+
+
+def outlets_by_sender(settings: Settings, *, is_exercise: bool) -> dict[str, Outlet]:
+    """The same ways by the names that they have in the log of windows."""
+    return {sent_by(outlet.name, is_exercise=is_exercise): outlet for outlet in configured_outlets(settings, is_exercise=is_exercise)}
+
 
 def configured_outlets(settings: Settings, *, is_exercise: bool = False) -> tuple[Outlet, ...]:
     """Every way out of the live set, or of the exercises' set, per channel in order of preference."""

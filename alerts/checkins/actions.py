@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.queries import find_member, get_broadcast
+from alerts.broadcasts.rules import Purpose
 from alerts.checkins import rules
 from alerts.checkins.cases.raising import hear_checkin
 from alerts.checkins.models import Checkin
@@ -100,15 +101,16 @@ def record_for_citizen(session: Session, *, actor: Actor, keyring: Keyring, comm
     return record_checkin(session, actor=actor, keyring=keyring, new=new)
 
 
-def find_link_holder(session: Session, keyring: Keyring, token: str) -> LinkHolder | None:
-    """Whom the link belongs to; None for one that is malformed, forged or revoked. Changes nothing."""
+def find_link_holder(session: Session, keyring: Keyring, token: str, status: Status) -> LinkHolder | None:
+    """Whom the link belongs to; None for one that is malformed, forged, revoked, made up, or of the other status. Changes nothing."""
     parsed = parse_member_token(token)
     member = find_member(session, parsed.number) if parsed else None
     if parsed is None or member is None or not is_member_token_valid(keyring.link, parsed, member.link_generation):
         return None
     broadcast = get_broadcast(session, member.broadcast_id)
-    is_exercise = broadcast.status is Status.EXERCISE
-    return LinkHolder(member.id, broadcast.incident_id, member.citizen_id, member.language, is_exercise)
+    if broadcast.status is not status or broadcast.purpose is Purpose.SYNTHETIC:
+        return None
+    return LinkHolder(member.id, broadcast.incident_id, member.citizen_id, member.language, status is Status.EXERCISE)
 
 
 def answer_by_link(session: Session, *, keyring: Keyring, holder: LinkHolder, form: LinkAnswer) -> Checkin:

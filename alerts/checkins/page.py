@@ -34,7 +34,7 @@ def answer_page(t: Translator, *, token: str, is_exercise: bool, saved: Checkin 
     if saved is not None:
         noted = t.gettext("Noted at %(time)s.", time=t.time(saved.received_at))
         more = {"saved": _saved_words(t, saved.answer, has_case=told is not None), "saved_more": f"{told} {noted}" if told else noted}
-    action = f"/i/{token}?lang={t.lang}"
+    action = f"{'/exercise' if is_exercise else ''}/i/{token}?lang={t.lang}"
     return _page(t, 200, title=t.gettext("Are you safe?"), action=action, is_exercise=is_exercise, **more)
 
 

@@ -8,13 +8,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Header, Query, Response
 from fastapi.responses import HTMLResponse
+from sqlalchemy.orm import Session
 
 from alerts.checkins import actions, queries
 from alerts.checkins.cases.queries import find_told
 from alerts.checkins.page import answer_page, bad_link_page
 from alerts.checkins.rules import Answer
 from alerts.checkins.schemas import CheckinIn, CheckinView, LinkAnswer
+from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor
+from alerts.kit.crypto import Keyring
 from alerts.kit.db import Tx
 from alerts.kit.http import Page, PagingDep, page_of
 from alerts.kit.i18n import Translator, choose_language, translator
@@ -36,7 +39,8 @@ def page_language(
     return lambda own: translator(choose_language(lang, own, accept_language))
 
 
-Reader = Annotated[Callable[[str | None], Translator], Depends(page_language)]
+PageReader = Callable[[str | None], Translator]
+Reader = Annotated[PageReader, Depends(page_language)]
 
 
 @router.post("/api/v1/checkins", status_code=201, response_model=CheckinView, operation_id="record_checkin")
@@ -71,16 +75,36 @@ def get_checkin(checkin_id: UUID, actor: Viewer, session: Tx, keyring: KeyringDe
 @router.get("/i/{token}", response_class=HTMLResponse, operation_id="open_citizen_link")
 def get_link(token: str, session: Tx, keyring: KeyringDep, reader: Reader) -> HTMLResponse:
     """The citizen's page. Changes nothing and shows nothing personal: scanners of messages open links too."""
-    holder = actions.find_link_holder(session, keyring, token)
-    if holder is None:
-        return bad_link_page(reader(None))
-    return answer_page(reader(holder.language), token=token, is_exercise=holder.is_exercise)
+    return _show(session, keyring, reader, token=token, status=Status.ACTUAL)
 
 
 @router.post("/i/{token}", response_class=HTMLResponse, operation_id="answer_citizen_link")
 def post_link(token: str, form: Annotated[LinkAnswer, Form()], session: Tx, keyring: KeyringDep, reader: Reader) -> HTMLResponse:
     """Take the answer. The same one again changes nothing and reads the same."""
-    holder = actions.find_link_holder(session, keyring, token)
+    return _take(session, keyring, reader, form, token=token, status=Status.ACTUAL)
+
+
+@router.get("/exercise/i/{token}", response_class=HTMLResponse, operation_id="open_exercise_citizen_link")
+def get_exercise_link(token: str, session: Tx, keyring: KeyringDep, reader: Reader) -> HTMLResponse:
+    """The same for an exercise's message. An exercise's link opens nothing actual, nor the other way."""
+    return _show(session, keyring, reader, token=token, status=Status.EXERCISE)
+
+
+@router.post("/exercise/i/{token}", response_class=HTMLResponse, operation_id="answer_exercise_citizen_link")
+def post_exercise_link(token: str, form: Annotated[LinkAnswer, Form()], session: Tx, keyring: KeyringDep, reader: Reader) -> HTMLResponse:
+    """Take a tester's answer."""
+    return _take(session, keyring, reader, form, token=token, status=Status.EXERCISE)
+
+
+def _show(session: Session, keyring: Keyring, reader: PageReader, *, token: str, status: Status) -> HTMLResponse:
+    holder = actions.find_link_holder(session, keyring, token, status)
+    if holder is None:
+        return bad_link_page(reader(None))
+    return answer_page(reader(holder.language), token=token, is_exercise=holder.is_exercise)
+
+
+def _take(session: Session, keyring: Keyring, reader: PageReader, form: LinkAnswer, *, token: str, status: Status) -> HTMLResponse:
+    holder = actions.find_link_holder(session, keyring, token, status)
     if holder is None:
         return bad_link_page(reader(None))
     saved = actions.answer_by_link(session, keyring=keyring, holder=holder, form=form)

@@ -22,6 +22,7 @@ class Citizen(Base):
 
     `place_as_of` says when the place was true (null: nobody knows). `lat`/`lon` are null when only the
     province or the country is known. `source_digest` fingerprints the last imported row: equal means unchanged.
+    `is_tester`: agreed, at `tester_consented_at`, to be sent exercises; nobody else is (trigger on the lists).
     """
 
     __tablename__ = "citizen"
@@ -30,8 +31,14 @@ class Citizen(Base):
         CheckConstraint("stay_until >= stay_from", name="stay_in_order"),
         CheckConstraint("merged_into <> id", name="not_merged_into_itself"),
         CheckConstraint("province_code IS NULL OR left(province_code, 2) = country_iso2", name="province_in_country"),
+        CheckConstraint("is_tester = (tester_consented_at IS NOT NULL)", name="tester_consented"),
+        CheckConstraint(
+            "(class = 'synthetic') = (country_iso2 = 'ZZ') AND (class <> 'synthetic' OR external_id IS NULL AND NOT is_tester)",
+            name="synthetic_is_nowhere",
+        ),
         Index("ix_citizen_place", "country_iso2", "province_code"),
         Index("ix_citizen_point", "lat", "lon", postgresql_where=text("lat IS NOT NULL")),
+        Index("ix_citizen_synthetic", "id", postgresql_where=text("class = 'synthetic'")),
     )
 
     id: Mapped[UUID] = uuid_pk()
@@ -50,6 +57,7 @@ class Citizen(Base):
     wants_whatsapp: Mapped[bool] = mapped_column(server_default=false())
     is_vulnerable: Mapped[bool] = mapped_column(server_default=false())
     is_tester: Mapped[bool] = mapped_column(server_default=false())
+    tester_consented_at: Mapped[datetime | None]
     opted_out_at: Mapped[datetime | None]
     died_at: Mapped[datetime | None]
     merged_into: Mapped[UUID | None] = mapped_column(ForeignKey("citizen.id"))

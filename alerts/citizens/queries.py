@@ -17,7 +17,7 @@ from alerts.citizens.audience import (
     register_counts,
 )
 from alerts.citizens.models import Citizen, Device, EmailAddress, ImportRow, ImportRun, OptChange, Phone, WebPushSubscription
-from alerts.citizens.rules import DEVICE_LIVE_DAYS, Browser, RowOutcome
+from alerts.citizens.rules import DEVICE_LIVE_DAYS, Browser, CitizenClass, RowOutcome
 from alerts.kit.crypto import Keyring
 from alerts.kit.errors import NotFoundError
 
@@ -50,14 +50,15 @@ __all__ = [
 
 
 def find_by_phone(session: Session, keyring: Keyring, e164: str) -> list[Citizen]:
-    """Everybody who has this number now; several share one at times. Without the merged."""
+    """Everybody who has this number now; several share one at times. Without the merged, and without the made-up."""
     return find_by_phone_index(session, keyring.blind_index(e164))
 
 
 def find_by_phone_index(session: Session, e164_index: bytes) -> list[Citizen]:
     """`find_by_phone` for a number that is known by its fingerprint only."""
     holders = select(Phone.citizen_id).where(Phone.e164_index == e164_index, Phone.retired_at.is_(None))
-    query = select(Citizen).where(Citizen.id.in_(holders), Citizen.merged_into.is_(None)).order_by(Citizen.id)
+    is_person = (Citizen.merged_into.is_(None), Citizen.class_ != CitizenClass.SYNTHETIC)
+    query = select(Citizen).where(Citizen.id.in_(holders), *is_person).order_by(Citizen.id)
     return list(session.scalars(query))
 
 
@@ -69,7 +70,7 @@ def find_by_external_id(session: Session, external_id: str) -> Citizen | None:
 def get_citizen(session: Session, citizen_id: UUID) -> Citizen:
     """One person. Raises NotFoundError, also for somebody who was found to be another and merged."""
     citizen = session.get(Citizen, citizen_id)
-    if citizen is None or citizen.merged_into is not None:
+    if citizen is None or citizen.merged_into is not None or citizen.class_ is CitizenClass.SYNTHETIC:
         raise NotFoundError("no_such_citizen", "there is no such person in the register")
     return citizen
 

@@ -59,8 +59,8 @@ def post_import(
 
     The body is the file itself. Columns: external_id, name, country (required); phone, phone2, language, class,
     province, lat, lon, place_as_of, stay_from, stay_until, opted_out, device_token, device_seen_at, email,
-    wants_whatsapp, is_vulnerable, is_tester. Repeat it as often as you like: people are matched by external_id, and
-    the same file changes nothing.
+    wants_whatsapp, is_vulnerable, is_tester, tester_consented_at. Repeat it as often as you like: people are matched by
+    external_id, and the same file changes nothing.
     """
     idem.start(actor.key)
     if len(body) > settings.web.upload_bytes:

@@ -11,7 +11,8 @@ from alerts.channels.outlets import endpoint_policy
 from alerts.citizens.addresses import register_browser, set_email, take_browser_away, take_email_away
 from alerts.citizens.queries import count_phones_and_devices, find_email, get_citizen, list_browsers
 from alerts.citizens.rules import parse_browser
-from alerts.citizens.schemas import AddressesView, BrowserIn, BrowserView, EmailIn, EmailView, PushKeyView
+from alerts.citizens.schemas import AddressesView, BrowserIn, BrowserView, EmailIn, EmailView, PushKeyView, TesterIn, TesterView
+from alerts.citizens.testers import enrol_tester, withdraw_tester
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
 from alerts.kit.errors import InvalidError, NotFoundError
@@ -82,6 +83,21 @@ def retire_email_address(session: Tx, actor: Keeper, idem: Idem, citizen_id: UUI
     idem.start(actor.key)
     take_email_away(session, citizen_id=citizen_id, actor=actor)
     return idem.answer(200, get_addresses(session, actor, citizen_id))
+
+
+@router.post("/citizens/{citizen_id}/tester", status_code=201, response_model=TesterView, responses=NOBODY)
+def enrol_as_tester(session: Tx, actor: Keeper, idem: Idem, citizen_id: UUID, body: TesterIn) -> Response:
+    """The person agreed to be sent exercises: from now on they may be on an exercise's list."""
+    idem.start(actor.key)
+    row = enrol_tester(session, citizen_id=citizen_id, consented_at=body.consented_at, actor=actor)
+    return idem.answer(201, TesterView.model_validate(row), _location(citizen_id))
+
+
+@router.post("/citizens/{citizen_id}/tester/withdraw", response_model=TesterView, responses=NOBODY)
+def withdraw_as_tester(session: Tx, actor: Keeper, idem: Idem, citizen_id: UUID) -> Response:
+    """The person does not want exercises any more. Actual alerts go on."""
+    idem.start(actor.key)
+    return idem.answer(200, TesterView.model_validate(withdraw_tester(session, citizen_id=citizen_id, actor=actor)))
 
 
 def _check_endpoint(settings: Settings, endpoint: str) -> None:

@@ -30,12 +30,16 @@ STAY_TOLERANCE = timedelta(days=1)
 
 
 class CitizenClass(StrEnum):
-    """How a person is abroad. Contingents are counted by the army and never texted from this register."""
+    """How a person is abroad. Contingents are counted by the army and never texted from this register.
+
+    `synthetic`: made up by us to try a sender; lives nowhere (country ZZ), and no count, list or answer holds it.
+    """
 
     RESIDENT = "resident"
     TRAVELLER = "traveller"
     CONTINGENT = "contingent"
     SEAFARER = "seafarer"
+    SYNTHETIC = "synthetic"
 
 
 class DevicePlatform(StrEnum):
@@ -82,7 +86,9 @@ class Reason(StrEnum):
 
 # Seafarers belong to a vessel and are found by lists; contingents by nobody here.
 FOUND_BY_AREA = (CitizenClass.RESIDENT, CitizenClass.TRAVELLER)
-NEVER_TEXTED = (CitizenClass.CONTINGENT,)
+NEVER_TEXTED = (CitizenClass.CONTINGENT, CitizenClass.SYNTHETIC)
+NOWHERE = "ZZ"
+"""Where made-up citizens are: no country has this code."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from alerts.citizens.models import ImportRow, ImportRun
 from alerts.citizens.rules import CitizenClass, ImportState, RowOutcome
@@ -111,6 +111,22 @@ def result_of(run: ImportRun, *, preview: list[dict[str, Any]], refused: list[di
 def row_view(row: ImportRow) -> RowView:
     """One stored row."""
     return RowView.model_validate(row)
+
+
+class TesterIn(Wire):
+    """That somebody agreed to be sent exercises."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"consented_at": "2026-01-10T09:00:00+07:00"}]})
+
+    consented_at: AwareDatetime = Field(description="when they agreed; not ahead")
+
+
+class TesterView(View):
+    """Whether somebody is sent exercises, and since when they agree."""
+
+    citizen_id: UUID = Field(validation_alias="id")
+    is_tester: bool
+    tester_consented_at: datetime | None
 
 
 class BrowserKeys(Wire):

@@ -161,7 +161,7 @@ def correct_form(request: Request, form: FormDep, broadcast: BroadcastDep, sessi
 
 def audience_now(session: Session, settings: Settings, broadcast: Broadcast, view: BroadcastView) -> AudienceView:
     """Who would get it if it were submitted now, whom it would not reach, and how long it would take."""
-    select_people(session, areas_of(session, broadcast), lists_of(session, broadcast))
+    select_people(session, areas_of(session, broadcast), lists_of(session, broadcast), status=broadcast.status)
     ground = ground_of(session, settings, is_exercise=broadcast.status is Status.EXERCISE)
     asked = Asked(ground.channels.intersection(broadcast.channels), broadcast.texts, segments_of(view.variants), broadcast.validity_seconds)
     return present_audience(ground, preview_selected(session, asked.channels), asked)

@@ -28,7 +28,7 @@ from alerts.deliveries.correcting import correct_broadcast
 from alerts.deliveries.following import follow_up
 from alerts.incidents.models import Incident, IncidentArea
 from alerts.incidents.queries import list_areas
-from alerts.incidents.rules import Kind
+from alerts.incidents.rules import Kind, Status
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
 from alerts.kit.errors import AppError, InvalidError
@@ -126,7 +126,7 @@ def first_alert_page(
     context: dict[str, Any] = {"incident": incident, "usable": usable, "areas": areas, "chosen": chosen, "place": place, "hotline": hotline}
     context |= {"hold_seconds": round(settings.delivery.hold_seconds), "texts": [], "people": None, "fault": None}
     if chosen is not None and place is not None:
-        context["people"] = select_people(session, [place], [])
+        context["people"] = select_people(session, [place], [], status=incident.status)
         context |= _shown(session, incident, _first_alert(incident, chosen, place, hotline), settings.public_url)
     return render(request, "first_alert.html", context, actor=actor)
 
@@ -209,7 +209,7 @@ def _shown(session: Session, incident: Incident, command: FirstAlert, public_url
         texts, _ = first_alerts.say_first_alert(session, incident, command)
     except AppError as error:
         return {"fault": error.detail}
-    sizes = [each for each in list_texts(texts, public_url) if each.variant == "plain"]
+    sizes = [each for each in list_texts(texts, public_url, is_exercise=incident.status is Status.EXERCISE) if each.variant == "plain"]
     return {"texts": [(language, texts[language], next(each for each in sizes if each.language == language)) for language in ("id", "en")]}
 
 

@@ -20,10 +20,11 @@ import uvloop
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.rules import Channel
+from alerts.channels.marks import is_marked
 from alerts.channels.outlets import exercise_senders, live_senders
 from alerts.channels.ports import Accepted, FoundMessage, Message, Rejected, Sender, Transient, Unknown
 from alerts.channels.rule_book import Outlet, current_book
-from alerts.channels.rule_book_outlets import configured_outlets
+from alerts.channels.rule_book_outlets import outlets_by_sender, sent_by
 from alerts.deliveries.messages import Messages
 from alerts.deliveries.pacing import Pacer
 from alerts.deliveries.routing import Candidate, Router
@@ -39,7 +40,11 @@ TEXTS_SECONDS = 1.0
 
 
 class Carriers:
-    """All senders of this process: `live` for Actual, `exercise` for Exercise, and nothing in between."""
+    """All senders of this process: `live` for Actual, `exercise` for Exercise, and nothing in between.
+
+    The two sets have no name in common, so a sender that is asked for the other status is not there. What leaves for an
+    exercise says so in every field that a person reads; whatever does not is refused here.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._loop = uvloop.new_event_loop()
@@ -47,7 +52,8 @@ class Carriers:
         self._thread.start()
         made = {Status.ACTUAL: live_senders(settings), Status.EXERCISE: exercise_senders(settings)}
         self._senders: Mapping[Status, Mapping[str, Sender]] = {
-            status: {sender.name: sender for sender in senders} for status, senders in made.items()
+            status: {sent_by(sender.name, is_exercise=status is Status.EXERCISE): sender for sender in senders}
+            for status, senders in made.items()
         }
         self._slots = asyncio.Semaphore(settings.delivery.concurrency)
         self._texts: dict[UUID, tuple[float, Messages]] = {}
@@ -84,7 +90,11 @@ class Carriers:
         After `until` (monotonic seconds: well before the lease's end, seen from here) nothing more is begun: such
         messages come back as None.
         """
-        return asyncio.run_coroutine_threadsafe(self._send_all(self._senders[status].get(name), messages, until), self._loop)
+        work = self._send_all(self._senders[status].get(name), messages, until)
+        if status is Status.EXERCISE and not all(map(is_marked, messages)):
+            work.close()
+            work = _refuse_unmarked(len(messages))
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def send(self, status: Status, name: str, message: Message) -> Outcome:
         """Hand one message over and wait for its answer."""
@@ -112,9 +122,9 @@ class Carriers:
     def _make_router(self, settings: Settings, status: Status) -> Router:
         """By the country rules that this process has loaded last: asked for each window, from memory."""
         candidates = [
-            Candidate(outlet.name, outlet.channel, serves=partial(_serves, outlet))
-            for outlet in configured_outlets(settings, is_exercise=status is Status.EXERCISE)
-            if outlet.name in self._senders[status]
+            Candidate(name, outlet.channel, serves=partial(_serves, outlet))
+            for name, outlet in outlets_by_sender(settings, is_exercise=status is Status.EXERCISE).items()
+            if name in self._senders[status]
         ]
         return Router(settings, self._shared, candidates, status=status.value)
 
@@ -143,7 +153,13 @@ def _serves(outlet: Outlet, number_country: str) -> bool:
     return current_book().bar(number_country, outlet) is None
 
 
+async def _refuse_unmarked(count: int) -> list[Outcome | None]:
+    log.error("carrier.unmarked_exercise", count=count)
+    return [UNMARKED] * count
+
+
 NO_SENDER = Outcome(State.QUEUED, code="no_sender_configured")
+UNMARKED = Outcome(State.FAILED, code="unmarked_exercise")
 
 
 def read_answer(answer: Accepted | Exception | None) -> Outcome | None:

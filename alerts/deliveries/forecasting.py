@@ -32,7 +32,7 @@ def forecast_of(session: Session, settings: Settings, broadcast: Broadcast) -> F
     It counts people by their first way; whoever failed there is no longer waited for. Later steps are not forecast.
     """
     ground = ground_of(session, settings, is_exercise=broadcast.status is Status.EXERCISE)
-    segments = segments_of(list_texts(broadcast.texts, settings.public_url))
+    segments = segments_of(list_texts(broadcast.texts, settings.public_url, is_exercise=broadcast.status is Status.EXERCISE))
     if broadcast.released_at is None:
         rows = rows_of(session.execute(text(FROZEN), {"audience": broadcast.audience_id}))
         found = forecast(loads_of(ground.book, ground.outlets, rows, segments), ground.rates)

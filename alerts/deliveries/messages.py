@@ -17,8 +17,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import Broadcast, BroadcastText
-from alerts.broadcasts.queries import LINK_SAMPLE
-from alerts.broadcasts.rules import LANGUAGES, Channel, Variant
+from alerts.broadcasts.queries import LINK_SAMPLE, link_of
+from alerts.broadcasts.rules import LANGUAGES, Channel, Variant, mark
 from alerts.channels.ports import (
     LINK_PLACE,
     EmailMessage,
@@ -31,7 +31,7 @@ from alerts.channels.ports import (
     WhatsAppMessage,
 )
 from alerts.channels.rule_book import Outlet, RuleBook
-from alerts.channels.rule_book_outlets import configured_outlets
+from alerts.channels.rule_book_outlets import outlets_by_sender
 from alerts.channels.texts import measure
 from alerts.citizens.queries import open_e164, open_email, open_subscription, open_token
 from alerts.country_rules.queries import load_book
@@ -89,6 +89,7 @@ class Messages:
     book: RuleBook
     outlets: Mapping[str, Outlet]
     whatsapp: WhatsApp
+    is_exercise: bool = False
     _variants: dict[tuple[str, str], Variant] = field(default_factory=dict)
     _segments: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -110,8 +111,9 @@ class Messages:
             ends_at=time.monotonic() + (ends - now).total_seconds(),
             texts={(row.language, row.variant.value): row.body for row in rows},
             book=load_book(session),
-            outlets={outlet.name: outlet for outlet in configured_outlets(settings, is_exercise=is_exercise)},
+            outlets=outlets_by_sender(settings, is_exercise=is_exercise),
             whatsapp=settings.exercise_whatsapp if is_exercise else settings.whatsapp,
+            is_exercise=is_exercise,
         )
 
     def try_write(self, row: Row, channel: Channel, sender: str) -> Message | None:
@@ -130,7 +132,7 @@ class Messages:
         key = (number_country, sender)
         if key not in self._segments:
             texts = (self.text(language, self.variant(*key)) for language in LANGUAGES)
-            link = f"{self.public_url}/i/{LINK_SAMPLE}"
+            link = link_of(self.public_url, LINK_SAMPLE, is_exercise=self.is_exercise)
             self._segments[key] = max(measure(text.replace(LINK_PLACE, link)).segments for text in texts)
         return self._segments[key]
 
@@ -149,7 +151,7 @@ class Messages:
             text=self.text(row.language, variant),
             link=self.link(row) if variant in HAS_LINK else "",
             from_=self.shown_as(country, sender),
-            status_callback=self.hook("twilio/status" if sender == "twilio" else f"sms/{sender}/status", attempt),
+            status_callback=self.hook("twilio/status" if (name := self.provider(sender)) == "twilio" else f"sms/{name}/status", attempt),
             validity_seconds=self.validity_seconds,
         )
 
@@ -220,13 +222,15 @@ class Messages:
         )
 
     def heading(self, language: str) -> str:
-        """What a lit screen shows first."""
+        """What a lit screen shows first. An exercise says so."""
         known = language if language in LANGUAGES else "en"
-        return self.manners.title[known] if self.manners.title else self.title
+        shown = self.manners.title[known] if self.manners.title else self.title
+        return mark(shown) if self.is_exercise else shown
 
     def link(self, row: Row) -> str:
-        """The person's own page."""
-        return f"{self.public_url}/i/{member_token(self.keyring.link, number=row.member_id, generation=row.link_generation)}"
+        """The person's own page; an exercise's has an address of its own."""
+        token = member_token(self.keyring.link, number=row.member_id, generation=row.link_generation)
+        return link_of(self.public_url, token, is_exercise=self.is_exercise)
 
     def text(self, language: str, variant: Variant) -> str:
         """In the person's language if we wrote it in that one, otherwise in English."""
@@ -237,8 +241,13 @@ class Messages:
         """Which tail the number's country permits to this sender."""
         key = (number_country, sender)
         if key not in self._variants:
-            self._variants[key] = Variant(self.book.variant_for(number_country, provider=sender, channel="sms").key)
+            self._variants[key] = Variant(self.book.variant_for(number_country, provider=self.provider(sender), channel="sms").key)
         return self._variants[key]
+
+    def provider(self, sender: str) -> str:
+        """The provider behind a sender's name, as rules and receipts call it."""
+        outlet = self.outlets.get(sender)
+        return outlet.name if outlet else sender
 
     def shown_as(self, number_country: str, sender: str) -> str:
         """The number or name registered for the country, where it is not the usual one."""

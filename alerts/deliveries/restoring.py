@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from alerts.channels.rule_book_outlets import configured_outlets
+from alerts.channels.rule_book_outlets import outlets_by_sender
 from alerts.deliveries.actions import release_all
 from alerts.deliveries.escalation import begin_next_step
 from alerts.deliveries.rules import Evidence
@@ -89,9 +89,9 @@ def _doubt(session: Session, settings: Settings, approved_before: datetime | Non
     windows = list(session.execute(OPEN_WINDOWS).scalars())
     lost = len(session.execute(EXPIRE, {"windows": windows, "evidence": Evidence.RESTORED.value}).all()) if windows else 0
     names = {
-        (is_exercise, o.channel): o.name
+        (is_exercise, outlet.channel): name
         for is_exercise in (True, False)
-        for o in reversed(configured_outlets(settings, is_exercise=is_exercise))
+        for name, outlet in reversed(outlets_by_sender(settings, is_exercise=is_exercise).items())
     }
     values |= {
         "statuses": ["Exercise" if is_exercise else "Actual" for is_exercise, _ in names],

@@ -19,13 +19,14 @@ from alerts.citizens.actions import record_opt_in, record_opt_out
 from alerts.citizens.models import Citizen
 from alerts.citizens.queries import find_by_phone_index
 from alerts.citizens.rules import OptSource
+from alerts.citizens.testers import withdraw_tester
 from alerts.inbox import rules
 from alerts.inbox.models import InboundMessage
 from alerts.inbox.queries import claim_message, find_member_of, open_field
 from alerts.inbox.rules import Flag, State, Understood
 from alerts.inbox.schemas import HandleIn
 from alerts.incidents.queries import find_citizen_id, get_incident
-from alerts.incidents.rules import is_bound_to_mission
+from alerts.incidents.rules import Status, is_bound_to_mission
 from alerts.kit import audit
 from alerts.kit.actor import Actor, Via
 from alerts.kit.clock import db_now
@@ -45,7 +46,7 @@ ANSWERS = {
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A message as the carrier hands it over."""
+    """A message as the carrier hands it over. `status`: of the account that signed it, so of the number it was written to."""
 
     provider_id: str
     sender: str
@@ -53,6 +54,7 @@ class Inbound:
     segments: int = 1
     media: int = 0
     carrier_opted_out: bool = False
+    status: Status = Status.ACTUAL
 
 
 def receive_message(session: Session, *, keyring: Keyring, inbound: Inbound) -> bool:
@@ -69,6 +71,7 @@ def receive_message(session: Session, *, keyring: Keyring, inbound: Inbound) -> 
         "segments": inbound.segments,
         "media": inbound.media,
         "carrier_opted_out": inbound.carrier_opted_out,
+        "status": inbound.status,
     }
     statement = insert(InboundMessage).values(**values).on_conflict_do_nothing(index_elements=["provider_id"])
     is_new = session.execute(statement.returning(InboundMessage.id)).first() is not None
@@ -88,16 +91,20 @@ def understand_message(session: Session, *, keyring: Keyring, message_id: UUID) 
     text = open_field(row, "body_enc", keyring)
     reading = rules.understand(text, segments=row.segments, media=row.media, carrier_opted_out=row.carrier_opted_out)
     citizens = find_by_phone_index(session, row.from_index)
-    member = find_member_of(session, row.from_index, citizens)
+    member = find_member_of(session, row.from_index, citizens, row.status)
     is_found = bool(citizens) if reading.understood is Understood.OPT_OUT else member is not None
     row.state = State.MATCHED if is_found else State.UNMATCHED
     row.understood = reading.understood
     row.flags = sorted(reading.flags | _flags_of_sender(citizens, member))
     row.citizen_id = citizens[0].id if len(citizens) == 1 else None
-    if rules.is_opt_in(text):
+    if row.status is Status.EXERCISE and reading.understood is Understood.OPT_OUT:
+        # Whoever has enough of exercises is sent no more of them; alerts that are meant go on.
+        for citizen in citizens:
+            withdraw_tester(session, citizen_id=citizen.id, actor=INBOX)
+    elif rules.is_opt_in(text) and row.status is Status.ACTUAL:
         # The carrier lets the number through again; whether the person is safe, a person reads.
         record_opt_in(session, e164_index=row.from_index, source=OptSource.INBOUND)
-    if reading.understood is Understood.OPT_OUT:
+    if reading.understood is Understood.OPT_OUT and row.status is Status.ACTUAL:
         # The carrier blocks the number, so everybody who has it is out of reach by it.
         record_opt_out(session, e164_index=row.from_index, source=OptSource.INBOUND)
     elif member is not None:
@@ -111,7 +118,7 @@ def understand_message(session: Session, *, keyring: Keyring, message_id: UUID) 
 
 def raise_for_sender(session: Session, actor: Actor, keyring: Keyring, *, row: InboundMessage) -> None:
     """A call for help by somebody whom no message of an open incident had asked: a case for the person, or for the number."""
-    unknown = Unknown(open_field(row, "from_enc", keyring), row.from_index, row.id, row.incident_id, row.citizen_id)
+    unknown = Unknown(open_field(row, "from_enc", keyring), row.from_index, row.id, row.incident_id, row.citizen_id, row.status)
     row.case_id = hear_unknown(session, actor=actor, keyring=keyring, unknown=unknown).id
 
 
@@ -175,6 +182,8 @@ def _raise_for_unknown(session: Session, actor: Actor, keyring: Keyring, *, row:
 def _assign(session: Session, actor: Actor, keyring: Keyring, *, row: InboundMessage, command: HandleIn) -> None:
     assert command.incident_id is not None
     incident = get_incident(session, command.incident_id, actor)
+    if incident.status is not row.status:
+        raise ConflictError("other_status", "A message to the number of exercises belongs to an exercise, and no other does.")
     if command.is_unknown_person:
         row.incident_id = incident.id
         return

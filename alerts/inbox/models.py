@@ -10,13 +10,14 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from alerts.inbox.rules import State, Understood, WayIn
+from alerts.incidents.rules import Status
 from alerts.kit.db import Base, enum_column, uuid_pk
 
 
 class InboundMessage(Base):
     """One message, kept as it came. `understood` is null until a task has read it, once.
 
-    `mission_code`: the mission that the ministry gave it to. `case_id`: the call for help it raised or belongs to. By the
+    `status`: of the number it was written to: exercises have numbers of their own. `mission_code`: the mission that the ministry gave it to. `case_id`: the call for help it raised or belongs to. By the
     open link also a name and a place come, and a fingerprint of the address it was posted from (to count by).
     """
 
@@ -35,6 +36,7 @@ class InboundMessage(Base):
     body_enc: Mapped[bytes] = mapped_column(LargeBinary)
     segments: Mapped[int]
     media: Mapped[int]
+    status: Mapped[Status] = mapped_column(enum_column(Status), server_default=Status.ACTUAL.value)
     carrier_opted_out: Mapped[bool]
     received_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     state: Mapped[State] = mapped_column(enum_column(State), server_default=State.RECEIVED.value)

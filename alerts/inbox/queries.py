@@ -15,7 +15,7 @@ from alerts.inbox.models import InboundMessage
 from alerts.inbox.rules import Flag, State, Understood
 from alerts.inbox.schemas import MessageView
 from alerts.incidents.queries import is_for_mission, list_open_incidents
-from alerts.incidents.rules import is_bound_to_mission
+from alerts.incidents.rules import Status, is_bound_to_mission
 from alerts.kit.actor import Actor
 from alerts.kit.crypto import Keyring
 from alerts.kit.errors import NotFoundError
@@ -57,12 +57,14 @@ def count_tray(session: Session, incident_id: UUID | None = None) -> tuple[int, 
     return waiting, calls
 
 
-def find_member_of(session: Session, from_index: bytes, citizens: Sequence[Citizen]) -> AudienceMember | None:
+def find_member_of(session: Session, from_index: bytes, citizens: Sequence[Citizen], status: Status) -> AudienceMember | None:
     """Whose answer it is: the newest member of an open incident's message among the people of this number.
+
+    Of that status alone: what is written to the number of exercises answers no alert, and nothing else answers an exercise.
 
     Several people may share a number; then it must have been *one* of them whom we texted there.
     """
-    incident_ids = [incident.id for incident in list_open_incidents(session)]
+    incident_ids = [incident.id for incident in list_open_incidents(session) if incident.status is status]
     found = [find_newest_member(session, citizen.id, incident_ids) for citizen in citizens]
     members = [member for member in found if member is not None]
     if len(members) > 1:

@@ -31,10 +31,15 @@ class Incident(Base):
     """What happened. `status` never changes (trigger); `version` rises with every change that a reader can see.
 
     `is_quiet`: attackers may hear a phone: no voice, no sound, no repeats, neutral first words.
+    `is_synthetic`: the one under which our own senders are tried; nobody sees it, and it is always closed.
     """
 
     __tablename__ = "incident"
-    __table_args__ = (UniqueConstraint("id", "status"),)
+    __table_args__ = (
+        UniqueConstraint("id", "status"),
+        CheckConstraint("NOT is_synthetic OR (state = 'closed' AND status = 'Actual')", name="synthetic_is_closed"),
+        Index("uq_incident_synthetic", "is_synthetic", unique=True, postgresql_where=text("is_synthetic")),
+    )
 
     id: Mapped[UUID] = uuid_pk()
     kind: Mapped[Kind] = mapped_column(enum_column(Kind))
@@ -54,6 +59,7 @@ class Incident(Base):
     quiet_reason: Mapped[str | None]
     quiet_set_by: Mapped[str | None]
     quiet_set_at: Mapped[datetime | None]
+    is_synthetic: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class IncidentArea(Base):

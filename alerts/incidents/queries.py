@@ -147,7 +147,7 @@ def present_incident(session: Session, incident: Incident) -> IncidentView:
 def visible_to(actor: Actor) -> ColumnElement[bool]:
     """The condition on `incident` under which this actor may know of it."""
     if not is_bound_to_mission(actor):
-        return Incident.id.is_not(None)
+        return Incident.is_synthetic.is_(False)
     return exists().where(
         IncidentMission.incident_id == Incident.id,
         IncidentMission.mission_code == (actor.mission_code or ""),

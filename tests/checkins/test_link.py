@@ -73,7 +73,10 @@ def test_the_page_speaks_the_citizens_language_or_the_one_asked_for(client: Test
 def test_an_exercise_never_looks_real(client: TestClient, session: Session, keyring: Keyring, link: str) -> None:
     exercise = make_member(session, make_incident(session, status="Exercise"), make_citizen(session, keyring))
     session.commit()
-    practice = link_of(keyring, exercise)
+    practice = link_of(keyring, exercise, is_exercise=True)
+    for wrong in (link_of(keyring, exercise), f"/exercise{link}"):
+        assert client.get(wrong).status_code == client.post(wrong, data={"answer": "safe"}).status_code == 404
+    assert answers(session) == []
     for page in (client.get(practice), client.post(practice, data={"answer": "safe"})):
         assert "<title>LATIHAN" in page.text
         assert '<body class="exercise">' in page.text

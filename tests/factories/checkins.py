@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import Audience, AudienceMember, Broadcast
@@ -16,6 +16,7 @@ from alerts.broadcasts.rules import Channel, MsgType, ResendUnknown, State
 from alerts.citizens.models import Citizen, Phone
 from alerts.citizens.rules import CitizenClass
 from alerts.incidents.models import Incident
+from alerts.incidents.rules import Status
 from alerts.kit.crypto import Keyring
 from alerts.kit.ids import member_token
 
@@ -57,7 +58,12 @@ def make_citizen(session: Session, keyring: Keyring, *, e164: str | None = None,
 
 
 def make_member(session: Session, incident: Incident, person: Person, **fields: Any) -> AudienceMember:
-    """The person in the frozen list of an approved message of the incident, texted at the number we know."""
+    """The person in the frozen list of an approved message of the incident, texted at the number we know.
+
+    Of an exercise's: they are enrolled as a tester first, as nobody else may be on its list.
+    """
+    if incident.status is Status.EXERCISE:
+        session.execute(update(Citizen).where(Citizen.id == person.id).values(is_tester=True))
     broadcast = Broadcast(
         incident_id=incident.id,
         status=incident.status,
@@ -86,6 +92,6 @@ def make_member(session: Session, incident: Incident, person: Person, **fields: 
     return member
 
 
-def link_of(keyring: Keyring, member: AudienceMember) -> str:
+def link_of(keyring: Keyring, member: AudienceMember, *, is_exercise: bool = False) -> str:
     """The path of the citizen's link."""
-    return f"/i/{member_token(keyring.link, number=member.id, generation=member.link_generation)}"
+    return f"{'/exercise' if is_exercise else ''}/i/{member_token(keyring.link, number=member.id, generation=member.link_generation)}"

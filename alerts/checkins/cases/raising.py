@@ -34,6 +34,7 @@ class Unknown:
     message_id: UUID
     incident_id: UUID | None = None
     citizen_id: UUID | None = None
+    status: Status = Status.ACTUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,14 @@ def hear_unknown(session: Session, *, actor: Actor, keyring: Keyring, unknown: U
     case = claim_current_case(session, incident_id=incident_id, citizen_id=citizen_id, sender_index=index)
     if case is not None:
         case.last_call_at, case.says_safe_at = db_now(session), None
+        if unknown.status is Status.ACTUAL:
+            case.status = Status.ACTUAL  # whoever also asks by the number that is meant, means it
         add_entry(session, actor, keyring, case=case, kind=EntryKind.CLAIM, said=Said(message_id=unknown.message_id))
         return case
     case_id = _new_id(session)
     sealed = keyring.encrypt(unknown.sender, table="help_case", column="sender_enc", row=case_id)
     who = {"id": case_id, "incident_id": incident_id, "citizen_id": citizen_id, "sender_index": index}
-    who |= {"sender_enc": sealed, "first_message_id": unknown.message_id}
+    who |= {"sender_enc": sealed, "first_message_id": unknown.message_id, "status": unknown.status}
     return _raise(session, actor, keyring, who=who, said=Said(message_id=unknown.message_id))
 
 

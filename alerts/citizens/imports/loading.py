@@ -134,7 +134,7 @@ class Loader:
         index = self._keyring.blind_index(fold_name(person.name))
         place = (person.country, person.province, person.lat, person.lon, person.place_as_of)
         stay = (person.stay_from, person.stay_until, person.is_opted_out)
-        flags = (person.wants_whatsapp, person.is_vulnerable, person.is_tester)
+        flags = (person.wants_whatsapp, person.is_vulnerable, person.is_tester, person.tester_consented_at)
         return (citizen_id, person.external_id, seal, index, person.language, person.class_.value, *place, *stay, *flags, digest)
 
     def _phones(self, citizen_id: UUID, person: Person, fresh: Iterator[UUID]) -> Iterator[tuple[Any, ...]]:

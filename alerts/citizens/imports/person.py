@@ -64,6 +64,7 @@ class Person:
     wants_whatsapp: bool | None
     is_vulnerable: bool | None
     is_tester: bool | None
+    tester_consented_at: datetime | None
 
     def masked(self) -> dict[str, Any]:
         """What a preview shows: enough to see that columns were understood, not enough to harm."""

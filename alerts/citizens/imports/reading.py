@@ -52,6 +52,7 @@ HEADINGS: dict[str, str] = {
     "wants_whatsapp": "wants_whatsapp mau_whatsapp",
     "is_vulnerable": "is_vulnerable vulnerable rentan kelompok_rentan",
     "is_tester": "is_tester tester penguji",
+    "tester_consented_at": "tester_consented_at setuju_penguji",
 }
 COLUMN_OF = {heading: column for column, headings in HEADINGS.items() for heading in headings.split()}
 REQUIRED = ("external_id", "name", "country")

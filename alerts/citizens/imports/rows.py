@@ -32,7 +32,7 @@ CLASS_WORDS = {
     "peacekeeper": CitizenClass.CONTINGENT,
     "pelaut": CitizenClass.SEAFARER,
     "abk": CitizenClass.SEAFARER,
-} | {member.value: member for member in CitizenClass}
+} | {member.value: member for member in CitizenClass if member is not CitizenClass.SYNTHETIC}
 YES = frozenset({"1", "yes", "true", "ya", "y"})
 NO = frozenset({"", "0", "no", "false", "tidak", "n"})
 # A file names the same few places over and over.
@@ -109,6 +109,7 @@ def _person(cells: _Cells, external_id: str, home_country: str) -> Person:
         wants_whatsapp=_said(cells, "wants_whatsapp"),
         is_vulnerable=_said(cells, "is_vulnerable"),
         is_tester=_said(cells, "is_tester"),
+        tester_consented_at=_moment(cells, "tester_consented_at"),
     )
 
 
@@ -203,7 +204,7 @@ def _class(cells: _Cells) -> CitizenClass:
     text = cells.get("class").casefold()
     found = CLASS_WORDS.get(text)
     if found is None:
-        known = ", ".join(CitizenClass)
+        known = ", ".join(sorted(set(CLASS_WORDS.values())))
         cells.reject("class", "unknown_class", f"one of {known}")
         return CitizenClass.RESIDENT
     return found

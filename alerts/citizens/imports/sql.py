@@ -20,6 +20,7 @@ PERSON = {
     "wants_whatsapp": "bool",
     "is_vulnerable": "bool",
     "is_tester": "bool",
+    "tester_consented_at": "timestamptz",
     "source_digest": "bytea",
 }
 PHONE = {
@@ -115,10 +116,12 @@ DO UPDATE SET last_seen_at = greatest(d.last_seen_at, excluded.last_seen_at)
 """
 
 FLAGS = ("wants_whatsapp", "is_vulnerable", "is_tester")
-# Most files say nothing of these: then nothing is written.
+# Most files say nothing of these: then nothing is written. A tester without a time of consent consented now (trigger).
 SET_FLAGS = f"""
-UPDATE citizen c SET {", ".join(f"{name} = coalesce(i.{name}, c.{name})" for name in FLAGS)}
-FROM import_citizen i WHERE i.id = c.id AND ({" OR ".join(f"i.{name} <> c.{name}" for name in FLAGS)})
+UPDATE citizen c SET {", ".join(f"{name} = coalesce(i.{name}, c.{name})" for name in FLAGS)},
+    tester_consented_at = CASE WHEN coalesce(i.is_tester, c.is_tester) THEN coalesce(i.tester_consented_at, c.tester_consented_at) END
+FROM import_citizen i WHERE i.id = c.id AND ({" OR ".join(f"i.{name} <> c.{name}" for name in FLAGS)}
+    OR c.is_tester AND i.tester_consented_at <> c.tester_consented_at)
 """  # noqa: S608 - our own column names
 
 # As with phones: a blank takes nothing away, another address replaces the one before.

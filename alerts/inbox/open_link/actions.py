@@ -121,6 +121,7 @@ def _keep(session: Session, keyring: Keyring, incident: Incident, *, claimed: Cl
         "segments": 1,
         "media": 0,
         "carrier_opted_out": False,
+        "status": incident.status,
         "flags": [] if found else [Flag.BAD_NUMBER.value],
         "address_index": keyring.blind_index(f"address:{posted.address}"),
     }

@@ -38,6 +38,7 @@ class Rows:
     answers: Mapping[Standing, int]
     waves: Mapping[int, datetime | None]
     missions: Mapping[str, str]
+    newest_at: datetime | None
     resent: int
     sent_twice: int
     unknowns: Sequence[Mapping[str, Any]]
@@ -51,7 +52,7 @@ def load_rows(session: Session, broadcast: Broadcast, *, known_at: datetime | No
     values = {"broadcast": broadcast.id, "incident": broadcast.incident_id, "at": at, "released_at": broadcast.released_at}
     values["silent"] = [f"{channel}:{country}" for channel, country in load_book(session).never_receipted()]
     if broadcast.released_at is None or broadcast.released_at > at:
-        return Rows(at, [], {}, [], {}, {}, {}, 0, 0, [], [])
+        return Rows(at, [], {}, [], {}, {}, {}, None, 0, 0, [], [])
     rows = rows_of(session.execute(text(PEOPLE), values))
     people = [Tally(*(row[name] for name in Tally.__slots__)) for row in rows if row["cut"] == CUT_PEOPLE]
     again = session.execute(text(AGAIN), values).one()
@@ -63,6 +64,7 @@ def load_rows(session: Session, broadcast: Broadcast, *, known_at: datetime | No
         answers=_answers(session, broadcast, at),
         waves={row.wave: row.released_at for row in session.execute(text(WAVES), values)},
         missions=mission_names(session, {row.mission for row in people if row.mission}),
+        newest_at=max((row["newest_at"] for row in rows if row["cut"] == CUT_PEOPLE), default=None),
         resent=again.resent,
         sent_twice=again.sent_twice,
         unknowns=rows_of(session.execute(text(UNKNOWNS), values)),
@@ -102,7 +104,7 @@ WITH batch AS MATERIALIZED (
         min(d.delivered_at) FILTER (WHERE d.delivered_at <= :at) AS delivered_at,
         min(d.answered_at) FILTER (WHERE d.answered_at <= :at) AS answered_at,
         bool_and(b.is_silent) FILTER (WHERE d.accepted_at <= :at) AS is_silent,
-        bool_or({_STATE} IN ('queued', 'sending')) AS is_under_way,
+        bool_or({_STATE} IN ('queued', 'sending')) AS is_under_way, max(least(d.state_at, :at)) AS state_at,
         max(d.step * 2 + CAST({_STATE} = 'unknown' AS int)) FILTER (WHERE d.attempts > 0 OR d.state = 'unknown') % 2 AS last_is_unknown,
         max(d.step * 2 + CAST({_STATE} IN ('cancelled', 'expired') AS int)) % 2 AS last_is_stopped
     FROM batch b JOIN delivery d ON d.batch_id = b.id WHERE d.step > 1 AND d.created_at <= :at GROUP BY 1
@@ -110,9 +112,10 @@ WITH batch AS MATERIALIZED (
     SELECT DISTINCT ON (place) place, mission_code FROM incident_mission, unnest(places) AS place
     WHERE incident_id = :incident AND (left_at IS NULL OR left_at > :at) ORDER BY place, part, mission_code
 ), person AS (
-    SELECT b.wave, coalesce(p.mission_code, n.mission_code) AS mission, d.channel, d.number_country, {_STATE} AS state, d.error_code,
-        l.last_is_unknown, l.last_is_stopped, l.is_under_way,
+    SELECT b.wave, coalesce(p.mission_code, n.mission_code) AS mission, d.channel, d.number_country, {_STATE} AS state,
+        CASE WHEN d.state_at <= :at THEN d.error_code END AS error_code, l.last_is_unknown, l.last_is_stopped, l.is_under_way, greatest(least(d.state_at, :at), l.state_at) AS state_at,
         coalesce(b.is_silent OR d.accepted_at IS NULL, true) AND coalesce(l.is_silent, true) AS is_silent,
+        coalesce(d.accepted_at <= :at, false) AS is_first_taken, coalesce(d.delivered_at <= :at, false) AS is_first_delivered,
         least(CASE WHEN d.accepted_at <= :at THEN d.accepted_at END, l.accepted_at) AS accepted_at,
         least(CASE WHEN d.delivered_at <= :at THEN d.delivered_at END, l.delivered_at) AS delivered_at,
         least(CASE WHEN d.answered_at <= :at THEN d.answered_at END, l.answered_at) AS answered_at
@@ -120,8 +123,9 @@ WITH batch AS MATERIALIZED (
     LEFT JOIN later l ON l.member_id = d.member_id LEFT JOIN place p ON p.place = c.province_code LEFT JOIN place n ON n.place = c.country_iso2
     WHERE d.step = 1 AND d.created_at <= :at
 ), judged AS (
-    SELECT wave, mission, channel, number_country, state, error_code, delivered_at IS NOT NULL AS is_delivered,
-        answered_at IS NOT NULL AS is_answered, accepted_at IS NOT NULL AND delivered_at IS NULL AND is_silent AS is_silent,
+    SELECT wave, mission, channel, number_country, state, error_code, state_at, delivered_at IS NOT NULL AS is_delivered,
+        answered_at IS NOT NULL AS is_answered, is_first_taken, is_first_delivered,
+        accepted_at IS NOT NULL AND delivered_at IS NULL AND is_silent AS is_silent,
         CASE WHEN accepted_at IS NOT NULL THEN 'handed_over'
             WHEN coalesce(last_is_unknown = 1, state = 'unknown') THEN 'unknown'
             WHEN channel = 'none' THEN 'unreachable'
@@ -134,20 +138,23 @@ WITH batch AS MATERIALIZED (
     FROM person
 ), timed AS (
     SELECT wave, mission, channel, number_country, state, error_code, verdict, is_delivered, is_answered, is_silent,
+        is_first_taken, is_first_delivered, state_at,
         CASE WHEN a < 1000 THEN a WHEN a < 36000 THEN (a + 9) / 10 * 10 ELSE (a + 99) / 100 * 100 END AS handed_over,
         CASE WHEN d < 1000 THEN d WHEN d < 36000 THEN (d + 9) / 10 * 10 ELSE (d + 99) / 100 * 100 END AS delivered,
         CASE WHEN r < 1000 THEN r WHEN r < 36000 THEN (r + 9) / 10 * 10 ELSE (r + 99) / 100 * 100 END AS answered
     FROM judged
 )
 SELECT GROUPING(handed_over, delivered, answered) AS cut, wave, mission, channel, number_country, state, error_code, verdict,
-    is_delivered, is_answered, is_silent, handed_over, delivered, answered, count(*) AS people
+    is_delivered, is_answered, is_silent, is_first_taken, is_first_delivered, handed_over, delivered, answered, count(*) AS people, max(state_at) AS newest_at
 FROM timed GROUP BY GROUPING SETS (
-    (wave, mission, channel, number_country, state, error_code, verdict, is_delivered, is_answered, is_silent),
+    (wave, mission, channel, number_country, state, error_code, verdict, is_delivered, is_answered, is_silent, is_first_taken,
+        is_first_delivered),
     (wave, handed_over), (wave, delivered), (wave, answered))
 """  # noqa: S608 - our own words
 
 LATER_STEPS = f"""
-SELECT d.step, d.channel, d.number_country, {_STATE} AS state, d.error_code, count(*) AS people,
+SELECT d.step, d.channel, d.number_country, {_STATE} AS state, CASE WHEN d.state_at <= :at THEN d.error_code END AS error_code,
+    count(*) AS people,
     count(*) FILTER (WHERE d.accepted_at <= :at) AS handed_over, count(*) FILTER (WHERE d.delivered_at <= :at) AS delivered,
     count(*) FILTER (WHERE d.answered_at <= :at) AS answered
 FROM delivery_batch q JOIN delivery d ON d.batch_id = q.id

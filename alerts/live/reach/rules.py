@@ -44,7 +44,10 @@ class Next(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """People who are alike in every cut. `channel`, `number_country`, `state` and `error_code` are those of the first step."""
+    """People who are alike in every cut. `channel`, `number_country`, `state` and `error_code` are those of the first step.
+
+    `is_first_taken` and `is_first_delivered`: by that step itself, whatever the later ones did.
+    """
 
     wave: int
     mission: str | None
@@ -56,6 +59,8 @@ class Tally:
     is_delivered: bool
     is_answered: bool
     is_silent: bool
+    is_first_taken: bool
+    is_first_delivered: bool
     people: int
 
 

@@ -161,7 +161,9 @@ def _widen_citizen_and_incident() -> None:
 
 def _widen_broadcast() -> None:
     op.add_column("broadcast", sa.Column("only_sender", sa.Text()))
-    op.create_check_constraint(op.f("ck_broadcast_synthetic_has_sender"), "broadcast", "(purpose = 'synthetic') = (only_sender IS NOT NULL)")
+    op.create_check_constraint(
+        op.f("ck_broadcast_synthetic_has_sender"), "broadcast", "(purpose = 'synthetic') = (only_sender IS NOT NULL)"
+    )
     op.drop_constraint(op.f("ck_broadcast_approved_by_person"), "broadcast", type_="check")
     op.create_check_constraint(op.f("ck_broadcast_approved_by_person"), "broadcast", APPROVED)
 

@@ -65,6 +65,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index("ix_attempt_again", "attempt")
-    op.drop_table("reach_export")
-    op.execute("DROP FUNCTION refuse_export_change()")
+    raise NotImplementedError("migrations go forward; restore a backup to go back")

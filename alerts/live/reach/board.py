@@ -1,0 +1,104 @@
+"""One count per message and few seconds for all who watch, in each web process.
+
+A recount costs about as much as the message is large, so what was counted is kept for `live.reach_seconds`, and for ten
+times as long as the counting took: however many watch however large a message, counting takes a tenth of one core at most.
+While one request counts, the others are shown what was counted before.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from time import monotonic
+from uuid import UUID
+
+from fastapi import FastAPI
+from sqlalchemy.orm import Session
+
+from alerts.broadcasts.models import Broadcast
+from alerts.deliveries.forecasting import forecast_of
+from alerts.kit.http import etag_of
+from alerts.live.reach.presenting import present_reach, present_series
+from alerts.live.reach.queries import load_rows
+from alerts.live.reach.schemas import ReachSeries, ReachView
+from alerts.settings import Settings
+
+MESSAGES_MAX = 64
+COUNTING_SHARE = 10
+TICKING = {"as_of": True, "forecast": {"validity_seconds", "measured_per_second"}}
+"""What changes by itself is no news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One count: as JSON's views, and as pages drawn from it (by language and place), each made once."""
+
+    view: ReachView
+    series: ReachSeries
+    etag: str
+    state: tuple[object, ...]
+    counted_at: float
+    cost_seconds: float
+    pages: dict[tuple[str, ...], str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Place:
+    shown: Shown | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Board:
+    """What this process counted last, message by message."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._places: OrderedDict[UUID, _Place] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def read(self, session: Session, broadcast: Broadcast) -> Shown:
+        """The newest count, made anew when it is old. Who may see the message is the caller's to check."""
+        place, state = self._place(broadcast.id), (broadcast.state, broadcast.released_at, broadcast.audience_id)
+        before = place.shown
+        if before is not None and before.state == state:
+            if self._is_fresh(before):
+                return before
+            if not place.lock.acquire(blocking=False):
+                return before
+        else:
+            place.lock.acquire()
+        try:
+            if place.shown is before or place.shown is None or place.shown.state != state:
+                place.shown = self._count(session, broadcast, state)
+            return place.shown
+        finally:
+            place.lock.release()
+
+    def _place(self, broadcast_id: UUID) -> _Place:
+        with self._guard:
+            place = self._places.setdefault(broadcast_id, _Place())
+            self._places.move_to_end(broadcast_id)
+            while len(self._places) > MESSAGES_MAX:
+                self._places.popitem(last=False)
+            return place
+
+    def _is_fresh(self, shown: Shown) -> bool:
+        keep = self._settings.live.reach_seconds
+        return keep > 0 and monotonic() - shown.counted_at < max(keep, COUNTING_SHARE * shown.cost_seconds)
+
+    def _count(self, session: Session, broadcast: Broadcast, state: tuple[object, ...]) -> Shown:
+        began = monotonic()
+        rows = load_rows(session, broadcast)
+        view = present_reach(self._settings, broadcast, rows, forecast_of(session, self._settings, broadcast))
+        etag = etag_of(view.model_dump_json(exclude=TICKING))
+        ended = monotonic()
+        return Shown(view, present_series(broadcast, rows), etag, state, ended, ended - began)
+
+
+def board_of(app: FastAPI) -> Board:
+    """The board of this process, shared by the interface and the pages."""
+    if getattr(app.state, "reach_board", None) is None:
+        app.state.reach_board = Board(app.state.settings)
+    board: Board = app.state.reach_board
+    return board
