@@ -30,8 +30,8 @@ check: $(READY) ## style, types, imports, migrations
 bench: $(READY) ## measured against the limit and the naive way (ARGS=fanout for one path)
 	@exec $(RUN)/siaga bench $(or $(ARGS),all) --json
 
-faults: $(READY) ## servers and workers killed, frozen and flushed: the long runs
-	@exec $(RUN)/pytest -m "long or breaks_servers" $(ARGS)
+faults: $(READY) ## servers and workers killed, frozen and flushed: the long runs (FAULTS_SEED=n repeats one)
+	@exec $(RUN)/pytest -m "long or breaks_servers" -s -o faulthandler_timeout=3600 $(ARGS)
 
 migration: $(READY) ## a new migration from the models: make migration NAME=add_flights
 	@exec $(RUN)/python -m tests.support.migrations new "$(NAME)"

@@ -62,7 +62,9 @@ WITH open AS (
     SELECT u.delivery_id, u.number, w.resend_of[u.place] AS resend_of
     FROM send_window w, unnest(w.deliveries, w.numbers) WITH ORDINALITY AS u(delivery_id, number, place) WHERE w.closed_at IS NULL
 ), every AS (
-    SELECT delivery_id, number, resend_of, state, window_id IS NULL AND evidence = 'restored' AS is_restored FROM attempt
+    SELECT a.delivery_id, a.number, coalesce(a.resend_of, o.resend_of) AS resend_of, a.state,
+        a.window_id IS NULL AND a.evidence = 'restored' AS is_restored
+    FROM attempt a LEFT JOIN open o ON (o.delivery_id, o.number) = (a.delivery_id, a.number)
     UNION ALL
     SELECT delivery_id, number, resend_of, 'sending', false FROM open o
     WHERE NOT EXISTS (SELECT FROM attempt a WHERE (a.delivery_id, a.number) = (o.delivery_id, o.number))

@@ -149,7 +149,8 @@ INVARIANTS = {
         SELECT d.id FROM delivery d JOIN audience_member m ON m.id = d.member_id WHERE d.step > 1
           AND (NOT EXISTS (SELECT FROM delivery p WHERE p.id = d.id - 1) OR d.channel IS DISTINCT FROM m.further_ways -> (d.step - 2) ->> 0)""",
     "I2 one acceptance per step, and approved resends": """
-        SELECT a.delivery_id FROM attempt a WHERE a.provider_id IS NOT NULL AND a.resend_of IS NULL
+        SELECT a.delivery_id FROM attempt a WHERE a.provider_id IS NOT NULL AND a.resend_of IS NULL AND NOT EXISTS (
+            SELECT FROM send_window w WHERE w.closed_at IS NULL AND w.resend_of IS NOT NULL AND a.delivery_id = ANY (w.deliveries))
         GROUP BY 1 HAVING count(DISTINCT a.provider_id) > 1""",
     "I2 a resend is of an original, and accepted once": """
         SELECT a.delivery_id FROM attempt a LEFT JOIN attempt o ON o.delivery_id = a.delivery_id AND o.number = a.resend_of

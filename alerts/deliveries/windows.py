@@ -294,6 +294,7 @@ EXPIRE_LATE = text("""
 SELECT id FROM send_window WHERE closed_at IS NULL AND lease_until < clock_timestamp() ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 
+# A callback may have been quicker than the record: its attempt learns here what it was part of, and what it repeated.
 EXPIRE = text("""
 WITH item AS (
     SELECT w.id AS window_id, w.sender, w.intent_at, u.delivery_id, u.number, w.resend_of[u.place] AS resend_of
@@ -304,6 +305,9 @@ WITH item AS (
     INSERT INTO attempt (delivery_id, number, window_id, channel, sender, state, evidence, resend_of, intent_at, resolved_at)
     SELECT i.delivery_id, i.number, i.window_id, l.channel, i.sender, 'unknown', :evidence, i.resend_of, i.intent_at, clock_timestamp()
     FROM item i JOIN locked l ON l.id = i.delivery_id ORDER BY 1 ON CONFLICT (delivery_id, number) DO NOTHING RETURNING delivery_id, number
+), told AS (
+    UPDATE attempt a SET window_id = i.window_id, sender = i.sender, resend_of = i.resend_of, intent_at = i.intent_at
+    FROM item i JOIN locked l ON l.id = i.delivery_id WHERE (a.delivery_id, a.number) = (i.delivery_id, i.number) AND a.window_id IS NULL
 ), closed AS (
     UPDATE send_window SET closed_at = clock_timestamp() WHERE id = ANY (:windows)
 ), marked AS (

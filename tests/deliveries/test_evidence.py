@@ -7,11 +7,12 @@ from itertools import permutations
 
 import pytest
 
+from alerts.broadcasts.rules import Channel
 from alerts.deliveries.actions import sweep
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.evidence import look_up, mark_answered
 from alerts.deliveries.queries import reach_of_broadcast
-from alerts.deliveries.resending import resend_unknown
+from alerts.deliveries.resending import _begin, resend_unknown
 from alerts.deliveries.rules import Outcome, State
 from alerts.deliveries.windows import record
 from alerts.kit.db import begin
@@ -186,3 +187,26 @@ def test_two_attempts_of_one_delivery_that_speak_at_once_end_in_the_higher_state
     message.hear(first, "failed", code="30005")
     message.apply()
     assert message.states() == {"delivered": 1}
+
+
+def test_a_resend_whose_worker_died_after_its_callback_is_still_a_resend(fanout: Make, carriers: Carriers) -> None:
+    """The callback was quicker than any record: when the window is closed, the attempt learns what it repeated."""
+    message = fanout(*numbers(1))
+    message.release()
+    message.intend(1)
+    message.run("UPDATE send_window SET lease_until = clock_timestamp()")
+    with begin(message.sessions) as session:
+        sweep(session)
+    message.grow_old()
+    assert look_up(message.settings, message.sessions, carriers) == 0
+    with begin(message.sessions) as session:
+        [rows] = _begin(session, message.settings, Channel.SMS).values()
+    message.hear({"delivery_id": rows[0]["delivery_id"], "number": 2}, "delivered", provider_id="SM2")
+    message.apply()
+    message.run("UPDATE send_window SET lease_until = clock_timestamp() WHERE closed_at IS NULL")
+    with begin(message.sessions) as session:
+        assert sweep(session) == 0
+    assert message.rows("SELECT number, state, resend_of, sender FROM attempt ORDER BY number") == [
+        {"number": 1, "state": "unknown", "resend_of": None, "sender": "twilio"},
+        {"number": 2, "state": "delivered", "resend_of": 1, "sender": "twilio"},
+    ]

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from alerts.kit.db import begin
-from tests.support.breaking import LOST_AT_ONCE, SETTLE_SECONDS, Scene, children, frozen, kill
+from tests.support.breaking import LOST_AT_ONCE, SETTLE_SECONDS, Scene, children, frozen, kill, stop
 from tests.support.kills import Watch, kill_workers
 from tests.support.stages import wait_until
 
@@ -90,11 +90,7 @@ def test_a_deploy_in_mid_run(scene: Scene) -> None:
     stage, names = scene.stage, ("worker", "quick", "evidence", "relay", "serve")
     under_way = scene.alert()
     under_way.reach_share(0.3)
-    for name in names:
-        pid = stage.services.process_pid(name)
-        assert pid is not None
-        os.kill(pid, signal.SIGTERM)
-    wait_until(lambda: all(stage.services.process_pid(name) is None for name in names))
+    stop(stage, *names)
     stage.start(*names)
     under_way.keeps_the_promise()
 

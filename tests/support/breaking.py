@@ -20,7 +20,7 @@ from alerts.stage import Stage, post_json
 from tests.support.stages import INCIDENT, Ministry, is_settled, running, wait_until
 
 SEED_VARIABLE = "FAULTS_SEED"
-SETTLE_SECONDS = 300.0
+SETTLE_SECONDS = 900.0
 WINDOW_SIZE, WINDOWS_IN_FLIGHT, CHILDREN = 16, 2, 2
 LOST_AT_ONCE = WINDOW_SIZE * WINDOWS_IN_FLIGHT * CHILDREN
 """What one kill may leave unknown: everything in flight of a worker and its children. The promise is 64."""
@@ -162,6 +162,15 @@ def kill(stage: Stage, name: str) -> None:
     os.killpg(pid, signal.SIGKILL)
     wait_until(lambda: stage.services.process_pid(name) is None)
     stage.start(name)
+
+
+def stop(stage: Stage, *names: str) -> None:
+    """Ask all of them to end, as a deploy does, and wait until they did."""
+    for name in names:
+        pid = stage.services.process_pid(name)
+        assert pid is not None
+        os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: all(stage.services.process_pid(name) is None for name in names))
 
 
 def children(stage: Stage, name: str = "worker") -> list[int]:

@@ -1,0 +1,27 @@
+"""The run that was promised: 200 kills over 20,000 people at 300 per second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.breaking import LOST_AT_ONCE, PROMISED, Scene, scene_of
+from tests.support.kills import Watch, kill_workers
+
+pytestmark = [pytest.mark.breaks_servers, pytest.mark.long]
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Iterator[Scene]:
+    """The pace is ours, shared by all workers; the carrier would take them faster."""
+    with scene_of(PROMISED, SIAGA_PACE_ACCOUNT_PER_SECOND=str(PROMISED.per_second)) as scene:
+        yield scene
+
+
+def test_200_kills_over_20_000_people(crowd: Scene) -> None:
+    with Watch(crowd) as watch:
+        under_way = crowd.alert({"sms_per_second": 0, "rules": [{"share": 0.5, "receipts": "missing"}]})
+        kill_workers(under_way, crowd.size.kills, watch)
+        watch.judge(crowd, under_way.keeps_the_promise(unknown=LOST_AT_ONCE * crowd.size.kills))
+    crowd.check_promises()
