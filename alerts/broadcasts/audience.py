@@ -129,12 +129,15 @@ FROM (
 """
 
 CHOICES = f"""
-SELECT p.citizen_id, p.reason, c.language, c.class, c.lat, c.lon, c.is_vulnerable, f.channel, f.id AS address_id, f.country AS number_country,
-    CASE WHEN f.channel = 'push' THEN f.id END AS device_id, CASE WHEN f.channel IN ('sms', 'whatsapp', 'voice') THEN f.id END AS phone_id,
-    CASE WHEN f.channel <> 'none' THEN NULL WHEN c.opted_out_at IS NOT NULL THEN 'opted_out' WHEN g.number_country IS NOT NULL THEN 'no_provider'
+SELECT p.citizen_id, p.reason, c.language, c.class, c.lat, c.lon, c.is_vulnerable, f.channel, f.id AS address_id,
+    f.country AS number_country, CASE WHEN f.channel = 'push' THEN f.id END AS device_id,
+    CASE WHEN f.channel IN ('sms', 'whatsapp', 'voice') THEN f.id END AS phone_id,
+    CASE WHEN f.channel <> 'none' THEN NULL WHEN c.opted_out_at IS NOT NULL THEN 'opted_out'
+         WHEN g.number_country IS NOT NULL THEN 'no_provider'
          ELSE 'no_address' END AS unreachable,
     coalesce((SELECT jsonb_agg(jsonb_build_array(o.channel, o.id, o.country) ORDER BY o.place)
-              FROM unnest(w.channels[2:], w.ids[2:], w.countries[2:]) WITH ORDINALITY AS o(channel, id, country, place)), '[]') AS further_ways,
+              FROM unnest(w.channels[2:], w.ids[2:], w.countries[2:]) WITH ORDINALITY AS o(channel, id, country, place)), '[]')
+        AS further_ways,
     row_number() OVER (PARTITION BY f.channel, CASE WHEN f.channel <> 'none' THEN w.fingerprint END ORDER BY p.citizen_id) AS nth
 FROM selected_person p JOIN citizen c ON c.id = p.citizen_id
 CROSS JOIN LATERAL ({WAYS}) w
@@ -154,7 +157,7 @@ RING = f"""
 floor((SELECT min(sqrt(power((h.lat - chosen.lat) * {KM_PER_DEGREE}, 2)
     + power((h.lon - chosen.lon) * {KM_PER_DEGREE} * cos(radians(h.lat)), 2)))
     FROM unnest(CAST(:lats AS float8[]), CAST(:lons AS float8[])) AS h(lat, lon)) / {RING_KM})
-"""
+"""  # noqa: S608 - our own words
 
 FREEZE = f"""
 WITH chosen AS MATERIALIZED ({CHOICES}),

@@ -130,7 +130,7 @@ def mark_answered(session: Session, checkins: Sequence[Mapping[str, Any]]) -> in
     return session.execute(MARK_ANSWERED, values).rowcount  # type: ignore[attr-defined,no-any-return]
 
 
-def _ask(
+def _ask(  # noqa: PLR0917 - one round of one channel
     sessions: Sessions, carriers: Carriers, channel: Channel, rows: Sequence[Mapping[str, Any]], messages: Mapping[UUID, Messages]
 ) -> int:
     known = 0
@@ -194,14 +194,16 @@ BEFORE = json.dumps({state.value: [before.value for before in (*states_before(st
 
 TAKE_RECEIPTS = text("""
 UPDATE receipt r SET applied_at = clock_timestamp()
-FROM (SELECT delivery_id, number, raw_status FROM receipt WHERE applied_at IS NULL ORDER BY received_at LIMIT :limit FOR UPDATE SKIP LOCKED) n
+FROM (
+    SELECT delivery_id, number, raw_status FROM receipt WHERE applied_at IS NULL ORDER BY received_at LIMIT :limit FOR UPDATE SKIP LOCKED) n
 WHERE (r.delivery_id, r.number, r.raw_status) = (n.delivery_id, n.number, n.raw_status)
 RETURNING r.delivery_id, r.number, r.raw_status, r.source, r.provider_id, r.error_code
 """)
 
 _NEWS = """
-unnest(CAST(:deliveries AS bigint[]), CAST(:numbers AS smallint[]), CAST(:states AS text[]), CAST(:ranks AS int[]), CAST(:providers AS text[]),
-    CAST(:raws AS text[]), CAST(:codes AS text[])) AS n(delivery_id, number, state, rank, provider_id, raw_status, code)
+unnest(CAST(:deliveries AS bigint[]), CAST(:numbers AS smallint[]), CAST(:states AS text[]), CAST(:ranks AS int[]),
+    CAST(:providers AS text[]), CAST(:raws AS text[]), CAST(:codes AS text[]))
+    AS n(delivery_id, number, state, rank, provider_id, raw_status, code)
 """
 
 # Deliveries are locked before attempts, everywhere and by id: the sender's record takes them in the same order.

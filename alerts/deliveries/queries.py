@@ -147,7 +147,8 @@ INVARIANTS = {
         WHERE a.released_at IS NOT NULL AND NOT EXISTS (SELECT FROM delivery d WHERE d.id = m.id * 64 + 1)""",
     "I1 a later step comes after the one before, by the way that the list has": """
         SELECT d.id FROM delivery d JOIN audience_member m ON m.id = d.member_id WHERE d.step > 1
-          AND (NOT EXISTS (SELECT FROM delivery p WHERE p.id = d.id - 1) OR d.channel IS DISTINCT FROM m.further_ways -> (d.step - 2) ->> 0)""",
+          AND (NOT EXISTS (SELECT FROM delivery p WHERE p.id = d.id - 1)
+               OR d.channel IS DISTINCT FROM m.further_ways -> (d.step - 2) ->> 0)""",
     "I2 one acceptance per step, and approved resends": """
         SELECT a.delivery_id FROM attempt a WHERE a.provider_id IS NOT NULL AND a.resend_of IS NULL AND NOT EXISTS (
             SELECT FROM send_window w WHERE w.closed_at IS NULL AND w.resend_of IS NOT NULL AND a.delivery_id = ANY (w.deliveries))
@@ -184,7 +185,8 @@ INVARIANTS = {
         WHERE w.closed_at IS NULL AND w.resend_of IS NULL AND w.generation < b.generation""",
     "I9 no answer is written into a window that is closed": """
         SELECT w.id FROM send_window w JOIN attempt a ON a.window_id = w.id
-        WHERE w.closed_at > clock_timestamp() - interval '1 hour' AND a.evidence = 'answer' AND a.resolved_at > w.closed_at + interval '5 seconds'""",
+        WHERE w.closed_at > clock_timestamp() - interval '1 hour' AND a.evidence = 'answer'
+          AND a.resolved_at > w.closed_at + interval '5 seconds'""",
     "I9 a closed window says what became of each": """
         SELECT w.id FROM send_window w, unnest(w.deliveries, w.numbers) AS u(delivery_id, number)
         WHERE w.closed_at > clock_timestamp() - interval '1 hour'

@@ -82,7 +82,7 @@ def _intent(rows: Sequence[Mapping[str, Any]], *, lease_seconds: float) -> dict[
     }
 
 
-def _hand_over(
+def _hand_over(  # noqa: PLR0917 - a window is told by all of these
     settings: Settings, carriers: Carriers, sender: str, messages: Messages, channel: Channel, rows: Sequence[Mapping[str, Any]]
 ) -> list[Outcome]:
     until = time.monotonic() + min(BEGIN_WITHIN_SECONDS, settings.delivery.lease_seconds / 3)
@@ -140,8 +140,8 @@ WITH candidate AS (
                       AND k.released_at IS NOT NULL)
     ORDER BY d.id LIMIT :limit FOR UPDATE OF d SKIP LOCKED FOR SHARE OF b
 )
-SELECT due.id AS delivery_id, due.number, due.broadcast_id, due.batch_id, due.resend_of, due.sender, due.status, due.member_id, m.citizen_id,
-    due.address_id, m.language, due.number_country, m.link_generation, {fields} AS sealed
+SELECT due.id AS delivery_id, due.number, due.broadcast_id, due.batch_id, due.resend_of, due.sender, due.status, due.member_id,
+    m.citizen_id, due.address_id, m.language, due.number_country, m.link_generation, {fields} AS sealed
 FROM due JOIN audience_member m ON m.id = due.member_id JOIN {table} a ON a.id = due.address_id ORDER BY due.id
 """
 DUE = {channel: text(_DUE.format(fields=fields, table=table)) for channel, (fields, table) in SEALED.items()}
@@ -155,15 +155,18 @@ RECORD = text("""
 WITH held AS (
     UPDATE send_window SET closed_at = clock_timestamp() WHERE id = :window AND closed_at IS NULL RETURNING id, sender, intent_at
 ), o AS (
-    SELECT * FROM unnest(CAST(:deliveries AS bigint[]), CAST(:numbers AS smallint[]), CAST(:resend_of AS smallint[]), CAST(:states AS text[]),
-        CAST(:codes AS text[])) AS o(delivery_id, number, resend_of, state, code)
+    SELECT * FROM unnest(CAST(:deliveries AS bigint[]), CAST(:numbers AS smallint[]), CAST(:resend_of AS smallint[]),
+        CAST(:states AS text[]), CAST(:codes AS text[])) AS o(delivery_id, number, resend_of, state, code)
 ), locked AS MATERIALIZED (
-    SELECT d.id, d.channel FROM delivery d WHERE d.id = ANY (CAST(:deliveries AS bigint[])) AND EXISTS (SELECT FROM held) ORDER BY d.id FOR UPDATE
+    SELECT d.id, d.channel FROM delivery d WHERE d.id = ANY (CAST(:deliveries AS bigint[])) AND EXISTS (SELECT FROM held)
+    ORDER BY d.id FOR UPDATE
 ), counted AS (
     UPDATE delivery d SET attempts = greatest(d.attempts, o.number) FROM o, locked WHERE d.id = o.delivery_id AND locked.id = d.id
 ), written AS (
-    INSERT INTO attempt AS a (delivery_id, number, window_id, channel, sender, state, evidence, resend_of, intent_at, resolved_at, error_code)
-    SELECT o.delivery_id, o.number, held.id, locked.channel, held.sender, o.state, 'answer', o.resend_of, held.intent_at, clock_timestamp(), o.code
+    INSERT INTO attempt AS a (delivery_id, number, window_id, channel, sender, state, evidence, resend_of, intent_at, resolved_at,
+        error_code)
+    SELECT o.delivery_id, o.number, held.id, locked.channel, held.sender, o.state, 'answer', o.resend_of, held.intent_at,
+        clock_timestamp(), o.code
     FROM o JOIN locked ON locked.id = o.delivery_id CROSS JOIN held
     ON CONFLICT (delivery_id, number) DO UPDATE SET window_id = excluded.window_id, sender = excluded.sender,
         resend_of = excluded.resend_of, intent_at = excluded.intent_at

@@ -32,7 +32,10 @@ REMEDY = "this database is not on the server it remembers (a restored backup, a 
 
 @dataclass(frozen=True)
 class Restored:
-    """What was done after a restore. `made`: deliveries of lists whose release may have been lost; `unknown`: those that may have been sent."""
+    """What was done after a restore.
+
+    `made`: deliveries of lists whose release may have been lost; `unknown`: those that may have been sent.
+    """
 
     made: int = 0
     unknown: int = 0

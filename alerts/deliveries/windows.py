@@ -108,7 +108,9 @@ def leave_out(session: Session, claim: Claim, *, is_unserved: bool = False) -> N
         session.execute(FAIL_UNSERVED, values)
 
 
-def record(session: Session, claim: Claim, window: Window, outcomes: Sequence[Outcome], waits: Sequence[float | None]) -> int:
+def record(  # noqa: PLR0917 - a window and what became of it
+    session: Session, claim: Claim, window: Window, outcomes: Sequence[Outcome], waits: Sequence[float | None]
+) -> int:
     """Write a window's answers and close it, if it is still open and ours; the count of deliveries that moved."""
     values = {
         "batch": claim.batch_id,
@@ -234,7 +236,8 @@ UPDATE delivery d SET state_at = clock_timestamp(), state = CASE WHEN c.opted_ou
         WHEN c.merged_into IS NOT NULL THEN 'merged' ELSE 'answered' END
 FROM audience_member m JOIN citizen c ON c.id = m.citizen_id
 WHERE d.batch_id = :batch AND d.state = 'queued' AND m.id = d.member_id
-  AND (c.opted_out_at IS NOT NULL OR c.died_at IS NOT NULL OR c.merged_into IS NOT NULL OR d.step > 1 AND EXISTS {ANSWERED_BEFORE}) AND {MINE}
+  AND (c.opted_out_at IS NOT NULL OR c.died_at IS NOT NULL OR c.merged_into IS NOT NULL OR d.step > 1 AND EXISTS {ANSWERED_BEFORE})
+  AND {MINE}
 """)  # noqa: S608
 
 FAIL_UNSERVED = text(f"""
@@ -272,7 +275,8 @@ RECORD = text(
     _RECORD.format(
         answers="""
     SELECT * FROM unnest(CAST(:deliveries AS bigint[]), CAST(:numbers AS smallint[]), CAST(:states AS text[]),
-        CAST(:attempt_states AS text[]), CAST(:providers AS text[]), CAST(:raws AS text[]), CAST(:codes AS text[]), CAST(:waits AS float8[]))
+        CAST(:attempt_states AS text[]), CAST(:providers AS text[]), CAST(:raws AS text[]), CAST(:codes AS text[]),
+        CAST(:waits AS float8[]))
         AS o(delivery_id, number, state, attempt_state, provider_id, raw_status, code, wait) ORDER BY delivery_id"""
     )
 )
@@ -281,7 +285,8 @@ RECORD_ACCEPTED = text(
         answers="""
     SELECT *, 'accepted' AS state, 'accepted' AS attempt_state, CAST(:raw AS text) AS raw_status, CAST(NULL AS text) AS code,
         CAST(NULL AS float8) AS wait
-    FROM unnest(CAST(:deliveries AS bigint[]), CAST(:numbers AS smallint[]), CAST(:providers AS text[])) AS o(delivery_id, number, provider_id)
+    FROM unnest(CAST(:deliveries AS bigint[]), CAST(:numbers AS smallint[]), CAST(:providers AS text[]))
+        AS o(delivery_id, number, provider_id)
     ORDER BY delivery_id"""
     )
 )
@@ -311,7 +316,8 @@ WITH item AS (
 ), closed AS (
     UPDATE send_window SET closed_at = clock_timestamp() WHERE id = ANY (:windows)
 ), marked AS (
-    UPDATE delivery d SET attempts = greatest(d.attempts, lost.number), state_at = CASE WHEN d.state = 'queued' THEN clock_timestamp() ELSE d.state_at END,
+    UPDATE delivery d SET attempts = greatest(d.attempts, lost.number),
+        state_at = CASE WHEN d.state = 'queued' THEN clock_timestamp() ELSE d.state_at END,
         state = CASE WHEN d.state = 'queued' THEN 'unknown' ELSE d.state END
     FROM lost WHERE d.id = lost.delivery_id
 )

@@ -131,7 +131,8 @@ def array_of(values: Iterable[int | str | UUID | None]) -> str:
 
 def _element(value: int | str | UUID) -> str:
     word = str(value)
-    if word.isascii() and word.isalnum() and word.upper() != "NULL" or not isinstance(value, str):
+    is_plain = word.isascii() and word.isalnum() and word.upper() != "NULL"
+    if is_plain or not isinstance(value, str):
         return word
     escaped = word.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -18,7 +18,9 @@ OK = http("201 Created", {"sid": "SM1"})
 PATIENCE_SECONDS = 20.0
 
 
-async def post(url: str, count: int, *, connections: int = 4, until: float = math.inf, timeout_seconds: float = PATIENCE_SECONDS) -> list[Result]:
+async def post(
+    url: str, count: int, *, connections: int = 4, until: float = math.inf, timeout_seconds: float = PATIENCE_SECONDS
+) -> list[Result]:
     """So many requests by one pool; their fates."""
     pool = HttpPool(url, connections=connections, timeout_seconds=timeout_seconds)
     request = request_head(pool, "/messages", {"Accept": "application/json"})

@@ -121,7 +121,8 @@ def test_nearest_to_the_danger_first_and_in_a_ring_those_who_need_more_time(fano
     def person(name: int, km: float, **fields: Any) -> dict[str, Any]:
         return {"phones": (f"+62812500001{name:02}",), "external_id": f"p{name}", "lat": ADANA[0] + km / 111.2, "lon": ADANA[1], **fields}
 
-    people = [person(1, 120), person(2, 3), person(3, 41), person(4, 4.5, is_vulnerable=True), person(5, 1), person(6, 42, is_vulnerable=True)]
+    people = [person(1, 120), person(2, 3), person(3, 41), person(4, 4.5, is_vulnerable=True), person(5, 1)]
+    people.append(person(6, 42, is_vulnerable=True))
     message = fanout(people=people, areas=[CIRCLE])
     order = [row["external_id"] for row in message.rows(ORDER)]
     assert set(order[1:3]) == {"p2", "p5"}
