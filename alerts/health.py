@@ -18,8 +18,12 @@ from sqlalchemy.orm import Session
 
 from alerts.deliveries.queries import backlog, invariants, late
 from alerts.deliveries.restoring import REMEDY, is_elsewhere
+from alerts.deliveries.round_trips.queries import list_ages
+from alerts.deliveries.round_trips.rules import is_late
+from alerts.deliveries.vitals import PROMISE
 from alerts.kit.db import POSTGRES_MAJOR_MIN, Sessions, Tx, begin
 from alerts.kit.errors import AppError
+from alerts.kit.vitals import find_vital, list_beats, list_vitals
 from alerts.migrations import alembic_config
 from alerts.notices.queries import backlog as staff_backlog
 from alerts.notices.queries import open_alarms
@@ -29,6 +33,9 @@ from alerts.settings import Settings
 router = APIRouter(tags=["health"])
 OUTBOX_AGE_SECONDS_MAX = 60.0
 STAFF_LATE_SECONDS_MAX = 60.0
+WORKER_SECONDS_MAX = 120.0
+QUICK_QUEUE = "quick"
+"""The queue that the clock always has something for: silence there means that nobody works."""
 
 
 class NotReadyError(AppError):
@@ -60,7 +67,7 @@ def examine(settings: Settings, sessions: Sessions) -> Diagnosis:
     diagnosis = Diagnosis()
     try:
         with begin(sessions) as session:
-            _examine_database(session, diagnosis)
+            _examine_database(session, diagnosis, period_seconds=settings.synthetic.period_seconds)
     except SQLAlchemyError as error:
         diagnosis.faults.append(f"the database does not answer ({type(error).__name__})")
     _examine_redis(settings, diagnosis)
@@ -101,10 +108,52 @@ def get_metrics(session: Tx) -> Response:
     alarms = Gauge("siaga_alarm", "what nobody has taken on yet", ("kind", "sender"), registry=registry)
     for alarm in open_alarms(session):
         alarms.labels(alarm["kind"], alarm["sender"]).set(alarm["count"])
+    _gauge_vitals(session, registry)
+    _gauge_trips(session, registry)
     return Response(generate_latest() + generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def _examine_database(session: Session, diagnosis: Diagnosis) -> None:
+def _gauge_vitals(session: Session, registry: CollectorRegistry) -> None:
+    """What a task measured, and when a worker last got something done: read from small tables, never asked anew."""
+    broken = Gauge("siaga_promise_broken", "1 while a promise of the tables does not hold", ("promise",), registry=registry)
+    rows = Gauge("siaga_promise_broken_rows", "how many rows break it", ("promise",), registry=registry)
+    age = Gauge("siaga_vitals_age_seconds", "since the promises were last looked at", registry=registry)
+    for vital in list_vitals(session):
+        if vital["name"] == PROMISE:
+            broken.labels(vital["label"]).set(float(vital["value"] > 0))
+            rows.labels(vital["label"]).set(vital["value"])
+        else:
+            Gauge(f"siaga_{vital['name']}", "measured once a minute", registry=registry).set(vital["value"])
+        age.set(vital["age_seconds"])
+    since = Gauge("siaga_worker_progress_seconds", "since a worker finished a task of the queue", ("queue",), registry=registry)
+    lost = Gauge("siaga_workers_without_valkey", "workers that keep to their own share of every pace", registry=registry)
+    for queue, beats in _by_queue(session).items():
+        since.labels(queue).set(min(each["age_seconds"] for each in beats))
+    lost.set(len({each["owner"] for each in list_beats(session) if _is_blind(each)}))
+
+
+def _gauge_trips(session: Session, registry: CollectorRegistry) -> None:
+    age = Gauge("siaga_round_trip_age_seconds", "since a test message by the sender came back", ("sender",), registry=registry)
+    took = Gauge("siaga_round_trip_seconds", "how long the last one took there and back", ("sender",), registry=registry)
+    for trip in list_ages(session):
+        age.labels(trip.sender).set(trip.seconds)
+        if trip.took_seconds is not None:
+            took.labels(trip.sender).set(trip.took_seconds)
+
+
+def _by_queue(session: Session) -> dict[str, list[dict[str, Any]]]:
+    queues: dict[str, list[dict[str, Any]]] = {}
+    for each in list_beats(session):
+        queues.setdefault(each["queue"], []).append(each)
+    return queues
+
+
+def _is_blind(each: dict[str, Any]) -> bool:
+    """A worker that is at work and does not see Valkey."""
+    return not each["is_pace_shared"] and each["age_seconds"] < WORKER_SECONDS_MAX
+
+
+def _examine_database(session: Session, diagnosis: Diagnosis, *, period_seconds: float) -> None:
     major = int(session.execute(text("SHOW server_version_num")).scalar_one()) // 10000
     revision = database_revision(session)
     diagnosis.facts |= {"postgres": major, "revision": revision}
@@ -122,7 +171,27 @@ def _examine_database(session: Session, diagnosis: Diagnosis) -> None:
     if not diagnosis.facts["missions"]:
         diagnosis.faults.append("no mission is loaded: run `siaga migrate`")
     _examine_staff_messages(session, diagnosis)
+    _examine_progress(session, diagnosis, period_seconds=period_seconds)
     diagnosis.violations += [asdict(violation) for violation in (*invariants(session), *late(session))]
+
+
+def _examine_progress(session: Session, diagnosis: Diagnosis, *, period_seconds: float) -> None:
+    """What the workers last got done, and whether our own test messages come back."""
+    queues = {queue: min(each["age_seconds"] for each in beats) for queue, beats in _by_queue(session).items()}
+    diagnosis.facts["worker_progress_seconds"] = queues
+    diagnosis.facts["outbox_p99_seconds"] = find_vital(session, "outbox_p99_seconds")
+    quick = queues.get(QUICK_QUEUE)
+    if quick is not None and quick > WORKER_SECONDS_MAX:
+        diagnosis.faults.append(f"no worker has finished anything for {quick:.0f} s: do workers run?")
+    blind = sorted({each["owner"] for each in list_beats(session) if _is_blind(each)})
+    diagnosis.facts["workers_without_valkey"] = len(blind)
+    if blind:
+        diagnosis.faults.append(f"{len(blind)} workers do not see Valkey and keep to their own share of every pace")
+    trips = list_ages(session)
+    diagnosis.facts["round_trips"] = {trip.sender: {"age_seconds": trip.seconds, "took_seconds": trip.took_seconds} for trip in trips}
+    for trip in trips:
+        if is_late(trip.seconds, period_seconds=period_seconds):
+            diagnosis.faults.append(f"no test message by {trip.sender} has come back for {trip.seconds:.0f} s")
 
 
 def _examine_staff_messages(session: Session, diagnosis: Diagnosis) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import socket
+from dataclasses import dataclass, field
 
 from celery import Celery
 from celery.signals import worker_process_init, worker_process_shutdown
@@ -10,10 +12,12 @@ from celery.signals import worker_process_init, worker_process_shutdown
 from alerts.deliveries.carriers import Carriers
 from alerts.kit.db import STEADY_PLANS, Sessions, make_engine, make_sessions
 from alerts.kit.logging import configure_logging
+from alerts.kit.vitals import Pulse
 from alerts.settings import Settings
 from workers.wiring import QUICK
 
 TASK_SECONDS_MAX = 900
+MODULES = ("workers.tasks", "workers.staff", "workers.inbound", "workers.liveness")
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Runtime:
     sessions: Sessions
     sending: Sessions
     carriers: Carriers
+    pulse: Pulse = field(default_factory=lambda: Pulse(f"{socket.gethostname()}:{os.getpid()}"))
 
 
 class _Child:
@@ -34,7 +39,11 @@ class _Child:
 
 def make_celery(settings: Settings) -> Celery:
     """A broker client with every wait bounded: a frozen Valkey must not hang a publisher (stack notes, measured)."""
-    app = Celery("siaga", broker=settings.redis.url.get_secret_value(), include=["workers.tasks", "workers.staff", "workers.inbound"])
+    app = Celery(
+        "siaga",
+        broker=settings.redis.url.get_secret_value(),
+        include=["workers.tasks", "workers.staff", "workers.inbound", "workers.liveness"],
+    )
     app.conf.update(
         broker_transport_options={
             "global_keyprefix": settings.redis.prefix,

@@ -21,7 +21,6 @@ from alerts.deliveries.correcting import freeze_copied
 from alerts.deliveries.escalation import escalate
 from alerts.deliveries.evidence import apply_all_receipts, look_up, mark_answered
 from alerts.deliveries.following import ask_for_promised, freeze_follow_up, keep_promises
-from alerts.deliveries.queries import invariants, late
 from alerts.deliveries.resending import resend_unknown
 from alerts.deliveries.sending import send_batch
 from alerts.inbox.actions import understand_message
@@ -31,9 +30,11 @@ from alerts.kit.db import begin
 from alerts.kit.errors import AppError
 from alerts.kit.idempotency import delete_old_keys
 from alerts.kit.outbox import answer, delete_old_events, drain
+from alerts.kit.vitals import beat, forget_beats
 from alerts.live.actions import refresh_all, refresh_one
 from alerts.staff.sign_in import delete_old_attempts
 from workers.app import Runtime, child_runtime
+from workers.wiring import QUEUES, QUICK
 
 log = structlog.get_logger()
 Payload = dict[str, Any]
@@ -52,11 +53,20 @@ def task(name: str) -> Callable[[Work], Work]:
             if event_id is not None and is_done is not False:
                 with begin(runtime.sessions) as session:
                     answer(session, event_id, name)
+            tell_progress(runtime, name)
 
         shared_task(name=name)(run)
         return work
 
     return register
+
+
+def tell_progress(runtime: Runtime, name: str) -> None:
+    """This process got something of the queue done: a row every few seconds, whatever the load."""
+    queue = QUEUES.get(name, QUICK)
+    if runtime.pulse.is_due(queue):
+        with begin(runtime.sessions) as session:
+            beat(session, owner=runtime.pulse.owner, queue=queue, task=name, is_pace_shared=runtime.carriers.is_pace_shared)
 
 
 def is_over(runtime: Runtime, payload: Payload) -> bool:
@@ -188,13 +198,6 @@ def answered(runtime: Runtime, _: Payload) -> None:
         mark_answered(session, drain(session, "deliveries.mark_answered"))
 
 
-@task("deliveries.check")
-def check_promises(runtime: Runtime, _: Payload) -> None:
-    with begin(runtime.sessions) as session:
-        for violation in (*invariants(session), *late(session)):
-            log.error("promise.broken", promise=violation.invariant, count=violation.count)
-
-
 @task("inbox.understand")
 def understand_inbound(runtime: Runtime, payload: Payload) -> None:
     with begin(runtime.sessions) as session:
@@ -220,3 +223,4 @@ def clean_up(runtime: Runtime, _: Payload) -> None:
         delete_old_keys(session)
         delete_old_attempts(session)
         delete_old_events(session)
+        forget_beats(session)

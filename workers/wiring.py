@@ -80,5 +80,6 @@ def schedule(settings: Settings) -> Mapping[str, float]:
         "deliveries.roaming": settings.delivery.sweep_seconds,
         "live.refresh_all": settings.live.refresh_seconds,
         "deliveries.check": 60.0,
+        "round_trips.run": settings.synthetic.check_seconds,
         "kit.clean_up": 3600.0,
     }

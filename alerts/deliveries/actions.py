@@ -27,8 +27,11 @@ def release(session: Session, broadcast_id: UUID, *, audience_id: int | None = N
     audience = _next_slice(session, broadcast_id, audience_id)
     if audience is None:
         return 0
-    values = {"broadcast": broadcast_id, "audience": audience.id, "after": audience.released_to, "slice": SLICE, "size": batch_size}
+    session.execute(PLAN_FOR_MANY)
+    after = audience.released_to or session.execute(BEFORE_FIRST, {"audience": audience.id}).scalar_one()
+    values = {"broadcast": broadcast_id, "audience": audience.id, "after": after, "slice": SLICE, "size": batch_size}
     made = session.execute(MAKE_SLICE, values).one()
+    session.execute(PLAN_AS_USUAL)
     session.execute(FINISH_SLICE, {"audience": audience.id, "to": made.last or audience.released_to, "is_last": made.people < SLICE})
     session.expire(audience)
     publish(session, "delivery.progress", broadcast_id=broadcast_id, incident_id=get_broadcast(session, broadcast_id).incident_id)
@@ -79,6 +82,18 @@ def _next_slice(session: Session, broadcast_id: UUID, audience_id: int | None) -
 
 STILL_APPROVED = text("SELECT state = 'approved' FROM broadcast WHERE id = :id FOR SHARE")
 
+# A list that was just frozen has no statistics yet: Postgres expects one row, and would compare each member with each
+# batch, and sort the whole list for each slice. Hash joins and the order of the primary key are right for any slice.
+PLAN_FOR_MANY = text("""
+SELECT set_config('enable_nestloop', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('enable_sort', 'off', true),
+    set_config('work_mem', '32MB', true)
+""")
+PLAN_AS_USUAL = text("""
+SELECT set_config(name, reset_val, true) FROM pg_settings
+WHERE name IN ('enable_nestloop', 'enable_mergejoin', 'enable_sort', 'work_mem')
+""")
+BEFORE_FIRST = text("SELECT coalesce(min(id) - 1, 0) FROM audience_member WHERE audience_id = :audience")
+
 MAKE_SLICE = text("""
 WITH person AS MATERIALIZED (
     SELECT id, channel, coalesce(number_country, '') AS lane, address_id, number_country, unreachable FROM audience_member
@@ -97,7 +112,7 @@ WITH person AS MATERIALIZED (
     INSERT INTO delivery (id, member_id, broadcast_id, batch_id, address_id, channel, number_country, state, error_code)
     SELECT p.id * 64 + 1, p.id, :broadcast, n.id, p.address_id, p.channel, p.number_country,
         CASE WHEN p.channel <> 'none' THEN 'queued' WHEN p.unreachable = 'opted_out' THEN 'opted_out' ELSE 'failed' END, p.unreachable
-    FROM placed p JOIN numbered n USING (channel, lane, bucket) ORDER BY p.id
+    FROM placed p JOIN numbered n USING (channel, lane, bucket)
 ), rung AS (
     INSERT INTO outbox_event (name, payload)
     SELECT 'delivery.batch_due', jsonb_build_object('batch_id', id) FROM made WHERE channel <> 'none' ORDER BY first_member_id

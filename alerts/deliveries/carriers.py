@@ -61,6 +61,11 @@ class Carriers:
         self.pacer = Pacer(settings, self._shared)
         self._routers = {status: self._make_router(settings, status) for status in Status}
 
+    @property
+    def is_pace_shared(self) -> bool:
+        """Whether this process sees Valkey now; without it, it keeps to its share of every pace."""
+        return not self._shared.is_lost
+
     def names(self, status: Status, channel: Channel) -> tuple[str, ...]:
         """The senders of a channel, in order of preference."""
         return tuple(name for name, sender in self._senders[status].items() if sender.channel == channel)

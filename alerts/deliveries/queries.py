@@ -215,6 +215,8 @@ SELECT
     (SELECT extract(epoch FROM clock_timestamp() - min(due_at)) FROM delivery_batch
         WHERE state = 'waiting' AND due_at < clock_timestamp()) AS queued_age_seconds,
     (SELECT count(*) FROM attempt WHERE state = 'unknown') AS unknown_attempts,
+    (SELECT count(*) FROM receipt WHERE applied_at IS NULL) AS receipts_waiting,
+    (SELECT extract(epoch FROM clock_timestamp() - min(received_at)) FROM receipt WHERE applied_at IS NULL) AS receipts_age_seconds,
     (SELECT extract(epoch FROM clock_timestamp() - min(intent_at)) FROM attempt WHERE state = 'unknown') AS unknown_age_seconds,
     (SELECT extract(epoch FROM clock_timestamp() - max(closed_at)) FROM send_window
         WHERE id > (SELECT max(id) - 100 FROM send_window)) AS last_progress_seconds

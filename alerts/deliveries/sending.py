@@ -138,7 +138,7 @@ class _Sending:
         if not self._left:
             return None
         claim, wanted = self._claim, min(len(self._left), self._delivery.window_size)
-        sender = self._carriers.choose(claim.status, claim.channel, claim.number_country)
+        sender = claim.only_sender or self._carriers.choose(claim.status, claim.channel, claim.number_country)
         if sender is None:
             self._is_unserved = True
             self._left.clear()

@@ -26,7 +26,7 @@ EXPIRE_AT_ONCE = 200
 
 @dataclass(frozen=True)
 class Claim:
-    """A batch that is ours until its lease ends or another generation begins."""
+    """A batch that is ours until its lease ends or another generation begins. `only_sender`: of a round trip, the one it tries."""
 
     batch_id: int
     broadcast_id: UUID
@@ -36,6 +36,7 @@ class Claim:
     channel: Channel
     number_country: str
     step: int
+    only_sender: str | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ UPDATE delivery_batch b SET state = 'claimed', generation = generation + 1, owne
 FROM broadcast m
 WHERE b.id = :batch AND m.id = b.broadcast_id
   AND (b.state = 'waiting' AND b.due_at <= clock_timestamp() OR b.state = 'claimed' AND b.lease_until < clock_timestamp())
-RETURNING b.id AS batch_id, b.broadcast_id, m.incident_id, b.generation, m.status, b.channel, b.number_country, b.step
+RETURNING b.id AS batch_id, b.broadcast_id, m.incident_id, b.generation, m.status, b.channel, b.number_country, b.step, m.only_sender
 """)
 
 RENEW = text("""

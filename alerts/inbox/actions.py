@@ -20,6 +20,7 @@ from alerts.citizens.models import Citizen
 from alerts.citizens.queries import find_by_phone_index
 from alerts.citizens.rules import OptSource
 from alerts.citizens.testers import withdraw_tester
+from alerts.deliveries.round_trips.actions import note_reply
 from alerts.inbox import rules
 from alerts.inbox.models import InboundMessage
 from alerts.inbox.queries import claim_message, find_member_of, open_field
@@ -91,29 +92,39 @@ def understand_message(session: Session, *, keyring: Keyring, message_id: UUID) 
     text = open_field(row, "body_enc", keyring)
     reading = rules.understand(text, segments=row.segments, media=row.media, carrier_opted_out=row.carrier_opted_out)
     citizens = find_by_phone_index(session, row.from_index)
+    if note_reply(session, row.from_index) and not citizens:
+        # Our own end answered a test message: nobody's answer, and nothing for a person to read.
+        row.state, row.understood, row.handled_by, row.handled_at = State.HANDLED, reading.understood, INBOX.key, db_now(session)
+        session.flush()
+        return reading.understood
     member = find_member_of(session, row.from_index, citizens, row.status)
     is_found = bool(citizens) if reading.understood is Understood.OPT_OUT else member is not None
     row.state = State.MATCHED if is_found else State.UNMATCHED
     row.understood = reading.understood
     row.flags = sorted(reading.flags | _flags_of_sender(citizens, member))
     row.citizen_id = citizens[0].id if len(citizens) == 1 else None
-    if row.status is Status.EXERCISE and reading.understood is Understood.OPT_OUT:
-        # Whoever has enough of exercises is sent no more of them; alerts that are meant go on.
-        for citizen in citizens:
-            withdraw_tester(session, citizen_id=citizen.id, actor=INBOX)
-    elif rules.is_opt_in(text) and row.status is Status.ACTUAL:
-        # The carrier lets the number through again; whether the person is safe, a person reads.
-        record_opt_in(session, e164_index=row.from_index, source=OptSource.INBOUND)
-    if reading.understood is Understood.OPT_OUT and row.status is Status.ACTUAL:
-        # The carrier blocks the number, so everybody who has it is out of reach by it.
-        record_opt_out(session, e164_index=row.from_index, source=OptSource.INBOUND)
-    elif member is not None:
+    _hear_opting(session, row, citizens, is_out=reading.understood is Understood.OPT_OUT, is_in=rules.is_opt_in(text))
+    if member is not None and reading.understood is not Understood.OPT_OUT:
         row.citizen_id, row.incident_id = member.citizen_id, get_broadcast(session, member.broadcast_id).incident_id
         _record(session, INBOX, keyring, row=row, answer=ANSWERS[reading.understood], member_id=member.id)
     if reading.understood is Understood.NEED_HELP and row.checkin_id is None:
         raise_for_sender(session, INBOX, keyring, row=row)
     session.flush()
     return reading.understood
+
+
+def _hear_opting(session: Session, row: InboundMessage, citizens: Sequence[Citizen], *, is_out: bool, is_in: bool) -> None:
+    """Who wants no messages any more, or wants them again. To the number of exercises it is said of exercises alone."""
+    if row.status is Status.EXERCISE:
+        for citizen in citizens if is_out else ():
+            withdraw_tester(session, citizen_id=citizen.id, actor=INBOX)
+        return
+    if is_in:
+        # The carrier lets the number through again; whether the person is safe, a person reads.
+        record_opt_in(session, e164_index=row.from_index, source=OptSource.INBOUND)
+    if is_out:
+        # The carrier blocks the number, so everybody who has it is out of reach by it.
+        record_opt_out(session, e164_index=row.from_index, source=OptSource.INBOUND)
 
 
 def raise_for_sender(session: Session, actor: Actor, keyring: Keyring, *, row: InboundMessage) -> None:

@@ -12,11 +12,13 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import AudienceMember
 from alerts.broadcasts.queries import find_member, get_broadcast
+from alerts.broadcasts.rules import Purpose
 from alerts.channels.voice_words import Heard
 from alerts.checkins.actions import NewCheckin, record_checkin
 from alerts.checkins.cases.queries import find_told
 from alerts.checkins.queries import find_last_of_member
 from alerts.checkins.rules import Answer, Channel
+from alerts.deliveries.round_trips.actions import note_keypress
 from alerts.deliveries.rules import STEP_PLACES, parse_attempt_name
 from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor, Via
@@ -49,6 +51,9 @@ def answer_call(session: Session, *, keyring: Keyring, member: AudienceMember, d
     Anything but 1 and 2 is asked about once more (`unclear`); after that the call ends (`nothing`).
     """
     broadcast = get_broadcast(session, member.broadcast_id)
+    if broadcast.purpose is Purpose.SYNTHETIC:
+        note_keypress(session, member.id)
+        return Reply(Heard.SAFE, member.language, is_exercise=False)
     is_exercise, answer = broadcast.status is Status.EXERCISE, KEYS.get(digits)
     if answer is None:
         return Reply(Heard.NOTHING if is_again else Heard.UNCLEAR, member.language, is_exercise)

@@ -17,8 +17,9 @@ from alerts.kit.db import Base, enum_column, uuid_pk
 class InboundMessage(Base):
     """One message, kept as it came. `understood` is null until a task has read it, once.
 
-    `status`: of the number it was written to: exercises have numbers of their own. `mission_code`: the mission that the ministry gave it to. `case_id`: the call for help it raised or belongs to. By the
-    open link also a name and a place come, and a fingerprint of the address it was posted from (to count by).
+    `status`: of the number it was written to: exercises have numbers of their own. `mission_code`: the mission that the
+    ministry gave it to. `case_id`: the call for help it raised or belongs to. By the open link also a name and a place come,
+    and a fingerprint of the address it was posted from (to count by).
     """
 
     __tablename__ = "inbound_message"

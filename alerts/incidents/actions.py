@@ -19,7 +19,7 @@ from alerts.incidents.queries import claim_incident, incident_etag, list_areas, 
 from alerts.incidents.rules import LevelBasis, Move, SiagaLevel
 from alerts.incidents.schemas import AreaIn, IncidentChange, IncidentOpen, LevelIn, ListIn
 from alerts.kit import audit
-from alerts.kit.actor import Actor
+from alerts.kit.actor import SYSTEM, Actor
 from alerts.kit.clock import db_now
 from alerts.kit.errors import ForbiddenError, InvalidError
 from alerts.kit.http import check_if_match
@@ -64,6 +64,29 @@ def open_incident(session: Session, *, actor: Actor, command: IncidentOpen, repo
     involved = _refresh_missions(session, change, areas)
     rules.check_opener(actor, involved, _places(areas))
     _record(session, change, "incident.opened", {"status": incident.status, "missions": len(involved)})
+    return incident
+
+
+def get_synthetic_incident(session: Session) -> Incident:
+    """The one to which messages to our own made-up citizens belong: closed for ever, seen by nobody; made when first asked for."""
+    found = session.scalars(select(Incident).where(Incident.is_synthetic)).one_or_none()
+    if found is not None:
+        return found
+    incident = Incident(
+        kind=rules.Kind.OTHER,
+        title="SIAGA",
+        status=rules.Status.ACTUAL,
+        urgency=rules.Urgency.UNKNOWN,
+        severity=rules.Severity.MINOR,
+        certainty=rules.Certainty.UNKNOWN,
+        occurred_at=db_now(session),
+        opened_by=SYSTEM.key,
+        state=rules.State.CLOSED,
+        is_synthetic=True,
+    )
+    session.add(incident)
+    session.flush()
+    session.refresh(incident)
     return incident
 
 

@@ -50,9 +50,9 @@ def refresh(session: Session, incident_id: UUID, *, no_more_often: timedelta = N
 
 
 def refresh_one(settings: Settings, sessions: Sessions, incident_id: UUID) -> int | None:
-    """Refresh one incident in its own transaction and wake the screens after it has committed."""
+    """Refresh one incident in its own transaction and wake the screens after it has committed. Nobody looks at the synthetic one."""
     with begin(sessions) as session:
-        version = refresh(session, incident_id)
+        version = None if get_incident(session, incident_id).is_synthetic else refresh(session, incident_id)
     if version is not None:
         announce(settings, incident_id, version)
     return version

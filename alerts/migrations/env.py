@@ -9,7 +9,7 @@ from alembic import context
 from sqlalchemy import create_engine, pool, text
 
 import alerts
-from alerts.kit import audit, idempotency, outbox  # noqa: F401 - their tables
+from alerts.kit import audit, idempotency, outbox, vitals  # noqa: F401 - their tables
 from alerts.kit.db import Base
 
 MIGRATION_LOCK = 7_104_221

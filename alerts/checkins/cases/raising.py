@@ -78,7 +78,7 @@ def hear_unknown(session: Session, *, actor: Actor, keyring: Keyring, unknown: U
         return case
     case_id = _new_id(session)
     sealed = keyring.encrypt(unknown.sender, table="help_case", column="sender_enc", row=case_id)
-    who = {"id": case_id, "incident_id": incident_id, "citizen_id": citizen_id, "sender_index": index}
+    who: dict[str, Any] = {"id": case_id, "incident_id": incident_id, "citizen_id": citizen_id, "sender_index": index}
     who |= {"sender_enc": sealed, "first_message_id": unknown.message_id, "status": unknown.status}
     return _raise(session, actor, keyring, who=who, said=Said(message_id=unknown.message_id))
 
