@@ -114,7 +114,7 @@ class Outcome:
     @property
     def is_not_now(self) -> bool:
         """The carrier's word, or its sender's full queue: slow down."""
-        return self.verdict is Verdict.SENDER_BACKOFF or self.state is State.QUEUED and self.verdict is None and not self.is_out_of_reach
+        return self.verdict is Verdict.SENDER_BACKOFF or (self.state is State.QUEUED and self.verdict is None and not self.is_out_of_reach)
 
     @property
     def is_out_of_reach(self) -> bool:
