@@ -100,6 +100,10 @@ def states_before(after: State) -> list[State]:
 REPORTED: Mapping[ReportedState, State] = MappingProxyType({reported: State(reported.value) for reported in ReportedState})
 
 
+OWN_CODES = frozenset({"not_begun", "no_sender_configured"})
+"""Why we ourselves did not begin."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one attempt came to: the delivery's next state, and when to try again (seconds) if it is queued."""
@@ -113,8 +117,10 @@ class Outcome:
 
     @property
     def is_not_now(self) -> bool:
-        """The carrier's word, or its sender's full queue: slow down."""
-        return self.verdict is Verdict.SENDER_BACKOFF or (self.state is State.QUEUED and self.verdict is None and not self.is_out_of_reach)
+        """The carrier's own word, or its sender's full queue: slow down. What never left this machine says nothing of pace."""
+        if self.verdict is not None:
+            return self.verdict is Verdict.SENDER_BACKOFF
+        return self.state is State.QUEUED and self.code not in OWN_CODES and not self.is_out_of_reach
 
     @property
     def is_out_of_reach(self) -> bool:

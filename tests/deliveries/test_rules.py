@@ -5,7 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.channels.ports import Verdict
-from alerts.deliveries.rules import ALLOWED, TERMINAL, State, backoff_seconds, may_move, refused, states_before
+from alerts.deliveries.rules import (
+    ALLOWED,
+    TERMINAL,
+    Outcome,
+    State,
+    attempt_name,
+    backoff_seconds,
+    may_move,
+    parse_attempt_name,
+    refused,
+    states_before,
+)
 
 
 def test_unknown_is_left_by_evidence_only_and_never_back_to_the_queue() -> None:
@@ -43,3 +54,29 @@ def test_every_verdict_has_an_end_and_only_our_own_faults_are_tried_again() -> N
 @given(st.integers(1, 50))
 def test_waiting_grows_and_ends_at_an_hour(attempt: int) -> None:
     assert backoff_seconds(attempt, base=15) <= backoff_seconds(attempt + 1, base=15) <= 3600
+
+
+@pytest.mark.parametrize(
+    ("outcome", "slow_down"),
+    [
+        (Outcome(State.QUEUED, code="20429", retry_after=3), True),
+        (Outcome(State.QUEUED, code="21611", verdict=Verdict.SENDER_BACKOFF), True),
+        (Outcome(State.QUEUED, code="not_begun"), False),
+        (Outcome(State.QUEUED, code="no_connection:ConnectionRefusedError"), False),
+        (Outcome(State.QUEUED, code="20003", verdict=Verdict.STOP_ALL), False),
+        (Outcome(State.ACCEPTED, provider_id="SM1"), False),
+        (Outcome(State.UNKNOWN, code="http_500"), False),
+    ],
+)
+def test_only_the_carriers_own_word_slows_a_lane_down(outcome: Outcome, slow_down: bool) -> None:
+    assert outcome.is_not_now is slow_down
+
+
+@given(st.integers(1, 2**40), st.integers(1, 2**15 - 1))
+def test_an_attempts_name_is_read_back(delivery_id: int, number: int) -> None:
+    assert parse_attempt_name(attempt_name(delivery_id, number)) == (delivery_id, number)
+
+
+@pytest.mark.parametrize("name", ["", "-", "1", "1-", "-1", "a-1", "1-b", "1-2-3", "１-1", f"{2**63}-1", "1-99999", " 1-1"])
+def test_no_other_name_is(name: str) -> None:
+    assert parse_attempt_name(name) is None
