@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class Sent:
     is_exact: bool
     held: Figures
     rest: Figures
+    rest_cpu: Mapping[str, float]
 
 
 def measure(services: Services, plan: Plan, say: Say) -> Outcome:
@@ -126,7 +128,7 @@ def _carrier_details(ceiling: float, turns: list[Sent]) -> dict[str, Any]:
 
 
 @contextmanager
-def standing(services: Services, plan: Plan, say: Say, people: int, *, name: str = "fanout", has_naive: bool = True) -> Iterator[Ground]:  # noqa: PLR0917
+def standing(services: Services, plan: Plan, say: Say, people: int, *, name: str = "fanout", has_naive: bool = True) -> Iterator[Ground]:
     """Register written, carrier and both kinds of workers running and warm."""
     with ground(services, name, plan=plan, say=say, overrides=OVERRIDES) as floor:
         say(f"{name}: writing {people} people, starting carrier and workers")
@@ -156,35 +158,39 @@ def _posters(floor: Ground) -> Iterator[tuple[Postman, Postman]]:
         yield ours, theirs
 
 
+@dataclass(frozen=True)
+class Pace:
+    """Receipts per second while we send, and afterwards (None: as fast as the door takes them)."""
+
+    held: float | None = RECEIPTS_PER_SECOND
+    rest: float | None = REST_PER_SECOND
+
+
 def send(
-    floor: Ground,
-    incident_id: UUID,
-    people: int,
-    post: Postman | None = None,
-    *,
-    batch_size: int | None = None,
-    rate: float = RECEIPTS_PER_SECOND,
+    floor: Ground, incident_id: UUID, people: int, post: Postman | None = None, *, pace: Pace = Pace(), batch_size: int | None = None
 ) -> Sent:
     """Send one message to everybody, by the processes that are running, and look at the carrier's book and at the rows."""
     broadcast_id = floor.approve_message(incident_id, people=people)
     post_json(f"{floor.stage.carrier_url}/reset", {})
     if post:
-        post.hold(rate)
+        post.hold(pace.held)
     used = floor.cpu_of(*OURS)
     while _release(floor, broadcast_id, batch_size or floor.settings.delivery.batch_size):
         pass
     _wait(floor, UNFINISHED, broadcast_id)
-    cpu = floor.cpu_of(*OURS)
-    cpu.subtract(used)
-    held, rest = post.rest(REST_PER_SECOND) if post else ({}, {})
+    after = floor.cpu_of(*OURS)
+    cpu = Counter({name: after[name] - used[name] for name in after})
+    held, rest = post.rest(pace.rest) if post else ({}, {})
     _wait(floor, UNAPPLIED, broadcast_id)
+    rest_cpu = floor.cpu_of(*OURS)
+    rest_cpu.subtract(after)
     with begin(floor.sessions) as session:
         row = session.execute(text(RESULT), {"broadcast": broadcast_id}).one()
     book = get_json(f"{floor.stage.carrier_url}/stats")
     known = (people, people, people, people if post else 0)
     is_exact = book == {"accepted": people, "numbers": people, "most_per_number": 1} and tuple(row[1:]) == known
     per_1000 = {name: seconds / people * 1000 for name, seconds in cpu.items()}
-    return Sent(people / float(row.seconds), per_1000, is_exact, held, rest)
+    return Sent(people / float(row.seconds), per_1000, is_exact, held, rest, rest_cpu)
 
 
 def _release(floor: Ground, broadcast_id: UUID, batch_size: int) -> int:

@@ -152,14 +152,14 @@ def write_people(floor: Ground, countries: Mapping[str, int]) -> None:
         for start in range(0, count, CHUNK):
             size = min(CHUNK, count - start)
             with begin(floor.sessions) as session:
-                _write_chunk(session.connection().connection.cursor(), floor.settings.keyring, country, done, size)
+                _write_chunk(session.connection().connection.cursor(), floor.settings.keyring, country, first=done, count=size)
             done += size
             if total >= SAY_ABOVE and done % (CHUNK * 5) < CHUNK:
                 left = (time.perf_counter() - began) / done * (total - done)
                 floor.say(f"{done} of {total} people written, {left:.0f} s left")
 
 
-def _write_chunk(cursor: Any, keyring: Keyring, country: str, first: int, count: int) -> None:
+def _write_chunk(cursor: Any, keyring: Keyring, country: str, *, first: int, count: int) -> None:
     ids = [row[0] for row in cursor.execute("SELECT uuidv7() FROM generate_series(1, %s)", (2 * count,)).fetchall()]
     citizens, phones = ids[:count], ids[count:]
     with cursor.copy("COPY citizen (id, name_enc, name_index, language, class, country_iso2) FROM STDIN") as copy:

@@ -17,6 +17,7 @@ from alerts.stage import free_port
 SCRIPT = CHECKOUT / "tests" / "support" / "naive_fanout.py"
 PROCESS, DOOR = "naive", "naive_door"
 PROCESSES = (PROCESS, DOOR)
+DOOR_VARIABLE = "NAIVE_DOOR"
 SECONDS_MAX = 600
 
 
@@ -28,9 +29,15 @@ def is_there() -> bool:
 def start(floor: Ground) -> None:
     """Start the naive workers, as many processes as ours has, and the naive door for their receipts."""
     port = free_port()
-    environment = floor.stage.environment | {"NAIVE_DOOR": f"http://127.0.0.1:{port}"}
+    environment = floor.stage.environment | {DOOR_VARIABLE: f"http://127.0.0.1:{port}"}
+    floor.stage.environment = environment
     floor.stage.services.start_process(PROCESS, [sys.executable, str(SCRIPT), "work"], environment)
     floor.stage.services.start_process(DOOR, [sys.executable, str(SCRIPT), "door", str(port)], environment)
+
+
+def door_url(floor: Ground) -> str:
+    """Where the naive door is, once started."""
+    return floor.stage.environment[DOOR_VARIABLE]
 
 
 def send(floor: Ground, count: int) -> tuple[float, float]:

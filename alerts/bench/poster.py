@@ -171,6 +171,14 @@ class Post:
                 self._post(self._due(order))
             await asyncio.sleep(TICK_SECONDS)
 
+    async def flood(self, address: str, different: int, count: int) -> None:
+        """Flat out to the door at an address, with made-up ids."""
+        numbers = (1 + place % different for place in range(count))
+        self._queue.extend((b"SM%032x" % number, f"{address}/{number}".encode()) for number in numbers)
+        await self._connect(urlsplit(address).port or 80)
+        self.begin(Order(None))
+        await self.rest()
+
     async def rest(self) -> None:
         """Until the carrier has told of nothing new for a while and everything is answered."""
         quiet_since = time.monotonic()
@@ -247,6 +255,11 @@ async def _obey(post: Post, order: dict[str, Any]) -> dict[str, Any]:
         case "post":
             post.begin(Order(order["rate"], order["has_repeats"]))
             return {}
+        case "flood":
+            await post.flood(order["address"], order["different"], order["count"])
+            figures = post.figures()
+            post.begin(None)
+            return figures
         case "rest":
             figures = post.figures()
             post.begin(Order(order["rate"]))

@@ -35,6 +35,10 @@ class Postman:
         answer = self._order("rest", rate=rate)
         return answer["held"], answer["rest"]
 
+    def flood(self, address: str, *, different: int, count: int) -> Figures:
+        """Post so many receipts flat out to `<address>/<number>`, numbers from 1 round and round."""
+        return self._order("flood", address=address, different=different, count=count)
+
     def stop(self) -> Figures:
         """Post nothing more; figures since `hold`."""
         return self._order("stop")

@@ -20,6 +20,8 @@ def is_control(character: str) -> bool:
 
 def visible(text: str) -> str:
     """The text without hidden and control characters; line breaks and tabs stay."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(c for c in text if not (is_hidden(c) or is_control(c)))
 
 
