@@ -41,6 +41,7 @@ API_SLICES = (
     "people",
     "reports",
     "live",
+    "live.reach",
 )
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 OPEN_OPERATIONS = frozenset({("POST", "/api/v1/session"), ("GET", "/api/v1/web-push/key")})

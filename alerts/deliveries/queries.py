@@ -64,11 +64,6 @@ def _silent_ways(session: Session) -> list[str]:
     return [f"{channel}:{country}" for channel, country in load_book(session).never_receipted()]
 
 
-def reach_by_group(session: Session, broadcast_id: UUID) -> list[dict[str, Any]]:
-    """One message's deliveries by channel, the number's country, state and error code."""
-    return rows_of(session.execute(text(BY_GROUP), {"broadcast": broadcast_id}))
-
-
 def invariants(session: Session) -> list[Violation]:
     """Every promise of the tables that is broken now (see the reliability notes for the numbers)."""
     return _violations(session, INVARIANTS)
@@ -93,22 +88,26 @@ def backlog(session: Session) -> dict[str, float]:
     return {key: float(value or 0) for key, value in session.execute(text(BACKLOG)).mappings().one().items()}
 
 
-# What was known at a moment is read from the times of the evidence: a later receipt changes no earlier answer.
+# A person is in the first set that fits. The last step has the last word on who was stopped, the last that was begun on what is
+# unknown (as an outside judge counts). What was known at a moment is read from the times of the evidence: a later receipt changes
+# no earlier answer.
 REACH = """
 WITH chosen AS (
     SELECT b.id, b.msg_type, b.approved_at FROM broadcast b
     WHERE (b.incident_id = CAST(:incident AS uuid) OR b.id = CAST(:broadcast AS uuid)) AND b.released_at IS NOT NULL
       AND b.released_at <= coalesce(CAST(:known_at AS timestamptz), clock_timestamp())
 ), step AS (
-    SELECT c.id, d.member_id, d.channel, d.number_country, d.state, d.state_at <= k.at AS is_settled, d.accepted_at <= k.at AS is_accepted,
+    SELECT c.id, d.member_id, d.channel, d.number_country, d.state, d.step, d.attempts,
+        d.state_at <= k.at AS is_settled, d.accepted_at <= k.at AS is_accepted,
         d.delivered_at <= k.at AS is_delivered, d.answered_at <= k.at AS is_answered, least(d.state_at, k.at) AS state_at
     FROM chosen c JOIN delivery_batch q ON q.broadcast_id = c.id JOIN delivery d ON d.batch_id = q.id
     CROSS JOIN (SELECT coalesce(CAST(:known_at AS timestamptz), clock_timestamp()) AS at) k
 ), person AS (
     SELECT id, member_id, coalesce(bool_or(is_accepted), false) AS is_accepted, coalesce(bool_or(is_delivered), false) AS is_delivered,
         coalesce(bool_or(is_answered), false) AS is_answered, bool_or(NOT is_settled OR state IN ('queued', 'sending')) AS is_under_way,
-        bool_or(is_settled AND state = 'unknown') AS is_unknown, bool_or(channel = 'none') AS is_unreachable,
-        bool_and(state IN ('cancelled', 'expired')) AS is_stopped,
+        max(step * 2 + CAST(is_settled AND state = 'unknown' AS int)) FILTER (WHERE attempts > 0 OR state = 'unknown') % 2 AS is_unknown,
+        max(step * 2 + CAST(is_settled AND state IN ('cancelled', 'expired') AS int)) % 2 AS is_stopped,
+        bool_or(channel = 'none') AS is_unreachable,
         bool_and(channel || ':*' = ANY (CAST(:silent AS text[])) OR concat(channel, ':', number_country) = ANY (CAST(:silent AS text[])))
             FILTER (WHERE is_accepted) AS is_silent,
         max(state_at) AS state_at
@@ -116,10 +115,10 @@ WITH chosen AS (
 ), judged AS (
     SELECT *, CASE
         WHEN is_accepted THEN 'handed_over'
+        WHEN is_unknown = 1 THEN 'unknown'
         WHEN is_unreachable THEN 'unreachable'
         WHEN is_under_way THEN 'in_progress'
-        WHEN is_unknown THEN 'unknown'
-        WHEN is_stopped THEN 'stopped'
+        WHEN is_stopped = 1 THEN 'stopped'
         ELSE 'unreachable' END AS verdict
     FROM person
 )
@@ -134,11 +133,6 @@ SELECT c.id AS broadcast_id, c.msg_type, c.approved_at, count(*) AS frozen,
     count(*) FILTER (WHERE is_silent AND NOT is_delivered) AS no_receipt_possible,
     max(state_at) AS newest_at
 FROM judged JOIN chosen c USING (id) GROUP BY 1, 2, 3 ORDER BY c.approved_at
-"""
-
-BY_GROUP = """
-SELECT d.channel, d.number_country, d.state, d.error_code, count(*) AS people, count(d.answered_at) AS answered
-FROM delivery_batch b JOIN delivery d ON d.batch_id = b.id WHERE b.broadcast_id = :broadcast GROUP BY 1, 2, 3, 4 ORDER BY people DESC
 """
 
 INVARIANTS = {

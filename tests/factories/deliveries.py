@@ -17,7 +17,15 @@ def make_delivery(session: Session, member: AudienceMember, state: str, *, ago: 
     """One step of a message that went out two hours ago, in this state for so long."""
     broadcast = session.get_one(Broadcast, member.broadcast_id)
     broadcast.released_at, broadcast.audience_id = datetime.now(UTC) - timedelta(hours=2), member.audience_id
-    batch = DeliveryBatch(broadcast_id=broadcast.id, audience_id=member.audience_id, channel=member.channel, state=BatchState.DONE)
+    is_open = state == "queued"
+    lane = {"channel": member.channel, "number_country": member.number_country or ""}
+    batch = DeliveryBatch(
+        broadcast_id=broadcast.id,
+        audience_id=member.audience_id,
+        step=step,
+        state=BatchState.WAITING if is_open else BatchState.DONE,
+        **lane,
+    )
     session.add(batch)
     session.flush()
     delivery = Delivery(

@@ -13,7 +13,7 @@ from alerts.broadcasts.preview_schemas import ForecastView
 from alerts.broadcasts.rules import Channel
 from alerts.checkins.rules import Standing
 from alerts.deliveries.rules import State
-from alerts.live.reach.queries import Rows
+from alerts.live.reach.queries import MissionRows, Rows
 from alerts.live.reach.rules import TENTHS, Counts, Happening, Next, Pace, Tally, pace_of, series_of, sum_by, sum_up
 from alerts.live.reach.schemas import (
     AlarmView,
@@ -37,7 +37,9 @@ STOPPED = frozenset({State.CANCELLED, State.EXPIRED})
 FAILED = frozenset({State.FAILED, State.UNDELIVERED, State.OPTED_OUT})
 
 
-def present_reach(settings: Settings, broadcast: Broadcast, rows: Rows, forecast: ForecastView | None) -> ReachView:
+def present_reach(
+    settings: Settings, broadcast: Broadcast, rows: Rows, *, missions: MissionRows, forecast: ForecastView | None
+) -> ReachView:
     """All cuts of one message. `forecast` None: of a past moment."""
     counts, people = sum_up(rows.people), rows.people
     wave_tenths = _wave_tenths(broadcast, rows)
@@ -54,7 +56,8 @@ def present_reach(settings: Settings, broadcast: Broadcast, rows: Rows, forecast
         forecast=forecast,
         countries=[CountryReach(number_country=key, **_values(each)) for key, each in sum_by(people, lambda g: g.number_country).items()],
         channels=[ChannelReach(channel=Channel(key), **_values(each)) for key, each in sum_by(people, lambda g: g.channel).items()],
-        missions=_missions(rows),
+        missions=_missions(missions),
+        missions_as_of=missions.at,
         waves=[
             WaveReach(wave=key, released_at=rows.waves.get(key), **_values(each))
             for key, each in sorted(sum_by(people, lambda g: g.wave).items())
@@ -113,12 +116,10 @@ def _after(broadcast: Broadcast, seconds: float | None) -> datetime | None:
     return None if seconds is None or broadcast.released_at is None else broadcast.released_at + timedelta(seconds=seconds)
 
 
-def _missions(rows: Rows) -> list[MissionReach]:
-    by_mission = sum_by(rows.people, lambda group: group.mission)
-    return [
-        MissionReach(mission_code=code, mission_name=rows.missions.get(code) if code else None, **_values(counts))
-        for code, counts in by_mission.items()
-    ]
+def _missions(rows: MissionRows) -> list[MissionReach]:
+    counts = {code: sum_up(people) for code, people in rows.people.items()}
+    largest = sorted(counts.items(), key=lambda item: (-item[1].frozen, item[0] or ""))
+    return [MissionReach(mission_code=code, mission_name=rows.names.get(code or ""), **_values(each)) for code, each in largest]
 
 
 def _steps(rows: Rows) -> list[StepReach]:

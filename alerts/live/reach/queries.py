@@ -1,9 +1,10 @@
-"""The counts of one message from its rows: one pass over its people, whatever the number of cuts; and what stands beside them."""
+"""The counts of one message from its rows: one pass for all cuts, one for all moments; and what stands beside them."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,12 +17,8 @@ from alerts.checkins.rules import Standing
 from alerts.country_rules.queries import load_book
 from alerts.kit.clock import db_now
 from alerts.kit.db import rows_of
-from alerts.live.reach.rules import Happening, Moments, Tally
+from alerts.live.reach.rules import Group, Happening, Moments, Tally
 from alerts.missions.queries import mission_names
-
-CUT_PEOPLE = 7
-CUTS = {3: Happening.HANDED_OVER, 5: Happening.DELIVERED, 6: Happening.ANSWERED}
-"""What GROUPING(handed_over, delivered, answered) says of a row of PEOPLE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,39 +29,42 @@ class Rows:
     """
 
     at: datetime
-    people: Sequence[Tally]
-    moments: Mapping[Happening, Moments]
-    steps: Sequence[Mapping[str, Any]]
-    answers: Mapping[Standing, int]
-    waves: Mapping[int, datetime | None]
-    missions: Mapping[str, str]
-    newest_at: datetime | None
-    resent: int
-    sent_twice: int
-    unknowns: Sequence[Mapping[str, Any]]
-    alarms: Sequence[Mapping[str, Any]]
+    people: Sequence[Tally] = ()
+    moments: Mapping[Happening, Moments] = field(default_factory=dict)
+    steps: Sequence[Mapping[str, Any]] = ()
+    answers: Mapping[Standing, int] = field(default_factory=dict)
+    waves: Mapping[int, datetime | None] = field(default_factory=dict)
+    newest_at: datetime | None = None
+    resent: int = 0
+    sent_twice: int = 0
+    unknowns: Sequence[Mapping[str, Any]] = ()
+    alarms: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MissionRows:
+    """The same people by mission. Whom a mission answers for is read from the register, so this costs more than all the rest."""
+
+    at: datetime
+    people: Mapping[str | None, Sequence[Group]] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_rows(session: Session, broadcast: Broadcast, *, known_at: datetime | None = None) -> Rows:
     """Everything as it stands, or as it was known at `known_at`. A message that was not released by then has no rows."""
-    now = db_now(session)
-    at = min(known_at or now, now)
-    values = {"broadcast": broadcast.id, "incident": broadcast.incident_id, "at": at, "released_at": broadcast.released_at}
-    values["silent"] = [f"{channel}:{country}" for channel, country in load_book(session).never_receipted()]
-    if broadcast.released_at is None or broadcast.released_at > at:
-        return Rows(at, [], {}, [], {}, {}, {}, None, 0, 0, [], [])
+    values = _values(session, broadcast, known_at)
+    if values["released_at"] is None:
+        return Rows(values["at"])
     rows = rows_of(session.execute(text(PEOPLE), values))
-    people = [Tally(*(row[name] for name in Tally.__slots__)) for row in rows if row["cut"] == CUT_PEOPLE]
     again = session.execute(text(AGAIN), values).one()
     return Rows(
-        at=at,
-        people=people,
-        moments={happening: _moments(rows, cut) for cut, happening in CUTS.items()},
+        at=values["at"],
+        people=[_tally(row["key"], row["people"]) for row in rows],
+        moments=_moments(session, values),
         steps=rows_of(session.execute(text(LATER_STEPS), values)),
-        answers=_answers(session, broadcast, at),
+        answers=_answers(session, broadcast, values["at"]),
         waves={row.wave: row.released_at for row in session.execute(text(WAVES), values)},
-        missions=mission_names(session, {row.mission for row in people if row.mission}),
-        newest_at=max((row["newest_at"] for row in rows if row["cut"] == CUT_PEOPLE), default=None),
+        newest_at=max((row["newest_at"] for row in rows), default=None),
         resent=again.resent,
         sent_twice=again.sent_twice,
         unknowns=rows_of(session.execute(text(UNKNOWNS), values)),
@@ -72,11 +72,53 @@ def load_rows(session: Session, broadcast: Broadcast, *, known_at: datetime | No
     )
 
 
-def _moments(rows: Sequence[Mapping[str, Any]], cut: int) -> Moments:
-    """Tenths of a second since the release, by wave, each with how many people."""
-    found = [row for row in rows if row["cut"] == cut]
-    name = CUTS[cut].value
-    return [(row["wave"], row[name], row["people"]) for row in found if row[name] is not None]
+def load_missions(session: Session, broadcast: Broadcast, *, known_at: datetime | None = None) -> MissionRows:
+    """People by the mission that answers for their registered place; None: none does."""
+    values = _values(session, broadcast, known_at)
+    if values["released_at"] is None:
+        return MissionRows(values["at"])
+    people: dict[str | None, list[Group]] = defaultdict(list)
+    for row in rows_of(session.execute(text(MISSIONS), values)):
+        _, _, *key = row["key"].split("|")
+        people[row["mission"]].append(Group(**_facts(key), people=row["people"]))
+    return MissionRows(values["at"], dict(people), mission_names(session, [code for code in people if code]))
+
+
+def _values(session: Session, broadcast: Broadcast, known_at: datetime | None) -> dict[str, Any]:
+    """What the statements ask with; `released_at` None: not released by then."""
+    now = db_now(session)
+    at = min(known_at or now, now)
+    released_at = broadcast.released_at if broadcast.released_at and broadcast.released_at <= at else None
+    silent = [f"{channel}:{country}" for channel, country in load_book(session).never_receipted()]
+    return {"broadcast": broadcast.id, "incident": broadcast.incident_id, "at": at, "released_at": released_at, "silent": silent}
+
+
+def _tally(key: str, people: int) -> Tally:
+    wave, channel, country, *facts, taken, delivered, state, code = key.split("|", 10)
+    return Tally(
+        wave=int(wave),
+        channel=channel,
+        number_country=country or None,
+        state=state,
+        error_code=code or None,
+        is_first_taken=taken == "t",
+        is_first_delivered=delivered == "t",
+        people=people,
+        **_facts(facts),
+    )
+
+
+def _facts(key: Sequence[str]) -> dict[str, Any]:
+    verdict, *flags = key
+    names = ("is_delivered", "is_answered", "is_silent")
+    return {"verdict": verdict} | {name: flag == "t" for name, flag in zip(names, flags, strict=True)}
+
+
+def _moments(session: Session, values: Mapping[str, Any]) -> dict[Happening, Moments]:
+    found: dict[Happening, list[tuple[int, int, int]]] = {happening: [] for happening in Happening}
+    for row in session.execute(text(MOMENTS), values):
+        found[Happening(row.kind)].append((row.wave, row.tenths, row.people))
+    return dict(found)
 
 
 def _answers(session: Session, broadcast: Broadcast, at: datetime) -> dict[Standing, int]:
@@ -91,66 +133,80 @@ def _answers(session: Session, broadcast: Broadcast, at: datetime) -> dict[Stand
 _STATE = """CASE WHEN d.state_at <= :at THEN d.state WHEN d.delivered_at <= :at THEN 'delivered' WHEN d.accepted_at <= :at THEN 'accepted'
     ELSE 'queued' END"""
 
+_PLACES = """
+SELECT DISTINCT ON (place) place, mission_code FROM incident_mission, unnest(places) AS place
+WHERE incident_id = :incident AND (left_at IS NULL OR left_at > :at) ORDER BY place, part, mission_code
+"""
+"""Which mission answers for a province or a country: one that acts before one that is only informed."""
+
+_SILENT = """
+(concat(q.channel, ':*') = ANY (CAST(:silent AS text[])) OR concat(q.channel, ':', q.number_country) = ANY (CAST(:silent AS text[])))
+"""
+"""Whether no receipt can come by this lane."""
+
 # One row per person: the first step, with what the later ones (of the few who have any) add to it. The last step has the last
-# word on who was stopped, the last that was begun on what is unknown. Times are tenths of a second since the release, rounded
-# up, to the second after 100 seconds and to ten seconds after an hour: so there are never more than a few thousand of them.
-PEOPLE = f"""
-WITH batch AS MATERIALIZED (
-    SELECT q.id, coalesce(a.wave, 1) AS wave, concat(q.channel, ':*') = ANY (CAST(:silent AS text[]))
-        OR concat(q.channel, ':', q.number_country) = ANY (CAST(:silent AS text[])) AS is_silent
-    FROM delivery_batch q LEFT JOIN audience a ON a.id = q.audience_id WHERE q.broadcast_id = :broadcast
-), later AS MATERIALIZED (
+# word on who was stopped, the last that was begun on what is unknown. No CTE: those keep Postgres from sharing the work out.
+_PERSON = f"""
+(SELECT q.id, q.channel, coalesce(a.wave, 1) AS wave, concat_ws('|', coalesce(a.wave, 1), q.channel, q.number_country) AS lane,
+        {_SILENT} AS is_silent
+    FROM delivery_batch q LEFT JOIN audience a ON a.id = q.audience_id WHERE q.broadcast_id = :broadcast AND q.step = 1) b
+JOIN delivery d ON d.batch_id = b.id AND d.created_at <= :at
+LEFT JOIN (
     SELECT d.member_id, min(d.accepted_at) FILTER (WHERE d.accepted_at <= :at) AS accepted_at,
         min(d.delivered_at) FILTER (WHERE d.delivered_at <= :at) AS delivered_at,
         min(d.answered_at) FILTER (WHERE d.answered_at <= :at) AS answered_at,
-        bool_and(b.is_silent) FILTER (WHERE d.accepted_at <= :at) AS is_silent,
+        bool_and({_SILENT}) FILTER (WHERE d.accepted_at <= :at) AS is_silent,
         bool_or({_STATE} IN ('queued', 'sending')) AS is_under_way, max(least(d.state_at, :at)) AS state_at,
         max(d.step * 2 + CAST({_STATE} = 'unknown' AS int)) FILTER (WHERE d.attempts > 0 OR d.state = 'unknown') % 2 AS last_is_unknown,
         max(d.step * 2 + CAST({_STATE} IN ('cancelled', 'expired') AS int)) % 2 AS last_is_stopped
-    FROM batch b JOIN delivery d ON d.batch_id = b.id WHERE d.step > 1 AND d.created_at <= :at GROUP BY 1
-), place AS MATERIALIZED (
-    SELECT DISTINCT ON (place) place, mission_code FROM incident_mission, unnest(places) AS place
-    WHERE incident_id = :incident AND (left_at IS NULL OR left_at > :at) ORDER BY place, part, mission_code
-), person AS (
-    SELECT b.wave, coalesce(p.mission_code, n.mission_code) AS mission, d.channel, d.number_country, {_STATE} AS state,
-        CASE WHEN d.state_at <= :at THEN d.error_code END AS error_code, l.last_is_unknown, l.last_is_stopped, l.is_under_way, greatest(least(d.state_at, :at), l.state_at) AS state_at,
-        coalesce(b.is_silent OR d.accepted_at IS NULL, true) AND coalesce(l.is_silent, true) AS is_silent,
-        coalesce(d.accepted_at <= :at, false) AS is_first_taken, coalesce(d.delivered_at <= :at, false) AS is_first_delivered,
-        least(CASE WHEN d.accepted_at <= :at THEN d.accepted_at END, l.accepted_at) AS accepted_at,
-        least(CASE WHEN d.delivered_at <= :at THEN d.delivered_at END, l.delivered_at) AS delivered_at,
-        least(CASE WHEN d.answered_at <= :at THEN d.answered_at END, l.answered_at) AS answered_at
-    FROM batch b JOIN delivery d ON d.batch_id = b.id JOIN audience_member m ON m.id = d.member_id JOIN citizen c ON c.id = m.citizen_id
-    LEFT JOIN later l ON l.member_id = d.member_id LEFT JOIN place p ON p.place = c.province_code LEFT JOIN place n ON n.place = c.country_iso2
-    WHERE d.step = 1 AND d.created_at <= :at
-), judged AS (
-    SELECT wave, mission, channel, number_country, state, error_code, state_at, delivered_at IS NOT NULL AS is_delivered,
-        answered_at IS NOT NULL AS is_answered, is_first_taken, is_first_delivered,
-        accepted_at IS NOT NULL AND delivered_at IS NULL AND is_silent AS is_silent,
-        CASE WHEN accepted_at IS NOT NULL THEN 'handed_over'
-            WHEN coalesce(last_is_unknown = 1, state = 'unknown') THEN 'unknown'
-            WHEN channel = 'none' THEN 'unreachable'
-            WHEN state IN ('queued', 'sending') OR is_under_way THEN 'in_progress'
-            WHEN coalesce(last_is_stopped = 1, state IN ('cancelled', 'expired')) THEN 'stopped'
-            ELSE 'unreachable' END AS verdict,
-        CAST(ceil(10 * date_part('epoch', accepted_at - :released_at)) AS int) AS a,
-        CAST(ceil(10 * date_part('epoch', delivered_at - :released_at)) AS int) AS d,
-        CAST(ceil(10 * date_part('epoch', answered_at - :released_at)) AS int) AS r
-    FROM person
-), timed AS (
-    SELECT wave, mission, channel, number_country, state, error_code, verdict, is_delivered, is_answered, is_silent,
-        is_first_taken, is_first_delivered, state_at,
-        CASE WHEN a < 1000 THEN a WHEN a < 36000 THEN (a + 9) / 10 * 10 ELSE (a + 99) / 100 * 100 END AS handed_over,
-        CASE WHEN d < 1000 THEN d WHEN d < 36000 THEN (d + 9) / 10 * 10 ELSE (d + 99) / 100 * 100 END AS delivered,
-        CASE WHEN r < 1000 THEN r WHEN r < 36000 THEN (r + 9) / 10 * 10 ELSE (r + 99) / 100 * 100 END AS answered
-    FROM judged
-)
-SELECT GROUPING(handed_over, delivered, answered) AS cut, wave, mission, channel, number_country, state, error_code, verdict,
-    is_delivered, is_answered, is_silent, is_first_taken, is_first_delivered, handed_over, delivered, answered, count(*) AS people, max(state_at) AS newest_at
-FROM timed GROUP BY GROUPING SETS (
-    (wave, mission, channel, number_country, state, error_code, verdict, is_delivered, is_answered, is_silent, is_first_taken,
-        is_first_delivered),
-    (wave, handed_over), (wave, delivered), (wave, answered))
+    FROM delivery_batch q JOIN delivery d ON d.batch_id = q.id
+    WHERE q.broadcast_id = :broadcast AND q.step > 1 AND d.created_at <= :at GROUP BY 1
+) l ON l.member_id = d.member_id
+CROSS JOIN LATERAL (SELECT
+    least(CASE WHEN d.accepted_at <= :at THEN d.accepted_at END, l.accepted_at) AS accepted_at,
+    least(CASE WHEN d.delivered_at <= :at THEN d.delivered_at END, l.delivered_at) AS delivered_at,
+    least(CASE WHEN d.answered_at <= :at THEN d.answered_at END, l.answered_at) AS answered_at) t
 """  # noqa: S608 - our own words
+
+# All that people are grouped by is one text: of one expression Postgres expects few groups, and then shares the work out.
+_KEY = f"""concat_ws('|', {{0}}, CASE WHEN t.accepted_at IS NOT NULL THEN 'handed_over'
+        WHEN coalesce(l.last_is_unknown = 1, {_STATE} = 'unknown') THEN 'unknown'
+        WHEN b.channel = 'none' THEN 'unreachable'
+        WHEN {_STATE} IN ('queued', 'sending') OR l.is_under_way THEN 'in_progress'
+        WHEN coalesce(l.last_is_stopped = 1, {_STATE} IN ('cancelled', 'expired')) THEN 'stopped'
+        ELSE 'unreachable' END, t.delivered_at IS NOT NULL, t.answered_at IS NOT NULL,
+    t.accepted_at IS NOT NULL AND t.delivered_at IS NULL AND (b.is_silent OR d.accepted_at IS NULL)
+        AND coalesce(l.is_silent, true) {{1}})"""
+
+_PEOPLE_KEY = _KEY.format(
+    "b.lane",
+    f""", coalesce(d.accepted_at <= :at, false), coalesce(d.delivered_at <= :at, false), {_STATE},
+    CASE WHEN d.state_at <= :at THEN coalesce(d.error_code, '') ELSE '' END""",
+)
+PEOPLE = f"""
+SELECT {_PEOPLE_KEY} AS key, count(*) AS people, max(greatest(least(d.state_at, :at), l.state_at)) AS newest_at FROM {_PERSON} GROUP BY 1
+"""  # noqa: S608
+
+# The place is grouped by as it is registered, and which mission answers for it is looked up for the groups.
+_MISSIONS_KEY = _KEY.format("c.country_iso2, coalesce(c.province_code, '')", "")
+MISSIONS = f"""
+SELECT coalesce(p.mission_code, n.mission_code) AS mission, g.key, g.people FROM (
+    SELECT {_MISSIONS_KEY} AS key, count(*) AS people
+    FROM {_PERSON} JOIN audience_member m ON m.id = d.member_id JOIN citizen c ON c.id = m.citizen_id GROUP BY 1
+) g LEFT JOIN ({_PLACES}) p ON p.place = split_part(g.key, '|', 2) LEFT JOIN ({_PLACES}) n ON n.place = split_part(g.key, '|', 1)
+"""  # noqa: S608
+
+# Tenths of a second since the release, rounded up: to the second after 100 seconds, to ten seconds after an hour. So there
+# are never more than a few thousand of them, whatever the number of people.
+MOMENTS = f"""
+SELECT b.wave, y.kind, count(*) AS people,
+    CAST(CASE WHEN y.s < 100 THEN ceil(y.s * 10) WHEN y.s < 3600 THEN ceil(y.s) * 10 ELSE ceil(y.s / 10) * 100 END AS int) AS tenths
+FROM {_PERSON} CROSS JOIN LATERAL (VALUES
+    ('handed_over', date_part('epoch', t.accepted_at - :released_at)),
+    ('delivered', date_part('epoch', t.delivered_at - :released_at)),
+    ('answered', date_part('epoch', t.answered_at - :released_at))) AS y(kind, s)
+WHERE y.s IS NOT NULL GROUP BY b.wave, y.kind, tenths
+"""  # noqa: S608
 
 LATER_STEPS = f"""
 SELECT d.step, d.channel, d.number_country, {_STATE} AS state, CASE WHEN d.state_at <= :at THEN d.error_code END AS error_code,
@@ -192,7 +248,8 @@ WITH open AS (
     JOIN broadcast b ON b.id = d.broadcast_id JOIN incident i ON i.id = b.incident_id
     WHERE a.state = 'unknown' AND a.intent_at <= :at AND d.broadcast_id = :broadcast
 )
-SELECT CASE WHEN channel IN ('sms', 'whatsapp', 'voice') AND looked_up_at IS NULL THEN 'look_up' WHEN may_resend THEN 'resend' ELSE 'left' END AS next,
+SELECT CASE WHEN channel IN ('sms', 'whatsapp', 'voice') AND looked_up_at IS NULL THEN 'look_up'
+        WHEN may_resend THEN 'resend' ELSE 'left' END AS next,
     count(*) AS attempts, min(intent_at) AS oldest_at, max(intent_at) AS newest_at FROM open GROUP BY 1 ORDER BY 1
 """
 

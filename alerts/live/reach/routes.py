@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,7 +15,7 @@ from alerts.kit.http import View, etag_of, is_unchanged
 from alerts.live.reach.board import board_of
 from alerts.live.reach.presenting import present_reach, present_series
 from alerts.live.reach.proving import prove
-from alerts.live.reach.queries import load_rows
+from alerts.live.reach.queries import load_missions, load_rows
 from alerts.live.reach.schemas import ProofView, ReachSeries, ReachView
 from alerts.reports.schemas import Moment
 from alerts.settings import SettingsDep
@@ -39,8 +38,9 @@ def get_reach(
     """
     broadcast = get_broadcast(session, broadcast_id, actor)
     if known_at is not None:
-        view = present_reach(settings, broadcast, load_rows(session, broadcast, known_at=_moment(known_at)), None)
-        return _answer(request, view, etag_of(view.model_dump_json(exclude={"as_of"})))
+        rows, missions = load_rows(session, broadcast, known_at=known_at), load_missions(session, broadcast, known_at=known_at)
+        view = present_reach(settings, broadcast, rows, missions=missions, forecast=None)
+        return _answer(request, view, etag_of(view.model_dump_json(exclude={"as_of", "missions_as_of"})))
     shown = board_of(request.app).read(session, broadcast)
     return _answer(request, shown.view, shown.etag)
 
@@ -50,7 +50,7 @@ def get_series(broadcast_id: UUID, request: Request, actor: Viewer, session: Tx,
     """How many had been handed the message, had it delivered and had answered, by seconds since its release."""
     broadcast = get_broadcast(session, broadcast_id, actor)
     if known_at is not None:
-        series = present_series(broadcast, load_rows(session, broadcast, known_at=_moment(known_at)))
+        series = present_series(broadcast, load_rows(session, broadcast, known_at=known_at))
     else:
         series = board_of(request.app).read(session, broadcast).series
     return _answer(request, series, etag_of(series.model_dump_json(exclude={"as_of"})))
@@ -63,10 +63,6 @@ def get_proof(broadcast_id: UUID, request: Request, actor: Viewer, session: Tx) 
     shown = board_of(request.app).read(session, broadcast)
     proof = prove(session, broadcast, get_incident(session, broadcast.incident_id), shown.view)
     return _answer(request, proof, etag_of(shown.etag, proof.model_dump_json(include={"hands", "lists", "windows", "texts"})))
-
-
-def _moment(known_at: Moment) -> datetime:
-    return known_at
 
 
 def _answer(request: Request, view: View, etag: str) -> Response:

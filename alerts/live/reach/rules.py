@@ -42,26 +42,31 @@ class Next(StrEnum):
     LEFT = "left"
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """People who are alike in what is counted."""
+
+    verdict: str
+    is_delivered: bool
+    is_answered: bool
+    is_silent: bool
+    people: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally(Group):
     """People who are alike in every cut. `channel`, `number_country`, `state` and `error_code` are those of the first step.
 
     `is_first_taken` and `is_first_delivered`: by that step itself, whatever the later ones did.
     """
 
     wave: int
-    mission: str | None
     channel: str
     number_country: str | None
     state: str
     error_code: str | None
-    verdict: str
-    is_delivered: bool
-    is_answered: bool
-    is_silent: bool
     is_first_taken: bool
     is_first_delivered: bool
-    people: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,7 @@ class Point:
     answered: int
 
 
-def sum_up(people: Iterable[Tally]) -> Counts:
+def sum_up(people: Iterable[Group]) -> Counts:
     """The counts of these groups together."""
     sums: Counter[str] = Counter()
     for group in people:
@@ -136,9 +141,9 @@ def pace_of(moments: Moments, wave_tenths: Mapping[int, int]) -> Pace:
         return Pace()
     waits = sorted((max(0, tenths - wave_tenths.get(wave, 0)), people) for wave, tenths, people in moments)
     total = sum(people for _, people in waits)
-    reached = [_when(waits, share * total) for share in SHARES]
+    half, most, everybody = (_when(waits, share * total) for share in SHARES)
     first, last = min(tenths for _, tenths, _ in moments), max(tenths for _, tenths, _ in moments)
-    return Pace(total, *reached, max(0, first) / TENTHS, max(0, last) / TENTHS)
+    return Pace(total, half, most, everybody, max(0, first) / TENTHS, max(0, last) / TENTHS)
 
 
 def _when(waits: Sequence[tuple[int, int]], wanted: float) -> float:

@@ -149,6 +149,7 @@ class ReachView(CountsView):
     countries: list[CountryReach]
     channels: list[ChannelReach]
     missions: list[MissionReach]
+    missions_as_of: datetime = Field(description="people by mission are counted anew less often than the rest")
     waves: list[WaveReach]
     steps: list[StepReach]
     unknowns: list[UnknownView]
@@ -202,7 +203,7 @@ class ListView(View):
 
 
 class WindowsView(View):
-    """The log of what was begun: each window was committed before its messages left. `left_open`: of a worker that was lost."""
+    """The log of what was begun: each window was committed before its messages left. `open`: under way, or of a worker that was lost."""
 
     count: int
     handings_over: int
