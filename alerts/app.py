@@ -31,6 +31,7 @@ API_SLICES = (
     "incidents",
     "broadcasts",
     "deliveries",
+    "deliveries.exports",
     "deliveries.roaming",
     "inbox",
     "inbox.calling",

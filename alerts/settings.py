@@ -21,7 +21,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from alerts.kit.crypto import Keyring
 from alerts.settings_apart import check_apart
-from alerts.settings_groups import Calls, Email, Group, Roaming, Sms2, Synthetic, Voice, WebPush, WhatsApp, is_loopback_host
+from alerts.settings_groups import Calls, Email, Exports, Group, Roaming, Sms2, Synthetic, Voice, WebPush, WhatsApp, is_loopback_host
 
 PREFIX = "SIAGA_"
 TWILIO_LIVE_URL = "https://api.twilio.com"
@@ -212,6 +212,7 @@ class Settings(Group):
     routing: Routing = Routing()
     synthetic: Synthetic = Synthetic()
     calls: Calls = Calls()
+    exports: Exports = Exports()
     roaming: Roaming = Roaming()
     relay: Relay = Relay()
     paging: Paging = Paging()

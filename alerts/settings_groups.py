@@ -34,6 +34,13 @@ class Calls(Group):
     again_seconds: float = Field(900, gt=0, description="after no answer; doubles, up to sixteen times this")
 
 
+class Exports(Group):
+    """Files of who was reached. Seconds."""
+
+    wait_seconds: float = Field(86_400, gt=0, description="how long a request waits for a second person")
+    fetch_seconds: float = Field(900, gt=0, description="how long a granted file can be fetched")
+
+
 class Roaming(Group):
     """The home operator's roaming broadcast: a plain HTTP interface, described here. Empty `operator`: there is none.
 

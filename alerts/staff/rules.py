@@ -35,6 +35,7 @@ class Permission(StrEnum):
     RELEASE_FIRST_ALERT = "release_first_alert"
     CANCEL_BROADCAST = "cancel_broadcast"
     CORRECT_BROADCAST = "correct_broadcast"
+    EXPORT_REACH = "export_reach"
     FILE_MISSION_REPORT = "file_mission_report"
     FILE_MINISTRY_REPORT = "file_ministry_report"
     VIEW_REPORTS = "view_reports"
@@ -67,6 +68,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             Permission.RELEASE_FIRST_ALERT,
             Permission.CANCEL_BROADCAST,
             Permission.CORRECT_BROADCAST,
+            Permission.EXPORT_REACH,
             Permission.FILE_MINISTRY_REPORT,
             Permission.IMPORT_CITIZENS,
             Permission.HANDLE_ALARMS,
@@ -78,6 +80,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             Permission.RELEASE_FIRST_ALERT,
             Permission.CANCEL_BROADCAST,
             Permission.CORRECT_BROADCAST,
+            Permission.EXPORT_REACH,
         },
         Role.MISSION_STAFF: _MISSION,
         Role.HEAD_OF_MISSION: _MISSION | {Permission.OPEN_INCIDENT},

@@ -132,8 +132,6 @@ def test_the_course_ends_with_the_counts(fanout: Make, carriers: Carriers) -> No
         rows = load_rows(session, broadcast)
     assert len(series.points) <= POINTS_MAX
     assert series.points[-1].handed_over == reach.handed_over == sum(n for *_, n in rows.moments[Happening.HANDED_OVER])
-        n for *_, n in rows.moments[Happening.HANDED_OVER]
-    )
 
 
 people = st.builds(
