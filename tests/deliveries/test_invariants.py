@@ -55,8 +55,8 @@ BREAKS = {
 }
 LATE = {
     "I8 outbox younger than 5 s": [
-        "INSERT INTO outbox_event (name, payload, created_at, rung_at, rings) SELECT 'x', '{}', now() - interval '10 seconds', now(), 1 "
-        "FROM generate_series(1, 500)"
+        """INSERT INTO outbox_event (name, payload, created_at, rung_at, rings)
+        SELECT 'x', '{}', now() - interval '10 seconds', now(), 1 FROM generate_series(1, 500)"""
     ],
     "I10 unknown is resolved within ten minutes, or shown": [
         "UPDATE attempt SET state = 'unknown', intent_at = now() - interval '11 minutes'"

@@ -115,6 +115,22 @@ def test_broadcasts_are_counted_apart_and_added_up() -> None:
     assert verdict.by_broadcast["b1"] == verdict.by_broadcast["b2"] == Count(frozen=1, handed_over=1)
 
 
+def test_an_unknown_attempt_lies_in_a_window_or_was_restored() -> None:
+    attempts = (
+        attempt("1", "an", is_unresolved=True),
+        attempt("2", "bo", is_unresolved=True),
+        attempt("3", "ci", is_unresolved=True, is_restored=True),
+    )
+    facts = Facts(member("an", "bo", "ci"), attempts, windows=frozenset({"1"}))
+    assert judge(Journal({}), facts).unknown_outside_windows == 1
+
+
+def test_two_steps_of_a_person_are_two_pairs_and_each_is_judged() -> None:
+    attempts = (attempt("1-1", "an", step="1"), attempt("2-1", "an", step="2"), attempt("2-2", "an", step="2"))
+    verdict = judge(Journal({"1-1": 1, "2-1": 1, "2-2": 1}), Facts(member("an"), attempts))
+    assert (verdict.total.sent_twice, verdict.sent_twice) == (1, (f"{B}/an/2",))
+
+
 def test_outsiders_and_strays_are_seen() -> None:
     verdict = judge(Journal({"1": 1, "x": 2}), Facts(member("an"), (attempt("1", "bo"),)))
     assert (verdict.total.outsiders, verdict.total.missed, verdict.strays) == (1, 1, 2)
@@ -156,6 +172,7 @@ def test_files_in_and_plain_json_out(tmp_path: Path) -> None:
         "members": [{"broadcast": B, "person": p} for p in ("an", "bo")],
         "attempts": [{"attempt": n, "broadcast": B, "person": p, "step": "sms"} for n, p in (("1", "an"), ("2", "bo"))],
         "endings": [{"broadcast": B, "person": "bo", "reason": "refused"}],
+        "windows": [{"window": 1, "attempts": ["1", "2"], "intent_at": "2026-01-01T00:00:00+00:00", "closed_at": None}],
     }
     facts.write_text(json.dumps(export))
     assert read_journal(log).has_torn_line
