@@ -29,6 +29,7 @@ from alerts.sandbox.judge import judge_files
 from alerts.settings import Settings, new_key
 from alerts.staff.actions import NewStaff, create_staff, create_token
 from alerts.staff.rules import Role
+from alerts.stage_ways import ways_environment
 
 PROCESSES = ("sandbox", "serve", "worker", "quick", "evidence", "paging", "relay")
 READY_SECONDS = 60.0
@@ -46,14 +47,27 @@ class Account:
 
 
 class Stage:
-    """Starts, watches and stops the processes of one run."""
+    """Starts, watches and stops the processes of one run.
 
-    def __init__(self, services: Services, *, mode: str, overrides: Mapping[str, str] | None = None, port: int | None = None) -> None:
+    Texts and push are always there; `ways` are the others (`stage_ways.WAYS`). None by default: who measures or breaks
+    sending wants one step per person.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        mode: str,
+        overrides: Mapping[str, str] | None = None,
+        port: int | None = None,
+        ways: tuple[str, ...] = (),
+    ) -> None:
         self.services = services
         self.folder = services.folder
         self.log_path = self.folder / "carrier.jsonl"
         self.web_port, self.carrier_port = port or free_port(), free_port()
-        self.environment = require_sandbox(self._environment(mode) | dict(overrides or {}))
+        more = ways_environment(ways, carrier=self.carrier_url, mail_port=free_port())
+        self.environment = require_sandbox(self._environment(mode) | more | dict(overrides or {}))
         self.settings = Settings.from_environment(self.environment)
         database = self.settings.database.url.get_secret_value()
         self._engine = make_engine(database, pool_size=4)
@@ -141,7 +155,7 @@ class Stage:
         return judge_files(self.log_path, path)
 
     def _environment(self, mode: str) -> dict[str, str]:
-        carrier = f"http://127.0.0.1:{self.carrier_port}"
+        carrier = self.carrier_url
         keys = {f"SIAGA_KEYS_{name}": new_key() for name in ("DATA", "INDEX", "LINK", "CALLBACK")}
         return (
             self.services.environment()

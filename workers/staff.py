@@ -11,6 +11,7 @@ from alerts.broadcasts.calls import CallKind, promise_still_open, still_held, wa
 from alerts.broadcasts.paging import page_for_approval, still_waits_for_approval
 from alerts.broadcasts.rules import Channel
 from alerts.channels.outlets import exercise_senders, live_senders
+from alerts.checkins.cases import paging as cases
 from alerts.deliveries.carriers import NO_SENDER, Carriers
 from alerts.deliveries.rules import Outcome, State
 from alerts.incidents.rules import Status
@@ -30,6 +31,7 @@ STILL_WAITS: Mapping[str, StillWaits] = {
     CallKind.HOLD: still_held,
     CallKind.WAVE: wave_still_waits,
     CallKind.PROMISE: promise_still_open,
+    cases.KIND: cases.still_waits,
 }
 """Kind of page → whether it is still needed. A kind that is not here is stopped by its own slice alone."""
 
@@ -65,6 +67,12 @@ def _channels(settings: Settings, status: Status) -> frozenset[str]:
 def page_approver(runtime: Runtime, payload: Payload) -> None:
     with begin(runtime.sessions) as session:
         page_for_approval(session, UUID(payload["broadcast_id"]))
+
+
+@task("checkins.page_owner")
+def page_owner(runtime: Runtime, payload: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        cases.page_owner(session, UUID(payload["case_id"]))
 
 
 @task("notices.raise")

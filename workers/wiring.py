@@ -31,8 +31,14 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "alarm.raised": ("notices.ring",),
         "notice.queued": ("notices.send",),
         "inbound.received": ("inbox.understand",),
-        "case.raised": ("inbox.reply",),
-        "case.changed": ("inbox.reply",),
+        "case.raised": (
+            "checkins.page_owner",
+            "inbox.reply",
+        ),
+        "case.changed": (
+            "checkins.page_owner",
+            "inbox.reply",
+        ),
         "reply.asked": ("inbox.send_replies",),
         "roaming.asked": ("deliveries.roaming",),
         "checkin.recorded": ("deliveries.mark_answered", "live.refresh"),

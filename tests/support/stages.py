@@ -93,13 +93,16 @@ class Ministry:
 
 
 @contextmanager
-def running(*, people: int, plan: Mapping[str, Any] | None = None, overrides: Mapping[str, str] | None = None) -> Iterator[Ministry]:
+def running(
+    *, people: int, plan: Mapping[str, Any] | None = None, overrides: Mapping[str, str] | None = None, ways: tuple[str, ...] = ()
+) -> Iterator[Ministry]:
     """Everything started, a register loaded, nobody alerted yet. Ends with the promises of the tables checked."""
     with embedded.services(purpose="flow") as services:
-        stage = Stage(services, mode="test", overrides=QUICK | dict(overrides or {}))
+        stage = Stage(services, mode="test", overrides=QUICK | dict(overrides or {}), ways=ways)
         stage.migrate()
         ministry = Ministry(stage, stage.make_accounts({"kbri-ankara": "ankara"}))
-        load_register(stage.settings, stage.sessions, write_register(services.folder / "register.csv", people))
+        if people:
+            load_register(stage.settings, stage.sessions, write_register(services.folder / "register.csv", people))
         stage.start(plan=plan or {})
         yield ministry
         with begin(stage.sessions) as session:
