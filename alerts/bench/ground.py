@@ -141,7 +141,7 @@ def make_template(services: Services) -> None:
 
 def _actor(sessions: Sessions, role: Role) -> Actor:
     with begin(sessions) as session:
-        made = create_staff(session, actor=SYSTEM, command=NewStaff(role.value.replace("_", "."), role.value.title(), role))
+        made = create_staff(session, actor=SYSTEM, command=NewStaff("bench." + role.value.replace("_", "."), role.value.title(), role))
         return actor_of(session.get_one(Staff, made.id), Via.SESSION)
 
 
@@ -165,7 +165,7 @@ def _write_chunk(cursor: Any, keyring: Keyring, country: str, *, first: int, cou
     with cursor.copy("COPY citizen (id, name_enc, name_index, language, class, country_iso2) FROM STDIN") as copy:
         for place, citizen in enumerate(citizens, start=first):
             name = keyring.encrypt(f"Warga {place}", table="citizen", column="name_enc", row=citizen)
-            copy.write_row((citizen, name, keyring.blind_index(str(place)), "id" if place % 4 else "en", "resident", country))
+            copy.write_row((citizen, name, place.to_bytes(32), "id" if place % 4 else "en", "resident", country))
     with cursor.copy("COPY phone (id, citizen_id, e164_enc, e164_index, number_country, position, is_valid) FROM STDIN") as copy:
         for place, (citizen, phone) in enumerate(zip(citizens, phones, strict=True), start=first):
             number = f"+62812{10_000_000 + place}"
@@ -173,13 +173,13 @@ def _write_chunk(cursor: Any, keyring: Keyring, country: str, *, first: int, cou
             copy.write_row((phone, citizen, sealed, keyring.blind_index(number), "ID", 1, True))
 
 
-# Random bytes where ciphertexts and fingerprints stand: nobody opens them, and no two are alike.
+# Some bytes where ciphertexts and fingerprints stand: nobody opens them, and no two are alike. In order, to be ready soon.
 INVENT = """
 WITH made AS (
     INSERT INTO citizen (name_enc, name_index, language, class, country_iso2)
-    SELECT uuid_send(gen_random_uuid()), uuid_send(gen_random_uuid()), CASE n % 4 WHEN 0 THEN 'en' ELSE 'id' END, 'resident', :country
+    SELECT uuid_send(gen_random_uuid()), int8send(n) || int8send(n), CASE n % 4 WHEN 0 THEN 'en' ELSE 'id' END, 'resident', :country
     FROM generate_series(1, :count) n RETURNING id
 )
 INSERT INTO phone (citizen_id, e164_enc, e164_index, number_country, position, is_valid)
-SELECT id, uuid_send(gen_random_uuid()), uuid_send(gen_random_uuid()), 'ID', 1, true FROM made
+SELECT id, uuid_send(gen_random_uuid()), uuid_send(id), 'ID', 1, true FROM made
 """

@@ -67,9 +67,10 @@ def _add_objects(floor: Ground, broadcast_id: UUID, count: int) -> float:
     began = time.perf_counter()
     with begin(floor.sessions) as session:
         broadcast = get_broadcast(session, broadcast_id)
+        batch_id = session.execute(text(ANY_BATCH), {"broadcast": broadcast_id}).scalar_one()
         members = select(AudienceMember).where(AudienceMember.audience_id == broadcast.audience_id).limit(count)
         for member in session.scalars(members):
-            named = {"id": member.id * STEP_PLACES + NAIVE_STEP, "member_id": member.id, "step": NAIVE_STEP, "batch_id": 0}
+            named = {"id": member.id * STEP_PLACES + NAIVE_STEP, "member_id": member.id, "step": NAIVE_STEP, "batch_id": batch_id}
             session.add(Delivery(**named, broadcast_id=broadcast.id, channel=member.channel, state=State.QUEUED))
     return time.perf_counter() - began
 
@@ -103,6 +104,7 @@ def _cpu(floor: Ground) -> float:
     return floor.cpu_seconds() + time.process_time()
 
 
+ANY_BATCH = "SELECT min(id) FROM delivery_batch WHERE broadcast_id = :broadcast"
 COUNT = """
 SELECT count(*), count(DISTINCT member_id), count(batch_id) FROM delivery WHERE broadcast_id = :broadcast AND step = 1
 """

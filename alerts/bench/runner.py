@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from alerts import embedded
-from alerts.bench import fanout, receipts, rows, summary
+from alerts.bench import fanout, receipts, recovery, rows, summary
 from alerts.bench.ground import Say, make_template
 from alerts.bench.outcome import Outcome, Plan
 from alerts.embedded import Services
 from alerts.embedded.safety import safe_environment
 
 PATHS: Mapping[str, Callable[[Services, Plan, Say], Outcome]] = MappingProxyType(
-    {"fanout": fanout.measure, "rows": rows.measure, "receipts": receipts.measure, "summary": summary.measure}
+    {"fanout": fanout.measure, "rows": rows.measure, "receipts": receipts.measure, "recovery": recovery.measure, "summary": summary.measure}
 )
 ALL = "all"
 
