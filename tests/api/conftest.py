@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -16,6 +17,7 @@ from alerts.checkins.actions import NewCheckin, record_checkin
 from alerts.checkins.cases.models import HelpCase
 from alerts.checkins.rules import Answer, Channel
 from alerts.country_rules.actions import load_packaged_rules
+from alerts.deliveries.exports.models import ReachExport
 from alerts.inbox.actions import Inbound, receive_message, understand_message
 from alerts.inbox.models import InboundMessage
 from alerts.incidents.models import Incident
@@ -142,7 +144,12 @@ def _call_for_help(session: Session, keyring: Keyring, incident: Incident) -> di
     make_delivery(session, member, "failed")
     record_checkin(session, actor=SYSTEM, keyring=keyring, new=NewCheckin(incident.id, citizen.id, Answer.NEED_HELP, Channel.OPEN_LINK))
     case_id = session.scalars(select(HelpCase.id).order_by(HelpCase.id.desc())).first()
-    return {"case_id": str(case_id), "member_id": str(member.id), "link_code": incident_code(keyring.link, incident.id)}
+    export = ReachExport(broadcast_id=member.broadcast_id, reason="Uji", has_contacts=False, row_count=1, asked_by=uuid4())
+    export.expires_at = datetime.now(UTC) + timedelta(hours=1)
+    session.add(export)
+    session.flush()
+    ids = {"export_id": str(export.id), "link_code": incident_code(keyring.link, incident.id)}
+    return ids | {"case_id": str(case_id), "member_id": str(member.id)}
 
 
 def _add_by_http(world: World) -> None:

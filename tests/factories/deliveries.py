@@ -35,6 +35,7 @@ def make_delivery(session: Session, member: AudienceMember, state: str, *, ago: 
         batch_id=batch.id,
         step=step,
         channel=member.channel,
+        address_id=member.address_id or member.phone_id,
         state=State(state),
         number_country=member.number_country,
         provider_id=f"SM{member.id}" if state in WITH_PROVIDER_ID else None,

@@ -45,7 +45,7 @@ def ask_export(session: Session, *, actor: Actor, broadcast_id: UUID, command: E
     )
     session.add(row)
     session.flush()
-    _log(session, actor, broadcast, row, "export.asked")
+    _log(session, actor, broadcast, row, action="export.asked")
     return row
 
 
@@ -58,7 +58,7 @@ def grant_export(session: Session, *, actor: Actor, export_id: UUID, row_count: 
     row.decided_by, row.decided_via, row.decided_at, row.is_granted = actor.staff_id, actor.via.value, now, True
     row.expires_at = now + timedelta(seconds=fetch_seconds)
     session.flush()
-    _log(session, actor, broadcast, row, "export.granted")
+    _log(session, actor, broadcast, row, action="export.granted")
     return row
 
 
@@ -70,12 +70,12 @@ def decline_export(session: Session, *, actor: Actor, export_id: UUID) -> ReachE
     rules.check_waiting(row.standing, now)
     row.decided_by, row.decided_via, row.decided_at = actor.staff_id, actor.via.value, now
     session.flush()
-    _log(session, actor, broadcast, row, "export.declined")
+    _log(session, actor, broadcast, row, action="export.declined")
     return row
 
 
 def fetch_export(session: Session, *, actor: Actor, export_id: UUID) -> ReachExport:
-    """Take it, once: written down before the first row leaves. 403: not the asker. 409: not granted, fetched, or expired."""
+    """Take it, once: written down before the first row leaves. 404: not the asker. 409: not granted, fetched, or expired."""
     row, broadcast = get_export(session, export_id, actor, is_locked=True)
     now = db_now(session)
     rules.check_fetch(row.standing, staff_id=actor.staff_id, now=now)
@@ -83,10 +83,10 @@ def fetch_export(session: Session, *, actor: Actor, export_id: UUID) -> ReachExp
         check_permission(actor, Permission.VIEW_PERSONS)  # the role may have changed since
     row.fetched_at = now
     session.flush()
-    _log(session, actor, broadcast, row, "export.fetched")
+    _log(session, actor, broadcast, row, action="export.fetched")
     return row
 
 
-def _log(session: Session, actor: Actor, broadcast: Broadcast, row: ReachExport, action: str) -> None:
+def _log(session: Session, actor: Actor, broadcast: Broadcast, row: ReachExport, *, action: str) -> None:
     detail = {"broadcast_id": str(broadcast.id), "rows": row.row_count, "contacts": row.has_contacts}
     audit.record(session, actor=actor, action=action, incident_id=broadcast.incident_id, subject=("reach_export", row.id), detail=detail)

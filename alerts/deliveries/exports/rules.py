@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from alerts.kit.errors import ConflictError, ForbiddenError
+from alerts.kit.errors import ConflictError, ForbiddenError, NotFoundError
 
 REASON_CHARACTERS = 1_000
 COLUMNS = (
@@ -77,7 +77,7 @@ def check_waiting(standing: Standing, now: datetime) -> None:
 def check_fetch(standing: Standing, *, staff_id: UUID | None, now: datetime) -> None:
     """The asker alone, once, in time."""
     if staff_id is None or staff_id != standing.asked_by:
-        raise ForbiddenError("not_your_export", "Only whoever asked for an export can fetch it.")
+        raise NotFoundError("not_your_export", "There is no such file for you: only whoever asked for an export can fetch it.")
     state = state_of(standing, now)
     if state is not ExportState.GRANTED:
         raise ConflictError("export_not_granted", "This export is not granted, was fetched already, or has expired.", state=state.value)

@@ -20,7 +20,7 @@ class ExportAsk(Wire):
     model_config = ConfigDict(json_schema_extra={"example": {"reason": "Pencocokan dengan daftar operator", "with_contacts": False}})
 
     reason: Reason = Field(description="what for; whoever grants it reads this")
-    with_contacts: bool = Field(False, description="names and numbers too: only for those who may see persons")
+    with_contacts: bool = Field(default=False, description="names and numbers too: only for those who may see persons")
 
 
 class ExportGrant(Wire):
