@@ -1,4 +1,4 @@
-"""Processor time of whole processes with their children, from /proc: what a busy neighbour distorts least."""
+"""Processor time and memory of whole processes with their children, from /proc: what a busy neighbour distorts least."""
 
 from __future__ import annotations
 
@@ -18,6 +18,22 @@ def cpu_seconds(pids: Iterable[int | None]) -> float:
     stats = dict(_stats())
     ticks = sum(sum(times) for pid, (_, times) in stats.items() if _is_below(pid, wanted, stats))
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def family_memory_mb(pid: int | None) -> float:
+    """The largest resident memory among this process and those below it, in megabytes. Zero where there is no /proc."""
+    if pid is None or not PROC.is_dir():
+        return 0.0
+    stats = dict(_stats())
+    pages = [_resident_pages(each) for each in stats if _is_below(each, {pid}, stats)]
+    return max(pages, default=0) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _resident_pages(pid: int) -> int:
+    try:
+        return int((PROC / str(pid) / "statm").read_text().split()[1])
+    except (OSError, IndexError):  # it ended while we were looking
+        return 0
 
 
 def _stats() -> Iterator[tuple[int, tuple[int, tuple[int, ...]]]]:

@@ -94,9 +94,12 @@ class Ground:
             session.execute(text(INVENT), {"count": count, "country": COUNTRY})
         self._analyze()
 
-    def write_people(self, countries: Mapping[str, int]) -> None:
-        """Residents with one sealed number each, so many per country: these can be texted. As bytes, to be ready soon."""
-        write_people(self, countries)
+    def write_people(self, countries: Mapping[str, int], *, first: int = 0) -> None:
+        """Residents with one sealed number each, so many per country: these can be texted. As bytes, to be ready soon.
+
+        `first`: where their numbering begins, so that no two calls give a number twice.
+        """
+        write_people(self, countries, first)
         self._analyze()
 
     def cpu_of(self, *processes: str) -> Counter[str]:
@@ -145,14 +148,14 @@ def _actor(sessions: Sessions, role: Role) -> Actor:
         return actor_of(session.get_one(Staff, made.id), Via.SESSION)
 
 
-def write_people(floor: Ground, countries: Mapping[str, int]) -> None:
+def write_people(floor: Ground, countries: Mapping[str, int], first: int) -> None:
     """The register's rows of made-up people, sealed by the keys of this run, chunk by chunk by COPY."""
     total, began, done = sum(countries.values()), time.perf_counter(), 0
     for country, count in countries.items():
         for start in range(0, count, CHUNK):
             size = min(CHUNK, count - start)
             with begin(floor.sessions) as session:
-                _write_chunk(session.connection().connection.cursor(), floor.settings.keyring, country, first=done, count=size)
+                _write_chunk(session.connection().connection.cursor(), floor.settings.keyring, country, first=first + done, count=size)
             done += size
             if total >= SAY_ABOVE and done % (CHUNK * 5) < CHUNK:
                 left = (time.perf_counter() - began) / done * (total - done)
