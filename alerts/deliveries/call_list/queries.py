@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -42,9 +43,9 @@ def count_calls(session: Session, values: dict[str, Any]) -> CallCounts:
     return CallCounts(waiting=waiting, outcomes=outcomes, calls=sum(row.calls for row in ended))
 
 
-def outcomes_of(session: Session, broadcast_id: UUID) -> dict[Outcome, int]:
-    """People of one message by how the last call to them ended: a series of its own beside reach."""
-    rows = session.execute(text(OUTCOMES_OF_BROADCAST), {"broadcast": broadcast_id})
+def outcomes_of(session: Session, broadcast_id: UUID, *, at: datetime | None = None) -> dict[Outcome, int]:
+    """People of one message by how the last call to them ended, until `at`: a series of its own beside reach."""
+    rows = session.execute(text(OUTCOMES_OF_BROADCAST), {"broadcast": broadcast_id, "at": at})
     return {Outcome(row.outcome): row.people for row in rows}
 
 
@@ -174,6 +175,7 @@ GROUP BY r.last_outcome
 
 OUTCOMES_OF_BROADCAST = """
 SELECT outcome, count(*) AS people FROM (
-    SELECT DISTINCT ON (call_row_id) outcome FROM call_outcome WHERE broadcast_id = :broadcast ORDER BY call_row_id, id DESC) AS last
+    SELECT DISTINCT ON (call_row_id) outcome FROM call_outcome
+    WHERE broadcast_id = :broadcast AND at <= coalesce(CAST(:at AS timestamptz), clock_timestamp()) ORDER BY call_row_id, id DESC) AS last
 GROUP BY outcome
 """

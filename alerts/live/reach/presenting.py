@@ -12,12 +12,14 @@ from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.preview_schemas import ForecastView
 from alerts.broadcasts.rules import Channel
 from alerts.checkins.rules import Standing
+from alerts.deliveries.call_list.rules import Outcome
 from alerts.deliveries.rules import State
 from alerts.live.reach.queries import MissionRows, Rows
 from alerts.live.reach.rules import TENTHS, Counts, Happening, Next, Pace, Tally, pace_of, series_of, sum_by, sum_up
 from alerts.live.reach.schemas import (
     AlarmView,
     AnswersView,
+    CallReach,
     ChannelReach,
     CountryReach,
     MissionReach,
@@ -26,6 +28,7 @@ from alerts.live.reach.schemas import (
     ReachGroup,
     ReachSeries,
     ReachView,
+    RoamingReach,
     StepReach,
     UnknownView,
     WaveReach,
@@ -65,6 +68,8 @@ def present_reach(
         steps=_steps(rows),
         unknowns=[_unknown(settings, row) for row in rows.unknowns],
         alarms=[AlarmView(**row) for row in rows.alarms],
+        calls=[CallReach(outcome=outcome, people=rows.calls[outcome]) for outcome in Outcome if outcome in rows.calls],
+        roaming=[RoamingReach(**row) for row in rows.roaming],
         groups=_groups(rows),
     )
 

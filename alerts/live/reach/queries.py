@@ -15,6 +15,8 @@ from alerts.broadcasts.models import AudienceMember, Broadcast
 from alerts.checkins.queries import standings_at
 from alerts.checkins.rules import Standing
 from alerts.country_rules.queries import load_book
+from alerts.deliveries.call_list.queries import outcomes_of
+from alerts.deliveries.call_list.rules import Outcome
 from alerts.kit.clock import db_now
 from alerts.kit.db import rows_of
 from alerts.live.reach.rules import Group, Happening, Moments, Tally
@@ -39,6 +41,8 @@ class Rows:
     sent_twice: int = 0
     unknowns: Sequence[Mapping[str, Any]] = ()
     alarms: Sequence[Mapping[str, Any]] = ()
+    calls: Mapping[Outcome, int] = field(default_factory=dict)
+    roaming: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ def load_rows(session: Session, broadcast: Broadcast, *, known_at: datetime | No
         sent_twice=again.sent_twice,
         unknowns=rows_of(session.execute(text(UNKNOWNS), values)),
         alarms=rows_of(session.execute(text(ALARMS), values)),
+        calls=outcomes_of(session, broadcast.id, at=values["at"]),
+        roaming=rows_of(session.execute(text(ROAMING), values)),
     )
 
 
@@ -257,4 +263,13 @@ ALARMS = """
 SELECT kind, sender, count, first_at, last_at, acknowledged_at IS NOT NULL AS is_acknowledged FROM alarm
 WHERE last_at >= :released_at AND first_at <= :at AND kind NOT IN ('nobody_to_page', 'round_trip_late', 'promise_broken')
 ORDER BY last_at DESC LIMIT 20
+"""
+
+# Phones, not persons: what each operator had counted last, as we knew it then.
+ROAMING = """
+SELECT r.country, r.operator, r.language, c.as_of, c.known_at, c.phones_found, c.phones_delivered
+FROM roaming_broadcast r LEFT JOIN LATERAL (
+    SELECT as_of, known_at, phones_found, phones_delivered FROM roaming_count
+    WHERE roaming_broadcast_id = r.id AND known_at <= :at ORDER BY as_of DESC LIMIT 1) c ON true
+WHERE r.broadcast_id = :broadcast AND r.asked_at <= :at ORDER BY r.id
 """

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from alerts.broadcasts.preview_schemas import ForecastView
 from alerts.broadcasts.rules import Channel, MsgType, ResendUnknown
+from alerts.deliveries.call_list.rules import Outcome
 from alerts.deliveries.rules import State
 from alerts.incidents.rules import Status
 from alerts.kit.http import View
@@ -131,6 +132,28 @@ class AlarmView(View):
     is_acknowledged: bool
 
 
+class CallReach(View):
+    """People on the call list by how the last call to them ended. They stand in the counts too: a call is no handing-over."""
+
+    outcome: Outcome
+    people: int
+
+
+class RoamingReach(View):
+    """What a home operator had counted at `as_of` of its phones in a country: phones, not persons, and never added to them.
+
+    Null where nothing was counted yet, or the operator does not say.
+    """
+
+    country: str
+    operator: str
+    language: str
+    as_of: datetime | None
+    known_at: datetime | None
+    phones_found: int | None
+    phones_delivered: int | None
+
+
 class ReachView(CountsView):
     """Who was reached, as it stood at `as_of`; counted anew at most every few seconds, however many ask.
 
@@ -154,6 +177,8 @@ class ReachView(CountsView):
     steps: list[StepReach]
     unknowns: list[UnknownView]
     alarms: list[AlarmView]
+    calls: list[CallReach]
+    roaming: list[RoamingReach]
     groups: list[ReachGroup]
 
 
