@@ -63,6 +63,7 @@ def make_celery(settings: Settings) -> Celery:
         worker_max_tasks_per_child=2000,
         worker_send_task_events=False,
         worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,  # otherwise what a child logs is lost
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_pool_limit=2,
