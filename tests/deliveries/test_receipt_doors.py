@@ -24,7 +24,7 @@ from tests.channels.ways import RECEIPT_SECRET, SECRET, described
 from tests.factories.checkins import make_citizen, make_member
 from tests.factories.incidents import HATAY, make_incident
 
-TOKEN, PUBLIC_URL = "token-of-these-tests", "https://siaga.example"
+TOKEN, EXERCISE_TOKEN, PUBLIC_URL = "token-of-these-tests", "token-of-exercises", "https://siaga.example"
 CALL, LINTAS = "/hooks/twilio/call-status/", "/hooks/sms/lintas/status/"
 
 
@@ -73,24 +73,33 @@ def doors(make_settings: Callable[..., Settings], database_url: str, sessions: S
         SIAGA_TWILIO_ACCOUNT_SID="ACtests",
         SIAGA_TWILIO_AUTH_TOKEN=TOKEN,
         SIAGA_TWILIO_FROM="+15005550006",
+        SIAGA_EXERCISE_TWILIO_AUTH_TOKEN=EXERCISE_TOKEN,
         SIAGA_SMS2_URL="http://127.0.0.1:9",
         SIAGA_SMS2_SECRET=SECRET,
         SIAGA_SMS2_RECEIPT_SECRET=RECEIPT_SECRET,
         SIAGA_SMS2_DESCRIPTION=described().model_dump_json(by_alias=True),
     )
-    with begin(sessions) as session:
-        member = make_member(session, make_incident(session, areas=[HATAY]), make_citizen(session, settings.keyring))
-        delivery = member.id * STEP_PLACES + 1
-        values = {"id": delivery, "member": member.id, "broadcast": member.broadcast_id}
-        session.execute(ACCEPTED, values)
-        session.execute(ATTEMPT, values)
+    delivery = hand_over(settings, sessions)
     with TestClient(create_app(settings, sessions), base_url="http://testserver") as client:
         yield Doors(client, settings, sessions, attempt_name(delivery, 1))
 
 
+def hand_over(settings: Settings, sessions: Sessions, **incident: Any) -> int:
+    """A delivery that the carrier has accepted; its id."""
+    with begin(sessions) as session:
+        member = make_member(session, make_incident(session, areas=[HATAY], **incident), make_citizen(session, settings.keyring))
+        delivery = member.id * STEP_PLACES + 1
+        values = {"id": delivery, "member": member.id, "broadcast": member.broadcast_id}
+        values["batch"] = session.execute(BATCH, values).scalar_one()
+        session.execute(ACCEPTED, values)
+        session.execute(ATTEMPT, values)
+        return delivery
+
+
+BATCH = text("INSERT INTO delivery_batch (broadcast_id, state) VALUES (:broadcast, 'done') RETURNING id")
 ACCEPTED = text("""
 INSERT INTO delivery (id, member_id, broadcast_id, batch_id, step, channel, state, attempts, provider_id)
-VALUES (:id, :member, :broadcast, 1, 1, 'sms', 'accepted', 1, 'L-1')
+VALUES (:id, :member, :broadcast, :batch, 1, 'sms', 'accepted', 1, 'L-1')
 """)
 ATTEMPT = text("""
 INSERT INTO attempt (delivery_id, number, channel, sender, state, evidence, intent_at, resolved_at, provider_id)
@@ -142,6 +151,18 @@ def test_forged_receipts_are_refused(doors: Doors) -> None:
     ]
     assert [(answer.status_code, answer.json()["code"]) for answer, _ in answers] == [(403, code) for _, code in answers]
     assert doors.kept() == []
+
+
+def test_the_account_of_exercises_has_no_say_in_a_real_message_nor_the_live_one_in_an_exercise(doors: Doors) -> None:
+    """Each signed by its own token and each genuine: only the message's own account counts."""
+    exercise = attempt_name(hand_over(doors.settings, doors.sessions, status="Exercise"), 1)
+    of_exercise = doors.path(CALL, exercise)
+    crossing = [doors.call("completed", token=EXERCISE_TOKEN), doors.call("completed", path=of_exercise)]
+    assert [(answer.status_code, answer.json()["code"]) for answer in crossing] == [(404, "attempt_not_found")] * 2
+    assert doors.kept() == []
+    assert doors.call("completed").status_code == 204
+    assert doors.call("busy", path=of_exercise, token=EXERCISE_TOKEN).status_code == 204
+    assert [row[1] for row in doors.kept()] == ["busy", "completed"]
 
 
 def test_a_receipt_of_nobody(doors: Doors) -> None:
