@@ -14,10 +14,12 @@ from alerts.checkins.cases.paging import KIND, page_owner, still_waits
 from alerts.checkins.cases.rules import CaseState
 from alerts.checkins.cases.schemas import CaseMove
 from alerts.checkins.rules import Answer, Channel
-from alerts.kit.actor import SYSTEM
+from alerts.incidents.models import Incident
+from alerts.kit.actor import SYSTEM, Via
 from alerts.kit.db import begin
 from alerts.missions.actions import load_missions
-from alerts.notices.actions import ring_due, settle
+from alerts.notices.actions import acknowledge_paging, ring_due, settle
+from alerts.staff.sign_in import actor_of
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import HATAY, make_incident
 from tests.factories.notices import make_roster
@@ -35,11 +37,16 @@ def call(office: Office, **incident: Any) -> UUID:
     """Somebody in Hatay needs help; the case, paged about."""
     with begin(office.sessions) as session:
         made = make_incident(session, areas=[HATAY], **incident)
-        is_tester = incident.get("status") == "Exercise"
-        person = make_citizen(session, office.keyring, name=NAME, province_code="TR-31", phones=("+6281234567890",), is_tester=is_tester)
+    return call_again(office, made, is_tester=incident.get("status") == "Exercise")
+
+
+def call_again(office: Office, made: Incident, *, is_tester: bool = False) -> UUID:
+    """Somebody else in the same incident."""
+    with begin(office.sessions) as session:
+        person = make_citizen(session, office.keyring, name=NAME, province_code="TR-31", phones=(), is_tester=is_tester)
         new = NewCheckin(made.id, person.id, Answer.NEED_HELP, Channel.SMS)
         record_checkin(session, actor=SYSTEM, keyring=office.keyring, new=new)
-    case_id: UUID = office.rows("SELECT id FROM help_case")[0]["id"]
+    case_id: UUID = office.rows("SELECT id FROM help_case ORDER BY id DESC")[0]["id"]
     page(office, case_id)
     return case_id
 
@@ -107,11 +114,11 @@ def test_a_locked_phone_says_nothing_of_who_called(office: Office, people: Peopl
     case_id = call(office, title="Gempa uji", **quiet)
     ring(office)
     [body] = {row["body"] for row in office.rows("SELECT body FROM notice")}
-    assert body == ("SIAGA: a call for help waits." if is_quiet else "SIAGA: a call for help waits. Gempa uji")
+    assert body == ("SIAGA: calls for help wait: 1." if is_quiet else "SIAGA: calls for help wait: 1. Gempa uji")
     assert {row["path"] for row in office.rows("SELECT path FROM notice")} == {f"/cases/{case_id}"}
     for _, _, message in office.outbound.sent:
         said = str(vars(message) if hasattr(message, "__dict__") else [getattr(message, name) for name in message.__slots__])
-        assert not any(secret in said for secret in ("Siti", "Rahasia", "67890", "Hatay", "TR-31"))
+        assert not any(secret in said for secret in ("Siti", "Rahasia", "Hatay", "TR-31"))
 
 
 def test_the_head_is_paged_where_the_roster_has_no_staff_on_duty(office: Office, people: People) -> None:
@@ -131,7 +138,7 @@ def test_the_ministry_is_paged_where_a_mission_has_nobody_on_duty(office: Office
     assert asked(office) == ("duty_officer", None)
     assert ring(office) == ["sms", "voice"]
     [body] = {row["body"] for row in office.rows("SELECT body FROM notice")}
-    assert body.startswith("SIAGA: a call for help waits, and nobody is on duty at ")
+    assert body.startswith("SIAGA: calls for help wait: 1, and nobody is on duty at ")
 
 
 def test_a_mission_without_anybody_to_reach_leaves_it_to_the_ministry(office: Office, people: People) -> None:
@@ -150,8 +157,32 @@ def test_another_owner_is_paged_instead(office: Office, people: People) -> None:
         assign_case(session, actor=officer, keyring=office.keyring, case_id=case_id, mission_code="kbri-athens")
     page(office, case_id)
     assert asked(office) == ("mission_staff", "kbri-athens")
+    ring(office)
     before = office.rows("SELECT stop_reason FROM paging WHERE mission_code = 'kbri-ankara'")
-    assert [row["stop_reason"] for row in before] == ["superseded"]
+    assert [row["stop_reason"] for row in before] == ["done"]
+
+
+def test_many_calls_ring_as_one_and_tell_how_many_wait(office: Office, people: People) -> None:
+    staff = people("mission_staff", mission_code="kbri-ankara")
+    case_id = call(office, title="Gempa uji")
+    with begin(office.sessions) as session:
+        incident = session.query(Incident).one()
+    assert ring(office) == ["sms", "voice"]
+    later = [call_again(office, incident) for _ in range(20)]
+    assert ring(office) == [], "no phone rings for each"
+    office.pass_time()
+    assert ring(office) == ["sms", "voice"]
+    newest = office.rows("SELECT body, path FROM notice ORDER BY id DESC LIMIT 1")[0]
+    assert newest == {"body": "SIAGA: permintaan tolong yang menunggu: 21. Gempa uji", "path": "/cases"}
+    with begin(office.sessions) as session:
+        acknowledge_paging(session, actor=actor_of(staff, Via.SESSION), paging_id=office.paging()["id"])
+    for each in (case_id, *later):
+        page(office, each)
+    office.pass_time()
+    assert ring(office) == [], "somebody has them"
+    call_again(office, incident)
+    assert ring(office) == ["sms", "voice"], "a later call is new"
+    assert len(office.rows("SELECT 1 FROM paging")) == 2
 
 
 def test_an_exercise_says_so(office: Office, people: People) -> None:
