@@ -153,11 +153,12 @@ class Dialect(Part):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One receipt of a described provider, as it says it."""
+    """One receipt of a described provider, as it says it. `is_exercise`: None where nothing shows which account it is of."""
 
     raw_status: str
     provider_id: str | None
     error_code: str | None
+    is_exercise: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,12 @@ class Described:
 
     dialect: Dialect
     receipt_secrets: tuple[str, ...]
+    exercise_secret: str = ""
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether a genuine receipt shows which account it comes from: the two secrets are never the same."""
+        return self.dialect.receipts is not None and self.dialect.receipts.auth != "path"
 
 
 def described_providers(settings: Settings) -> dict[str, Described]:
@@ -183,7 +190,8 @@ def described_providers(settings: Settings) -> dict[str, Described]:
             raise ValueError(f"{DESCRIPTION}: the live set and the exercises' describe {dialect.name} differently")
         if dialect.receipts is not None and dialect.receipts.auth == "hmac" and not secret:
             raise ValueError(f"{DESCRIPTION}: receipts of {dialect.name} are signed, and SIAGA_SMS2_RECEIPT_SECRET is not set")
-        found[dialect.name] = Described(dialect, (*(known.receipt_secrets if known else ()), secret))
+        secrets = (*(known.receipt_secrets if known else ()), secret)
+        found[dialect.name] = Described(dialect, secrets, secret if group is settings.exercise_sms2 else "")
     return found
 
 

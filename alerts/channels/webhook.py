@@ -6,6 +6,7 @@ Twilio's: a signature by our own account over the configured address. A describe
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -67,12 +68,12 @@ async def signed_form(request: Request, settings: Settings) -> SignedForm:
     return SignedForm(form, is_exercise=signer == exercise)
 
 
-async def twilio_form(request: Request, settings: SettingsDep) -> FormData:
-    """The same for routes that are served by either account."""
-    return (await signed_form(request, settings)).form
+async def _signed(request: Request, settings: SettingsDep) -> SignedForm:
+    return await signed_form(request, settings)
 
 
-TwilioForm = Annotated[FormData, Depends(twilio_form)]
+TwilioForm = Annotated[SignedForm, Depends(_signed)]
+"""Whoever takes one has to see which account signed it: neither has a say in what is the other's."""
 
 
 async def described_receipt(provider: str, request: Request, settings: Settings) -> Receipt:
@@ -89,7 +90,9 @@ async def described_receipt(provider: str, request: Request, settings: Settings)
     receipt = read_receipt(receipts, body)
     if receipt is None:
         raise InvalidError("status_missing", "The receipt names no state.")
-    return receipt
+    if not described.tells_apart:
+        return receipt
+    return replace(receipt, is_exercise=is_genuine(receipts, [described.exercise_secret], body=body, shown=shown))
 
 
 async def _read_form(request: Request, limit: int) -> FormData:

@@ -39,10 +39,13 @@ class Reply:
     told: str = ""
 
 
-def find_called(session: Session, attempt: str) -> AudienceMember | None:
-    """Whom an attempt's name (`<delivery>-<number>`) called; a delivery's id says whose it is."""
+def find_called(session: Session, attempt: str, *, is_exercise: bool) -> AudienceMember | None:
+    """Whom an attempt's name (`<delivery>-<number>`) called; a delivery's id says whose it is. Nobody of the other status."""
     parsed = parse_attempt_name(attempt)
-    return find_member(session, parsed[0] // STEP_PLACES) if parsed else None
+    member = find_member(session, parsed[0] // STEP_PLACES) if parsed else None
+    if member is None or (get_broadcast(session, member.broadcast_id).status is Status.EXERCISE) is not is_exercise:
+        return None
+    return member
 
 
 def answer_call(session: Session, *, keyring: Keyring, member: AudienceMember, digits: str, is_again: bool) -> Reply:

@@ -8,11 +8,12 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from starlette.datastructures import FormData
 
-from alerts.channels.webhook import REFUSALS, TwilioForm, form_of
+from alerts.channels.webhook import REFUSALS, SignedForm, TwilioForm, form_of
 from alerts.inbox import actions, queries
 from alerts.inbox.actions import Inbound
 from alerts.inbox.routes_voice import router as calls
 from alerts.inbox.schemas import AssignIn, HandleIn, MessageView
+from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
 from alerts.kit.errors import InvalidError
@@ -35,9 +36,9 @@ NOTHING_TO_SAY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
     responses={**REFUSALS, 200: {"content": {"text/xml": {}}}},
     openapi_extra=form_of("MessageSid", "From", "To", "Body", "NumSegments", "NumMedia"),
 )
-def post_inbound(form: TwilioForm, session: Tx, keyring: KeyringDep) -> Response:
+def post_inbound(signed: TwilioForm, session: Tx, keyring: KeyringDep) -> Response:
     """Keep a citizen's message and answer at once; it is read afterwards. The same message twice is kept once."""
-    actions.receive_message(session, keyring=keyring, inbound=_inbound(form))
+    actions.receive_message(session, keyring=keyring, inbound=_inbound(signed))
     return Response(NOTHING_TO_SAY, media_type="text/xml")
 
 
@@ -71,7 +72,9 @@ def post_assign(message_id: UUID, body: AssignIn, actor: Reader, session: Tx, id
     return idem.answer(200, queries.present_message(row, None))
 
 
-def _inbound(form: FormData) -> Inbound:
+def _inbound(signed: SignedForm) -> Inbound:
+    """What the account that signed it is for says which status the message has."""
+    form = signed.form
     provider_id = _field(form, "MessageSid") or _field(form, "SmsSid")
     sender = _field(form, "From")
     if not provider_id or not sender:
@@ -83,6 +86,7 @@ def _inbound(form: FormData) -> Inbound:
         segments=_number(form, "NumSegments", 1),
         media=_number(form, "NumMedia", 0),
         carrier_opted_out=_field(form, "OptOutType") == "STOP",
+        status=Status.EXERCISE if signed.is_exercise else Status.ACTUAL,
     )
 
 

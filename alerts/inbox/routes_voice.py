@@ -26,7 +26,7 @@ router = APIRouter()
 )
 def post_keypress(
     attempt: str,
-    form: TwilioForm,
+    signed: TwilioForm,
     session: Tx,
     keyring: KeyringDep,
     settings: SettingsDep,
@@ -41,10 +41,10 @@ def post_keypress(
     name = attempt_of_callback(keyring.callback, attempt)
     if name is None:
         raise ForbiddenError("bad_attempt", "this attempt id was not signed by us", field="path.attempt")
-    member = find_called(session, name)
+    member = find_called(session, name, is_exercise=signed.is_exercise)
     if member is None:
         raise NotFoundError("attempt_not_found", "there is no such attempt", field="path.attempt")
-    reply = answer_call(session, keyring=keyring, member=member, digits=str(form.get("Digits") or ""), is_again=again)
+    reply = answer_call(session, keyring=keyring, member=member, digits=str(signed.form.get("Digits") or ""), is_again=again)
     if reply.heard is Heard.UNCLEAR:
         url = f"{settings.public_url.rstrip('/')}{request.url.path}?again=true"
         twiml = ask_again_twiml(language=reply.language, answer_url=url, is_exercise=reply.is_exercise)

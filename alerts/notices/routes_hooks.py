@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from fastapi import APIRouter, Response
+from sqlalchemy.orm import Session
 
 from alerts.channels.answers import reported_state
 from alerts.channels.voice_words import say_twiml
@@ -14,7 +15,8 @@ from alerts.kit.errors import ForbiddenError, InvalidError, NotFoundError
 from alerts.kit.ids import attempt_of_callback
 from alerts.notices.actions import acknowledge_by_call
 from alerts.notices.messages import HOOKS
-from alerts.notices.rules import parse_attempt
+from alerts.notices.models import Notice
+from alerts.notices.rules import EXERCISE, parse_attempt
 from alerts.notices.sending import note_receipt
 from alerts.settings import Settings, SettingsDep
 
@@ -29,9 +31,10 @@ TAKES_ON = "1"
     responses=REFUSALS,
     openapi_extra=form_of("MessageSid", "MessageStatus", "ErrorCode"),
 )
-def post_status(attempt: str, form: TwilioForm, session: Tx, settings: SettingsDep) -> Response:
+def post_status(attempt: str, signed: TwilioForm, session: Tx, settings: SettingsDep) -> Response:
     """A receipt of a text or a call to staff: signed by the carrier, and by us in its address. Any order, any number of times."""
-    notice_id, number = _attempt(settings, attempt)
+    notice_id, number = _attempt(session, settings, attempt, is_exercise=signed.is_exercise)
+    form = signed.form
     is_call = "CallStatus" in form
     raw = str(form.get("CallStatus") if is_call else form.get("MessageStatus") or form.get("SmsStatus") or "")[:40]
     provider_id = str((form.get("CallSid") if is_call else form.get("MessageSid") or form.get("SmsSid")) or "")[:64]
@@ -52,16 +55,20 @@ def post_status(attempt: str, form: TwilioForm, session: Tx, settings: SettingsD
     responses={**REFUSALS, 200: {"content": {"text/xml": {}}}},
     openapi_extra=form_of("CallSid", "Digits"),
 )
-def post_keypress(attempt: str, form: TwilioForm, session: Tx, settings: SettingsDep) -> Response:
+def post_keypress(attempt: str, signed: TwilioForm, session: Tx, settings: SettingsDep) -> Response:
     """1: the person called takes it on, and nobody is paged any further. The answer is what the voice says next."""
-    notice_id, _ = _attempt(settings, attempt)
-    words, language = acknowledge_by_call(session, notice_id, takes_it_on=str(form.get("Digits") or "") == TAKES_ON)
+    notice_id, _ = _attempt(session, settings, attempt, is_exercise=signed.is_exercise)
+    words, language = acknowledge_by_call(session, notice_id, takes_it_on=str(signed.form.get("Digits") or "") == TAKES_ON)
     return Response(say_twiml(words, language=language), media_type="text/xml")
 
 
-def _attempt(settings: Settings, attempt: str) -> tuple[UUID, int]:
+def _attempt(session: Session, settings: Settings, attempt: str, *, is_exercise: bool) -> tuple[UUID, int]:
+    """The notice and the attempt's number. A notice of the other status is none: that account has no say in it."""
     name = attempt_of_callback(settings.keyring.callback, attempt)
     found = parse_attempt(name) if name else None
     if found is None:
         raise ForbiddenError("bad_attempt", "this attempt id was not signed by us", field="path.attempt")
+    notice = session.get(Notice, found[0])
+    if notice is not None and (notice.status == EXERCISE) is not is_exercise:
+        raise NotFoundError("attempt_not_found", "there is no such attempt", field="path.attempt")
     return found

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from alerts.app import create_app
+from alerts.citizens.queries import register_counts
 from alerts.deliveries.actions import release_all
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.evidence import apply_receipts
@@ -23,11 +24,13 @@ from alerts.deliveries.sending import send_batch
 from alerts.deliveries.vitals import measure
 from alerts.health import examine
 from alerts.inbox.actions import Inbound, receive_message, understand_message
+from alerts.incidents.queries import list_area_specs, list_incidents, list_open_incidents
 from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions, begin, rows_of
+from alerts.kit.http import Paging
 from alerts.settings import Settings
 from tests.factories.citizens import make_citizen
-from tests.factories.incidents import make_incident
+from tests.factories.incidents import OPENER, make_incident
 
 OURS, HOUR = "+60123456780", 3600
 
@@ -138,9 +141,6 @@ def test_a_trip_is_in_no_count_and_its_answer_is_nobodys(chain: Chain) -> None:
     [message] = chain.rows("SELECT state, citizen_id, incident_id FROM inbound_message")
     assert message == {"state": "handled", "citizen_id": None, "incident_id": None}
     with begin(chain.sessions) as session:
-        from alerts.citizens.queries import register_counts
-        from alerts.incidents.queries import list_area_specs
-
         assert register_counts(session, list_area_specs(session, incident_id)).total == 0
 
 
@@ -149,10 +149,6 @@ def test_nobody_sees_the_incident_behind_it(chain: Chain) -> None:
     [hidden] = chain.rows("SELECT id, state FROM incident WHERE is_synthetic")
     assert hidden["state"] == "closed"
     with begin(chain.sessions) as session:
-        from alerts.incidents.queries import list_incidents, list_open_incidents
-        from alerts.kit.http import Paging
-        from tests.factories.incidents import OPENER
-
         assert list_incidents(session, OPENER, Paging(None, 50)) == []
         assert list_open_incidents(session) == []
 
@@ -174,7 +170,7 @@ def test_silence_is_an_alarm_after_two_periods_and_once_a_period(chain: Chain) -
     assert any(fault.startswith("no test message by twilio has come back") for fault in faults)
 
 
-def test_another_address_and_a_sender_that_is_no_more(chain: Chain, make_settings: object) -> None:
+def test_another_address_and_a_sender_that_is_no_more(chain: Chain) -> None:
     chain.begin()
     other = chain.settings.model_copy(
         update={"synthetic": chain.settings.synthetic.model_copy(update={"sms": "+60123456781", "period_seconds": 0.001})}
@@ -194,16 +190,18 @@ CROSSINGS = {
             citizen c JOIN phone p ON p.citizen_id = c.id WHERE b.only_sender = 'twilio' AND c.class = 'resident'""",
     "a citizen's number for a made-up one": """
         INSERT INTO audience_member (audience_id, broadcast_id, citizen_id, phone_id, address_id, channel, language, reason)
-        SELECT a.id, a.broadcast_id, c.id, p.id, p.id, 'sms', 'id', 'x' FROM audience a, citizen c, phone p JOIN citizen o ON o.id = p.citizen_id
-        WHERE c.class = 'synthetic' AND o.class = 'resident' AND c.id NOT IN (SELECT citizen_id FROM audience_member WHERE audience_id = a.id)""",
+        SELECT a.id, a.broadcast_id, c.id, p.id, p.id, 'sms', 'id', 'x'
+        FROM audience a, citizen c, phone p JOIN citizen o ON o.id = p.citizen_id WHERE c.class = 'synthetic' AND o.class = 'resident'
+        AND c.id NOT IN (SELECT citizen_id FROM audience_member WHERE audience_id = a.id)""",
     "an approval by nobody made of a draft": "UPDATE broadcast SET purpose = 'alert'",
     "a message by nobody on an incident": """
-        INSERT INTO broadcast (incident_id, status, msg_type, purpose, only_sender, state, texts, channels, validity_seconds, resend_unknown,
-            content_hash, approved_via) SELECT id, status, 'Alert', 'synthetic', 'twilio', 'approved', '{}', '{sms}', 60, 'never', 'x', 'machine'
+        INSERT INTO broadcast (incident_id, status, msg_type, purpose, only_sender, state, texts, channels, validity_seconds,
+            resend_unknown, content_hash, approved_via) 
+        SELECT id, status, 'Alert', 'synthetic', 'twilio', 'approved', '{}', '{sms}', 60, 'never', 'x', 'machine'
         FROM incident WHERE NOT is_synthetic""",
     "an alert approved by nobody": """
-        INSERT INTO broadcast (incident_id, status, msg_type, state, texts, channels, validity_seconds, resend_unknown, content_hash, approved_via)
-        SELECT id, status, 'Alert', 'approved', '{}', '{sms}', 60, 'never', 'x', 'machine' FROM incident WHERE NOT is_synthetic""",
+        INSERT INTO broadcast (incident_id, status, msg_type, state, texts, channels, validity_seconds, resend_unknown, content_hash,
+            approved_via) SELECT id, status, 'Alert', 'approved', '{}', '{sms}', 60, 'never', 'x', 'machine' FROM incident WHERE NOT is_synthetic""",
     "a citizen made synthetic": "UPDATE citizen SET class = 'synthetic', country_iso2 = 'ZZ', external_id = NULL WHERE class = 'resident'",
     "a synthetic one made a citizen": "UPDATE citizen SET class = 'resident', country_iso2 = 'TR' WHERE class = 'synthetic'",
     "an incident made synthetic": "UPDATE incident SET is_synthetic = true, state = 'closed' WHERE NOT is_synthetic",
@@ -211,7 +209,8 @@ CROSSINGS = {
     "another sender than the one that is tried": "UPDATE broadcast SET only_sender = 'other'",
     "a check-in of a made-up citizen": """
         INSERT INTO checkin (incident_id, citizen_id, answer, channel, rung, recorded_by)
-        SELECT i.id, c.id, 'safe', 'sms', 'reported', 'x' FROM incident i, citizen c WHERE NOT i.is_synthetic AND c.class = 'synthetic' LIMIT 1""",
+        SELECT i.id, c.id, 'safe', 'sms', 'reported', 'x' FROM incident i, citizen c
+        WHERE NOT i.is_synthetic AND c.class = 'synthetic' LIMIT 1""",
     "a case of a made-up citizen": """
         INSERT INTO help_case (status, citizen_id) SELECT 'Actual', id FROM citizen WHERE class = 'synthetic' LIMIT 1""",
     "a window by another sender": """

@@ -18,6 +18,7 @@ from alerts.settings import Settings
 
 TOKEN = "token-of-these-tests"
 OLDER_TOKEN = "token-before-the-change"
+EXERCISE_TOKEN = "key-of-the-drill-account"
 PUBLIC_URL = "https://siaga.example"
 HOOK = "/hooks/twilio/inbound"
 _numbers = count(1)
@@ -32,7 +33,7 @@ def signature(form: dict[str, str], *, token: str = TOKEN, url: str = PUBLIC_URL
 def settings(settings: Settings) -> Settings:
     """With an account at Twilio, reached through a proxy that has another name than our host."""
     twilio = {"auth_token": TOKEN, "auth_token_previous": OLDER_TOKEN, "account_sid": "ACtests", "from": "+15005550006"}
-    changed = settings.model_dump() | {"twilio": twilio, "public_url": PUBLIC_URL}
+    changed = settings.model_dump() | {"twilio": twilio, "public_url": PUBLIC_URL, "exercise": {"twilio_auth_token": EXERCISE_TOKEN}}
     return Settings.model_validate(changed)
 
 

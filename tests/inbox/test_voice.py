@@ -23,7 +23,7 @@ from alerts.kit.crypto import Keyring
 from alerts.kit.ids import callback_token
 from tests.factories.checkins import make_citizen, make_member
 from tests.factories.incidents import HATAY, SYRIA, make_incident
-from tests.inbox.conftest import PUBLIC_URL, signature
+from tests.inbox.conftest import EXERCISE_TOKEN, PUBLIC_URL, TOKEN, signature
 
 Press = Callable[..., Response]
 
@@ -50,10 +50,12 @@ def path_of(keyring: Keyring, member: AudienceMember, *, step: int = 3, number: 
 def press(client: TestClient, keyring: Keyring) -> Press:
     """`press(member, "1")`: the person presses a key; `again=True`: when the question is asked a second time."""
 
-    def post(member: AudienceMember, digits: str, *, again: bool = False, path: str | None = None, **headers: str) -> Response:
+    def post(
+        member: AudienceMember, digits: str, *, again: bool = False, path: str | None = None, token: str = TOKEN, **headers: str
+    ) -> Response:
         path = (path or path_of(keyring, member)) + ("?again=true" if again else "")
         form = {"CallSid": "CA" + "0" * 32, "CallStatus": "in-progress", "To": "+60123456789"} | ({"Digits": digits} if digits else {})
-        return client.post(path, data=form, headers=headers or signature(form, url=PUBLIC_URL + path))
+        return client.post(path, data=form, headers=headers or signature(form, token=token, url=PUBLIC_URL + path))
 
     return post
 
@@ -118,8 +120,9 @@ def test_in_the_citizens_language(session: Session, keyring: Keyring, incident: 
 
 def test_an_exercise_says_so(session: Session, keyring: Keyring, press: Press) -> None:
     member = make_member(session, make_incident(session, areas=[HATAY], status=Status.EXERCISE), make_citizen(session, keyring))
+    assert press(member, "1").json()["code"] == "attempt_not_found"  # signed by the live account, which has no say in it
     for digits in ("1", "2", "3"):
-        assert said(press(member, digits)).startswith("LATIHAN. ")
+        assert said(press(member, digits, token=EXERCISE_TOKEN)).startswith("LATIHAN. ")
 
 
 def test_forged_keypresses_are_refused(session: Session, press: Press, keyring: Keyring, member: AudienceMember) -> None:
@@ -137,4 +140,4 @@ def test_no_name_breaks_the_look_up(name: str) -> None:
         def get(self, *_: object) -> None:
             return None
 
-    assert find_called(Nobody(), name) is None  # type: ignore[arg-type]
+    assert find_called(Nobody(), name, is_exercise=False) is None  # type: ignore[arg-type]

@@ -7,7 +7,9 @@ from fastapi import APIRouter, Response
 from alerts.channels.answers import reported_state
 from alerts.channels.webhook import REFUSALS, TwilioForm, form_of
 from alerts.inbox.replies.actions import note_receipt
+from alerts.inbox.replies.models import CitizenReply
 from alerts.inbox.replies.sending import HOOK, parse_attempt
+from alerts.incidents.rules import Status
 from alerts.kit.db import Tx
 from alerts.kit.errors import ForbiddenError, InvalidError, NotFoundError
 from alerts.kit.ids import attempt_of_callback
@@ -23,12 +25,15 @@ router = APIRouter(tags=["inbox"])
     responses=REFUSALS,
     openapi_extra=form_of("MessageSid", "MessageStatus", "ErrorCode"),
 )
-def post_status(attempt: str, form: TwilioForm, session: Tx, settings: SettingsDep) -> Response:
+def post_status(attempt: str, signed: TwilioForm, session: Tx, settings: SettingsDep) -> Response:
     """A receipt of a reply: signed by the carrier, and by us in its address. Any order, any number of times."""
     name = attempt_of_callback(settings.keyring.callback, attempt)
     found = parse_attempt(name) if name else None
     if found is None:
         raise ForbiddenError("bad_attempt", "this attempt id was not signed by us", field="path.attempt")
+    reply, form = session.get(CitizenReply, found[0]), signed.form
+    if reply is not None and (reply.status is Status.EXERCISE) is not signed.is_exercise:
+        raise NotFoundError("attempt_not_found", "there is no such attempt", field="path.attempt")
     raw, provider_id = str(form.get("MessageStatus") or form.get("SmsStatus") or "")[:40], str(form.get("MessageSid") or "")[:64]
     if not raw or "\x00" in raw or "\x00" in provider_id:
         raise InvalidError("status_missing", "MessageStatus is missing", field="MessageStatus")
