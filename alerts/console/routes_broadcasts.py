@@ -20,6 +20,7 @@ from alerts.broadcasts.rules import Channel, MsgType, State
 from alerts.broadcasts.schemas import BroadcastChange, BroadcastDraft, BroadcastView, Correction, Texts
 from alerts.broadcasts.template_rules import TemplateKind
 from alerts.broadcasts.templates import list_usable
+from alerts.console.chart import reach_context
 from alerts.console.clocks import zone_of_area
 from alerts.console.elsewhere import IncidentDep, Viewer, check_route
 from alerts.console.first_texts import REMINDER, first_texts
@@ -28,8 +29,6 @@ from alerts.console.once import start_once
 from alerts.console.pages import go, render
 from alerts.console.routes_incidents import root_of
 from alerts.deliveries.correcting import correct_broadcast
-from alerts.deliveries.forecasting import forecast_of
-from alerts.deliveries.queries import reach_of_broadcast
 from alerts.incidents.models import Incident
 from alerts.incidents.queries import get_incident, list_areas
 from alerts.incidents.rules import Status
@@ -38,6 +37,7 @@ from alerts.kit.clock import db_now
 from alerts.kit.db import Tx
 from alerts.kit.errors import ConflictError, InvalidError
 from alerts.kit.i18n import JAKARTA
+from alerts.live.reach.board import board_of
 from alerts.settings import Settings, SettingsDep
 from alerts.staff.access import require
 from alerts.staff.queries import names_of
@@ -94,8 +94,7 @@ def broadcast_page(request: Request, broadcast: BroadcastDep, session: Tx, setti
         "incident": get_incident(session, broadcast.incident_id),
         "view": view,
         "who": audience_now(session, settings, broadcast, view) if is_draft and not broadcast.references else None,
-        "reach": reach_of_broadcast(session, broadcast.id) if broadcast.approved_at else None,
-        "forecast": forecast_of(session, settings, broadcast) if broadcast.approved_at else None,
+        "reach": None,
         "names": names_of(session, _people_of(broadcast)),
         "is_own": actor.staff_id in hands_of(session, broadcast.id),
         "waves": list_waves(session, broadcast.id),
@@ -103,15 +102,9 @@ def broadcast_page(request: Request, broadcast: BroadcastDep, session: Tx, setti
         "corrections": list_usable(session, [TemplateKind.CANCEL, TemplateKind.UPDATE]),
         "reminder": REMINDER,
     }
+    if broadcast.approved_at:
+        context |= reach_context(board_of(request.app).read(session, broadcast))
     return render(request, "broadcast.html", context, actor=actor)
-
-
-@router.get("/reach")
-def reach_part(request: Request, broadcast: BroadcastDep, session: Tx, settings: SettingsDep, actor: Viewer) -> Response:
-    """Who was reached so far: a part of the page, fetched again every few seconds while it is sent."""
-    forecast = forecast_of(session, settings, broadcast)
-    context = {"reach": reach_of_broadcast(session, broadcast.id), "view": broadcast, "forecast": forecast}
-    return render(request, "_reach.html", context, actor=actor)
 
 
 @router.get("/edit")

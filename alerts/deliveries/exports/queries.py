@@ -57,6 +57,11 @@ def count_rows(session: Session, broadcast_id: UUID, at: datetime) -> int:
     return int(session.execute(text(COUNT), {"broadcast": broadcast_id, "at": at}).scalar_one())
 
 
+def count_now(session: Session, broadcast_id: UUID) -> int:
+    """How many rows an export asked for now would have."""
+    return count_rows(session, broadcast_id, db_now(session))
+
+
 def file_headers(export: ExportView) -> dict[str, str]:
     """Of the answer that carries the file; its name says nothing of anybody."""
     name = f'attachment; filename="reach-{export.id}.csv"'

@@ -33,6 +33,8 @@ from alerts.live.reach.schemas import (
     UnknownView,
     WaveReach,
 )
+from alerts.live.schemas import Words
+from alerts.notices.rules import AlarmKind, alarm_texts
 from alerts.settings import Settings
 
 WAITING = frozenset({State.QUEUED, State.SENDING})
@@ -67,7 +69,7 @@ def present_reach(
         ],
         steps=_steps(rows),
         unknowns=[_unknown(settings, row) for row in rows.unknowns],
-        alarms=[AlarmView(**row) for row in rows.alarms],
+        alarms=[_alarm(row) for row in rows.alarms],
         calls=[CallReach(outcome=outcome, people=rows.calls[outcome]) for outcome in Outcome if outcome in rows.calls],
         roaming=[RoamingReach(**row) for row in rows.roaming],
         groups=_groups(rows),
@@ -189,6 +191,12 @@ def _unknown(settings: Settings, row: Mapping[str, Any]) -> UnknownView:
     }
     due_at = row["oldest_at"] + timedelta(seconds=waits[what]) if what in waits else None
     return UnknownView(next=what, attempts=row["attempts"], oldest_at=row["oldest_at"], newest_at=row["newest_at"], due_at=due_at)
+
+
+def _alarm(row: Mapping[str, Any]) -> AlarmView:
+    kind = AlarmKind(row["kind"])
+    words = Words(**alarm_texts(kind, sender=row["sender"], count=row["count"]))
+    return AlarmView(**(dict(row) | {"kind": kind}), text=words)
 
 
 def _sum(rows: Iterable[Mapping[str, Any]]) -> int:

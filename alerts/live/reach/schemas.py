@@ -15,6 +15,7 @@ from alerts.incidents.rules import Status
 from alerts.kit.http import View
 from alerts.live.reach.rules import Next
 from alerts.live.schemas import Words
+from alerts.notices.rules import AlarmKind
 
 
 class CountsView(View):
@@ -124,9 +125,10 @@ class UnknownView(View):
 class AlarmView(View):
     """What went wrong with a sender since the release; it may concern other messages too."""
 
-    kind: str
+    kind: AlarmKind
     sender: str
     count: int
+    text: Words
     first_at: datetime
     last_at: datetime
     is_acknowledged: bool
