@@ -196,12 +196,13 @@ CROSSINGS = {
     "an approval by nobody made of a draft": "UPDATE broadcast SET purpose = 'alert'",
     "a message by nobody on an incident": """
         INSERT INTO broadcast (incident_id, status, msg_type, purpose, only_sender, state, texts, channels, validity_seconds,
-            resend_unknown, content_hash, approved_via) 
+            resend_unknown, content_hash, approved_via)
         SELECT id, status, 'Alert', 'synthetic', 'twilio', 'approved', '{}', '{sms}', 60, 'never', 'x', 'machine'
         FROM incident WHERE NOT is_synthetic""",
     "an alert approved by nobody": """
         INSERT INTO broadcast (incident_id, status, msg_type, state, texts, channels, validity_seconds, resend_unknown, content_hash,
-            approved_via) SELECT id, status, 'Alert', 'approved', '{}', '{sms}', 60, 'never', 'x', 'machine' FROM incident WHERE NOT is_synthetic""",
+            approved_via)
+        SELECT id, status, 'Alert', 'approved', '{}', '{sms}', 60, 'never', 'x', 'machine' FROM incident WHERE NOT is_synthetic""",
     "a citizen made synthetic": "UPDATE citizen SET class = 'synthetic', country_iso2 = 'ZZ', external_id = NULL WHERE class = 'resident'",
     "a synthetic one made a citizen": "UPDATE citizen SET class = 'resident', country_iso2 = 'TR' WHERE class = 'synthetic'",
     "an incident made synthetic": "UPDATE incident SET is_synthetic = true, state = 'closed' WHERE NOT is_synthetic",
