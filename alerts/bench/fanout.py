@@ -36,6 +36,7 @@ from alerts.stage import get_json, post_json
 
 FULL, QUICK = 50_000, 300
 NAIVE_FULL, NAIVE_QUICK = 3_000, 30
+OWN_SHARE = 3
 WARM_UP = 40
 CONNECTIONS = 64
 RECEIPTS_PER_SECOND = 1000.0
@@ -78,19 +79,22 @@ def measure(services: Services, plan: Plan, say: Say) -> Outcome:
     people = plan.size(full=FULL, quick=QUICK)
     with standing(services, plan, say, people) as floor, _posters(floor) as (ours, naive_door):
         incident_id = floor.open_incident(COUNTRY)
-        turns, rounds, beside_cpu, naive_held = [], [], [], []
+        turns, rounds, beside_cpu, naive_held, own = [], [], [], [], []
         for number in range(plan.rounds):
             turns.append(sent := send(floor, incident_id, people, ours))
             last = get_json(f"{floor.stage.carrier_url}/last") or {}
             twin, held = _naive(floor, plan, naive_door)
             naive_held.append(held)
+            own.append(_naive_with_its_own(floor, plan, naive_door))
             limit, limit_cpu = beside("lean", floor, last, people)
             rounds.append(Round(sent.per_second, twin[0], limit, sum(sent.cpu_per_1000.values())))
             beside_cpu.append((twin[1], limit_cpu))
             words = f"ours {sent.per_second:.0f}/s, task per message {twin[0] or 0:.0f}/s, lean client {limit:.0f}/s"
             say(f"fanout {number + 1}/{plan.rounds}: {words}; receipts {sent.held['per_second']:.0f}/s, {held.get('per_second', 0):.0f}/s")
         ceiling, _ = beside("raw", floor, last, people * RAW_SHARE)
-    details = _details(turns, beside_cpu) | _receipt_details(turns, naive_held) | _carrier_details(ceiling, turns)
+    details = (
+        _details(turns, beside_cpu) | _receipt_details(turns, naive_held) | _own_details(turns, own) | _carrier_details(ceiling, turns)
+    )
     return Outcome("fanout", plan, people, rounds, all(turn.is_exact for turn in turns), GOALS, details)
 
 
@@ -116,6 +120,15 @@ def _receipt_details(turns: list[Sent], naive_held: list[Figures]) -> dict[str, 
         "receipt_latency_ms": posted[-1]["latency_ms"],
         "receipt_answers": posted[-1]["statuses"],
         "poster_cpu_seconds_per_1000": round(median(held["cpu_seconds"] / max(1, held["answered"]) * 1000 for held in posted), 3),
+    }
+
+
+def _own_details(turns: list[Sent], own: list[float | None]) -> dict[str, Any]:
+    """A twin that gets no more receipts than it has sent messages: fewer a second than ours, in its favour."""
+    known = [(turn.per_second, rate) for turn, rate in zip(turns, own, strict=True) if rate]
+    return {
+        "naive_per_second_own_receipts": round(median(rate for _, rate in known), 1) if known else None,
+        "ratio_to_naive_own_receipts": round(median(ours / rate for ours, rate in known), 1) if known else None,
     }
 
 
@@ -206,6 +219,17 @@ def _naive(floor: Ground, plan: Plan, post: Postman) -> tuple[tuple[float | None
     post.hold(RECEIPTS_PER_SECOND, has_repeats=True)
     sent = naive.send(floor, NAIVE_QUICK if plan.is_quick else NAIVE_FULL)
     return sent, post.stop()
+
+
+def _naive_with_its_own(floor: Ground, plan: Plan, post: Postman) -> float | None:
+    """The twin once more, with a receipt for each message and none again."""
+    if not naive.is_there():
+        return None
+    post_json(f"{floor.stage.carrier_url}/reset", {})
+    post.hold(RECEIPTS_PER_SECOND)
+    rate, _ = naive.send(floor, (NAIVE_QUICK if plan.is_quick else NAIVE_FULL) // OWN_SHARE)
+    post.stop()
+    return rate
 
 
 def _wait(floor: Ground, query: str, broadcast_id: UUID) -> None:
