@@ -5,7 +5,7 @@ Twilio's: a signature by our own account over the configured address. A describe
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -102,9 +102,10 @@ async def _read_form(request: Request, limit: int) -> FormData:
         return FormData()
     body = b"".join([chunk async for chunk in _limited(request, limit)])
     try:
-        return FormData(parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=FIELDS_MAX))
+        fields: Sequence[tuple[str, str]] = parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=FIELDS_MAX)
     except ValueError:
         raise InvalidError("unreadable_form", "The form cannot be read.") from None
+    return FormData([*fields])
 
 
 def _check_declared_size(request: Request, limit: int) -> None:
