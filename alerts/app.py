@@ -45,6 +45,7 @@ API_SLICES = (
     "live.reach",
 )
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+OPEN_PREFIXES = ("/hooks/", "/i/", "/c/", "/exercise/c/", "/exercise/i/")
 OPEN_OPERATIONS = frozenset({("POST", "/api/v1/session"), ("GET", "/api/v1/web-push/key")})
 
 
@@ -77,7 +78,7 @@ def create_app(settings: Settings, sessions: Sessions | None = None) -> FastAPI:
 
 def is_public(method: str, path: str) -> bool:
     """Whether an operation needs no account: health, signing in, the carrier's signed hooks, the citizen's link, a public key."""
-    return path in OPEN_PATHS or path.startswith(("/hooks/", "/i/", "/c/", "/exercise/c/", "/exercise/i/")) or (method, path) in OPEN_OPERATIONS
+    return path in OPEN_PATHS or path.startswith(OPEN_PREFIXES) or (method, path) in OPEN_OPERATIONS
 
 
 def from_environment() -> FastAPI:

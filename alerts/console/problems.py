@@ -22,7 +22,8 @@ from alerts.kit.errors import AppError
 from alerts.kit.idempotency import Replayed
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
-API_PREFIXES = ("/api/", "/hooks/", "/i/", "/c/", "/exercise/c/", "/exercise/i/", "/healthz", "/readyz", "/metrics", "/openapi", "/docs", "/static/")
+CITIZENS = ("/i/", "/c/", "/exercise/i/", "/exercise/c/")
+API_PREFIXES = ("/api/", "/hooks/", *CITIZENS, "/healthz", "/readyz", "/metrics", "/openapi", "/docs", "/static/")
 NO_FORM_AGAIN = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 SECRET_FIELDS = ("password", "current", "new", "new_again")
 

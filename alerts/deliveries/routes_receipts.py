@@ -78,7 +78,8 @@ async def post_described_status(request: Request, provider: str, attempt: str) -
     """A described provider's receipt: genuine by its own description, and signed by us in its address."""
     receipt = await described_receipt(provider, request, request.app.state.settings)
     RECEIVED.labels(provider).inc()
-    return await keep(request, attempt, Said(provider, receipt.raw_status, receipt.provider_id or "", receipt.error_code or "", receipt.is_exercise))
+    said = Said(provider, receipt.raw_status, receipt.provider_id or "", receipt.error_code or "", receipt.is_exercise)
+    return await keep(request, attempt, said)
 
 
 async def keep(request: Request, attempt: str, said: Said) -> Response:

@@ -228,7 +228,9 @@ ALARM_TEXTS: Mapping[AlarmKind, str] = MappingProxyType(
         AlarmKind.CONTENT_REFUSED: N_("SIAGA: %(sender)s refuses our text (%(count)s messages). It will refuse it again."),
         AlarmKind.UNREAD_ANSWER: N_("SIAGA: %(sender)s gave answers that we cannot read (%(count)s). Those messages failed."),
         AlarmKind.OTHER: N_("SIAGA: something went wrong with %(sender)s (%(count)s times). The log says more."),
-        AlarmKind.ROUND_TRIP_LATE: N_("SIAGA: no test message by %(sender)s came back for %(count)s minutes. Alerts may not arrive either."),
+        AlarmKind.ROUND_TRIP_LATE: N_(
+            "SIAGA: no test message by %(sender)s came back for %(count)s minutes. Alerts may not arrive either."
+        ),
         AlarmKind.PROMISE_BROKEN: N_("SIAGA: a promise of the tables does not hold: %(sender)s (%(count)s rows). Run `siaga doctor`."),
         AlarmKind.NOBODY_TO_PAGE: N_("SIAGA: nobody with an address can be paged for the role %(sender)s."),
     }

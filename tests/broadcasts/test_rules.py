@@ -87,7 +87,8 @@ def test_an_empty_list_or_another_hash_is_not_approved() -> None:
 
 def test_an_exercise_says_so_and_an_alert_never_does() -> None:
     assert rules.check_texts(TEXTS, is_exercise=True)["id"].startswith("LATIHAN: ")
-    assert rules.check_texts({"id": "LATIHAN: uji", "en": "latihan test"}, is_exercise=True) == {"id": "LATIHAN: uji", "en": "LATIHAN: test"}
+    written = {"id": "LATIHAN: uji", "en": "latihan latihan – test"}
+    assert rules.check_texts(written, is_exercise=True) == {"id": "LATIHAN: uji", "en": "LATIHAN: test"}
     with pytest.raises(InvalidError) as refused:
         rules.check_texts({"id": "Latihan evakuasi", "en": "x"}, is_exercise=False)
     assert refused.value.field == "texts.id"

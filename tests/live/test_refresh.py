@@ -159,4 +159,4 @@ def test_an_exercise_says_so_in_the_sentence(client: TestClient, sign_in: SignIn
     assert opened.status_code == 201, opened.text
     sheet = client.get(f"/api/v1/incidents/{opened.json()['id']}/summary", headers=sign_in("minister")).json()
     assert sheet["sentence"]["id"].startswith("LATIHAN.")
-    assert sheet["sentence"]["en"].startswith("EXERCISE.")
+    assert sheet["sentence"]["en"].startswith("LATIHAN (exercise).")

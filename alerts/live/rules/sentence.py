@@ -21,7 +21,7 @@ from alerts.reports.rules.standing import FiledLine
 WIB = timezone(timedelta(hours=7), "WIB")
 OURS = frozenset({Nationality.OWN, Nationality.OWN_CHILD_DUAL, Nationality.UNVERIFIED})
 PLACES_READ = 3
-EXERCISE = Words(id="LATIHAN. ", en="EXERCISE. ")
+EXERCISE = Words(id="LATIHAN. ", en="LATIHAN (exercise). ")
 GATHERING = Words(id="Informasi mengenai keadaan WNI masih dikumpulkan.", en="Information about our citizens is still being gathered.")
 VERIFYING = Words(
     id="Informasi mengenai kemungkinan WNI terdampak masih diverifikasi.",

@@ -14,7 +14,6 @@ down_revision = "0020_two_worlds"
 branch_labels = None
 depends_on = None
 
-REFUSED = "USING ERRCODE = 'integrity_constraint_violation'"
 CLASSES = ("resident", "traveller", "contingent", "seafarer", "synthetic")
 ALARMS = (
     "stop_all",
@@ -34,10 +33,10 @@ OR (purpose = 'synthetic' AND state = 'approved' AND approved_by IS NULL AND app
 """
 
 GUARDS = (
-    f"""
+    """
     CREATE FUNCTION refuse_synthetic_change() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        RAISE EXCEPTION 'what is made up stays made up, and nothing else becomes so' {REFUSED};
+        RAISE EXCEPTION 'what is made up stays made up, and nothing else becomes so' USING ERRCODE = 'integrity_constraint_violation';
     END $$
     """,
     """
@@ -53,11 +52,11 @@ GUARDS = (
         WHEN ((OLD.purpose = 'synthetic') <> (NEW.purpose = 'synthetic') OR OLD.only_sender IS DISTINCT FROM NEW.only_sender)
         EXECUTE FUNCTION refuse_synthetic_change()
     """,
-    f"""
+    """
     CREATE FUNCTION refuse_misplaced_synthetic() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         IF (NEW.purpose = 'synthetic') <> (SELECT is_synthetic FROM incident WHERE id = NEW.incident_id) THEN
-            RAISE EXCEPTION 'synthetic messages belong to the synthetic incident, and no others do' {REFUSED};
+            RAISE EXCEPTION 'synthetic messages belong to the synthetic incident, and no others do' USING ERRCODE = 'integrity_constraint_violation';
         END IF;
         RETURN NEW;
     END $$
@@ -67,17 +66,17 @@ GUARDS = (
         FOR EACH ROW EXECUTE FUNCTION refuse_misplaced_synthetic()
     """,
     # Made-up people on synthetic lists alone, nobody else there, and only by addresses that are theirs.
-    f"""
+    """
     CREATE FUNCTION refuse_mixed_synthetic() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         IF EXISTS (SELECT FROM new_member n JOIN broadcast b ON b.id = n.broadcast_id
                    WHERE b.purpose <> 'synthetic' AND n.citizen_id IN (SELECT id FROM citizen WHERE class = 'synthetic')) THEN
-            RAISE EXCEPTION 'a made-up citizen is sent synthetic messages alone' {REFUSED};
+            RAISE EXCEPTION 'a made-up citizen is sent synthetic messages alone' USING ERRCODE = 'integrity_constraint_violation';
         END IF;
         IF EXISTS (SELECT FROM broadcast b JOIN new_member n ON n.broadcast_id = b.id JOIN citizen c ON c.id = n.citizen_id
                    WHERE b.purpose = 'synthetic' AND (c.class <> 'synthetic' OR n.further_ways <> '[]' OR n.address_id IS NULL
                        OR n.address_id <> ALL (own_addresses(c.id)))) THEN
-            RAISE EXCEPTION 'a synthetic message goes to made-up citizens alone, at their own address' {REFUSED};
+            RAISE EXCEPTION 'a synthetic message goes to made-up citizens alone, at their own address' USING ERRCODE = 'integrity_constraint_violation';
         END IF;
         RETURN NULL;
     END $$
@@ -95,11 +94,11 @@ GUARDS = (
         REFERENCING NEW TABLE AS new_member FOR EACH STATEMENT EXECUTE FUNCTION refuse_mixed_synthetic()
     """,
     # What a made-up citizen answers is counted nowhere: it is a mark on the round trip, never an answer or a call for help.
-    f"""
+    """
     CREATE FUNCTION refuse_synthetic_person() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         IF EXISTS (SELECT FROM citizen WHERE id = NEW.citizen_id AND class = 'synthetic') THEN
-            RAISE EXCEPTION 'a made-up citizen is in no count' {REFUSED};
+            RAISE EXCEPTION 'a made-up citizen is in no count' USING ERRCODE = 'integrity_constraint_violation';
         END IF;
         RETURN NEW;
     END $$
@@ -112,7 +111,7 @@ GUARDS = (
         for table in ("checkin", "help_case", "person", "call_row", "incident_list_member")
     ),
     # The last gate: a synthetic message leaves by the sender that it is to try, to the made-up person's own address.
-    f"""
+    """
     CREATE FUNCTION refuse_synthetic_window() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE
         message record;
@@ -122,7 +121,7 @@ GUARDS = (
         IF message.purpose = 'synthetic' AND (NEW.sender <> message.only_sender OR EXISTS (
             SELECT FROM unnest(NEW.deliveries) AS u(id) JOIN delivery d ON d.id = u.id JOIN audience_member a ON a.id = d.member_id
             WHERE d.address_id <> ALL (own_addresses(a.citizen_id)))) THEN
-            RAISE EXCEPTION 'a synthetic message leaves by the sender that it tries, to our own address' {REFUSED};
+            RAISE EXCEPTION 'a synthetic message leaves by the sender that it tries, to our own address' USING ERRCODE = 'integrity_constraint_violation';
         END IF;
         RETURN NEW;
     END $$
