@@ -25,6 +25,9 @@ from alerts.settings import Settings
 from workers.wiring import ALL_QUEUES, DRAINS, QUEUES, QUICK, REACTIONS, schedule
 
 log = structlog.get_logger()
+HINT_PERIODS, HINT_SECONDS_MIN = 6, 10.0
+"""How long a hint of the clock means something: longer than one slow round of the task before it in the queue (a look-up
+of a hundred), or the task behind it would never have its turn; short enough that an outage leaves no mountain of them."""
 BROKER_FAULTS = (BrokerError, RedisError, OSError)
 
 
@@ -66,9 +69,9 @@ class Relay:
         return self._ring_all(events)
 
     def ring_clock(self) -> None:
-        """Ring the tasks whose period has passed; a hint not taken within its period means nothing any more.
+        """Ring the tasks whose period has passed; a hint that is not taken for several periods means nothing any more.
 
-        That period is the database's: with the broker's own expiry a worker whose clock is wrong would drop all of them.
+        That time is the database's: with the broker's own expiry a worker whose clock is wrong would drop all of them.
         """
         now = time.monotonic()
         due = {task: period for task, period in self._periods.items() if now >= self._due[task]}
@@ -77,7 +80,7 @@ class Relay:
         with begin(self._sessions) as session:
             database_now = db_now(session)
         for task, period in due.items():
-            until = database_now + timedelta(seconds=max(1.0, period))
+            until = database_now + timedelta(seconds=max(HINT_SECONDS_MIN, HINT_PERIODS * period))
             self._send(task, None, {"until": until.isoformat()})
             self._due[task] = now + period
 
