@@ -8,12 +8,12 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
 from alerts.sandbox.judge import judge_files
-from tests.support.breaking import SETTLE_SECONDS, Scene
+from tests.support.breaking import LOST_AT_ONCE, SETTLE_SECONDS, Scene
+from tests.support.kills import Watch, kill_workers
 from tests.support.naive_claims import FILL, LEFT, MAKE, facts_of
 from tests.support.stages import wait_until
 
@@ -66,7 +66,9 @@ class Twin:
         return (self._scene.accepted() - self._before) / self.people
 
     def is_done(self) -> bool:
-        return bool(self._scene.rows(LEFT)[0]["n"] == 0)
+        """Nobody has anything left to send."""
+        alive = [pid for pid in map(self._services.process_pid, WORKERS) if pid is not None]
+        return bool(self._scene.rows(LEFT, alive=alive)[0]["n"] == 0)
 
     def judge(self) -> dict[str, int]:
         """The same judge, on the same journal."""
@@ -109,7 +111,7 @@ def test_claim_send_mark_texts_people_twice_without_any_kill_when_the_batch_is_s
 def test_taking_off_the_queue_first_misses_people_under_kills(scene: Scene, twin: Callable[..., Twin]) -> None:
     with twin("early", batch=40).working() as naive:
         naive.kill_at_random(scene.size.kills)
-        wait_until(lambda: naive.is_done() and _is_quiet(scene), seconds=SETTLE_SECONDS)
+        wait_until(naive.is_done, seconds=SETTLE_SECONDS)
     total = naive.judge()
     assert total["missed"] > 0, f"seed {scene.seed}"
     assert total["sent_twice"] == 0
@@ -117,22 +119,7 @@ def test_taking_off_the_queue_first_misses_people_under_kills(scene: Scene, twin
 
 def test_ours_under_the_same_kills_texts_nobody_twice_and_misses_nobody(scene: Scene) -> None:
     """The control: the same harness, carrier, pace and judge."""
-    from tests.support.kills import Watch, kill_workers
-
     with Watch(scene) as watch:
         under_way = scene.alert({"sms_per_second": PER_SECOND})
         kill_workers(under_way, 2 * scene.size.kills, watch)
-        watch.judge(scene, under_way.keeps_the_promise(unknown=64 * 2 * scene.size.kills))
-
-
-def _is_quiet(scene: Scene, seen: dict[str, Any] | None = None) -> bool:
-    """Whoever still has taken rows in hand has sent them: nothing was accepted since the last look."""
-    memory = seen if seen is not None else _SEEN
-    now = scene.accepted()
-    is_same = memory.get("accepted") == now
-    memory["accepted"] = now
-    memory["times"] = memory.get("times", 0) + 1 if is_same else 0
-    return bool(memory["times"] >= 20)
-
-
-_SEEN: dict[str, Any] = {}
+        watch.judge(scene, under_way.keeps_the_promise(unknown=LOST_AT_ONCE * 2 * scene.size.kills))

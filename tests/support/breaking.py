@@ -106,6 +106,8 @@ class UnderWay:
     scene: Scene
     broadcast: Mapping[str, Any]
     before: int
+    supervise: Callable[[], None] = field(default=lambda: None)
+    """What starts ended processes again, as an orchestrator does; called whenever somebody waits."""
 
     @property
     def id(self) -> str:
@@ -113,6 +115,7 @@ class UnderWay:
 
     def share(self) -> float:
         """How much of it the carrier has."""
+        self.supervise()
         return (self.scene.accepted() - self.before) / float(self.broadcast["audience_count"])
 
     def reach_share(self, share: float) -> None:
@@ -130,7 +133,7 @@ class UnderWay:
 
     def settle(self) -> dict[str, int]:
         """Wait until everything has an outcome, and ask the judge about this message."""
-        wait_until(lambda: is_settled(self.scene.stage) and self.has_no_known_unknown(), seconds=SETTLE_SECONDS)
+        wait_until(lambda: self.has_no_known_unknown() and is_settled(self.scene.stage), seconds=SETTLE_SECONDS)
         verdict = self.scene.stage.judge()
         assert verdict["unknown_outside_windows"] == 0, f"seed {self.scene.seed}"
         count: dict[str, int] = verdict["by_broadcast"][self.id]
@@ -138,6 +141,7 @@ class UnderWay:
 
     def has_no_known_unknown(self) -> bool:
         """Receipts that lie in the table were applied."""
+        self.supervise()
         [row] = self.scene.rows("SELECT count(*) AS n FROM receipt WHERE applied_at IS NULL")
         return bool(row["n"] == 0)
 
@@ -179,7 +183,7 @@ def children(stage: Stage, name: str = "worker") -> list[int]:
     if pid is None:
         return []
     with suppress(psutil.Error):
-        return [child.pid for child in psutil.Process(pid).children()]
+        return [child.pid for child in psutil.Process(pid).children() if child.status() != psutil.STATUS_ZOMBIE]
     return []
 
 

@@ -35,12 +35,22 @@ class Watch:
             self._scene.run(statement)
 
     def note_kill(self, pids: set[int]) -> None:
-        """These died now, by the database's clock."""
+        """These died now."""
+        self.killed.append((pids, self.now()))
+
+    def recent_owners(self) -> set[int]:
+        """Who opened a window of late: when a worker gives up it takes its other children with it."""
+        rows = self._scene.rows("SELECT DISTINCT owner FROM watched_window WHERE intent_at > clock_timestamp() - interval '1 minute'")
+        return {int(row["owner"].rpartition(":")[2]) for row in rows}
+
+    def now(self) -> Any:
+        """By the database's clock."""
         with begin(self._scene.stage.sessions) as session:
-            self.killed.append((pids, session.execute(text("SELECT clock_timestamp()")).scalar_one()))
+            return session.execute(text("SELECT clock_timestamp()")).scalar_one()
 
     def judge(self, scene: Scene, count: dict[str, int]) -> None:
         """Every attempt that ever was unknown lay in a window opened by a process that was killed, before it was killed."""
+        print(f"{len(self.killed)} kills: {count}")
         lost = scene.rows(
             "SELECT u.delivery_id, u.number, w.owner, w.intent_at FROM watched_unknown u LEFT JOIN watched_window w ON w.id = u.window_id"
         )
@@ -64,20 +74,25 @@ def kill_workers(under_way: UnderWay, times: int, watch: Watch) -> None:
     """At random moments of the run: mostly one child, now and then the worker with all of them."""
     stage, rng = under_way.scene.stage, under_way.scene.rng
 
+    def supervise() -> None:
+        """Celery gives up when a child dies while it starts: whatever watches over the worker starts it anew."""
+        if stage.services.process_pid("worker") is None:
+            stage.start("worker")
+            watch.killed[-1] = (watch.killed[-1][0] | watch.recent_owners(), watch.now())
+
     def once() -> None:
-        alive = wait_until(lambda: children(stage), seconds=SETTLE_SECONDS)
-        if rng.random() < WHOLE_WORKER_SHARE:
-            pid = stage.services.process_pid("worker")
-            assert pid is not None
-            family = {pid, *alive}
+        alive = set(wait_until(lambda: supervise() or children(stage), seconds=SETTLE_SECONDS))
+        pid = stage.services.process_pid("worker")
+        if pid is not None and rng.random() < WHOLE_WORKER_SHARE:
             kill(stage, "worker")
-            watch.note_kill(family)
+            watch.note_kill({pid, *alive})
             return
         victim = rng.choice(sorted(alive))
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
         watch.note_kill({victim})
 
+    under_way.supervise = supervise
     under_way.at_random(times, once, low=0.02, high=0.97)
 
 
@@ -101,7 +116,7 @@ WATCH = (
     """,
     "CREATE TRIGGER watch_window AFTER INSERT ON send_window FOR EACH ROW EXECUTE FUNCTION watch_window()",
     """
-    CREATE TRIGGER watch_unknown AFTER INSERT OR UPDATE ON attempt FOR EACH ROW WHEN (NEW.state = 'unknown')
+    CREATE TRIGGER watch_unknown AFTER INSERT OR UPDATE ON attempt FOR EACH ROW WHEN (NEW.state = 'unknown' AND NEW.resend_of IS NULL)
     EXECUTE FUNCTION watch_unknown()
     """,
 )

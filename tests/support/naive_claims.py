@@ -27,13 +27,13 @@ def main(design: str, batch: int, lease_seconds: float) -> None:
     carrier = Carrier()
     with psycopg.connect(url, autocommit=True) as connection:
         while True:
-            rows = connection.execute(CLAIM[design], {"batch": batch, "lease": lease_seconds}).fetchall()
+            values = {"batch": batch, "lease": lease_seconds, "pid": os.getpid()}
+            rows = connection.execute(CLAIM[design], values).fetchall()
             if not rows:
                 time.sleep(IDLE_SECONDS)
             for number, to, tries in rows:
                 carrier.send(to, f"{os.environ['NAIVE_RUN']}.{number}-{tries}".replace(".", "_"))
-                if design == "requeue":
-                    connection.execute("UPDATE naive_message SET state = 'sent' WHERE id = %s", (number,))
+                connection.execute("UPDATE naive_message SET state = 'sent' WHERE id = %s", (number,))
 
 
 class Carrier:
@@ -68,18 +68,23 @@ def facts_of(run: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 MAKE = """
 DROP TABLE IF EXISTS naive_message;
-CREATE TABLE naive_message (id int PRIMARY KEY, to_number text, state text DEFAULT 'queued', lease_until timestamptz, tries int DEFAULT 0)
+CREATE TABLE naive_message (
+    id int PRIMARY KEY, to_number text, state text DEFAULT 'queued', owner int, lease_until timestamptz, tries int DEFAULT 0)
 """
 FILL = "INSERT INTO naive_message (id, to_number) SELECT n, '+62813' || (10000000 + n) FROM generate_series(1, :people) n"
 
 _CLAIM = """
-UPDATE naive_message SET state = {taken}, lease_until = clock_timestamp() + make_interval(secs => %(lease)s), tries = tries + 1
+UPDATE naive_message SET state = {taken}, owner = %(pid)s, tries = tries + 1,
+    lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 WHERE id IN (SELECT id FROM naive_message WHERE state = 'queued' OR state = 'claimed' AND lease_until < clock_timestamp()
              ORDER BY id LIMIT %(batch)s FOR UPDATE SKIP LOCKED)
 RETURNING id, to_number, tries
 """
-CLAIM = {"requeue": _CLAIM.format(taken="'claimed'"), "early": _CLAIM.format(taken="'sent'")}
-LEFT = "SELECT count(*) AS n FROM naive_message WHERE state <> 'sent'"
+CLAIM = {"requeue": _CLAIM.format(taken="'claimed'"), "early": _CLAIM.format(taken="'taken'")}
+LEFT = """
+SELECT count(*) AS n FROM naive_message WHERE state IN ('queued', 'claimed') OR state = 'taken' AND owner = ANY (:alive)
+"""
+"""What somebody will still send: what was taken off the queue by a process that is dead, nobody will."""
 
 if __name__ == "__main__":
     main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
