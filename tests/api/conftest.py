@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from fastapi.testclient import TestClient
@@ -134,6 +134,8 @@ def world(client: TestClient, session: Session, keyring: Keyring, settings: Sett
         "conflict_id": "ab12",
     }
     _add_by_http(world)
+    world.ids["export_id"] = _ask_for_exports(session, world.ids["broadcast_id"])
+    session.commit()
     return world
 
 
@@ -144,12 +146,17 @@ def _call_for_help(session: Session, keyring: Keyring, incident: Incident) -> di
     make_delivery(session, member, "failed")
     record_checkin(session, actor=SYSTEM, keyring=keyring, new=NewCheckin(incident.id, citizen.id, Answer.NEED_HELP, Channel.OPEN_LINK))
     case_id = session.scalars(select(HelpCase.id).order_by(HelpCase.id.desc())).first()
-    export = ReachExport(broadcast_id=member.broadcast_id, reason="Uji", has_contacts=False, row_count=1, asked_by=uuid4())
-    export.expires_at = datetime.now(UTC) + timedelta(hours=1)
-    session.add(export)
-    session.flush()
-    ids = {"export_id": str(export.id), "link_code": incident_code(keyring.link, incident.id)}
-    return ids | {"case_id": str(case_id), "member_id": str(member.id)}
+    return {"case_id": str(case_id), "member_id": str(member.id), "link_code": incident_code(keyring.link, incident.id)}
+
+
+def _ask_for_exports(session: Session, broadcast_id: str) -> str:
+    """Two files of who was reached wait for somebody to grant them, asked for by somebody else than all of these people."""
+    for _ in range(2):
+        export = ReachExport(broadcast_id=UUID(broadcast_id), reason="Uji", has_contacts=False, row_count=1, asked_by=uuid4())
+        export.expires_at = datetime.now(UTC) + timedelta(hours=1)
+        session.add(export)
+        session.flush()
+    return str(export.id)
 
 
 def _add_by_http(world: World) -> None:
