@@ -15,8 +15,8 @@ from alerts.kit.group_commit import GroupCommit
 from alerts.kit.ids import attempt_of_callback
 from alerts.kit.text import visible
 
-REST_SECONDS = 0.02
-"""A carrier does not mind so short a wait, and a busy door commits fifty times a second instead of five hundred."""
+REST_SECONDS = 0.05
+"""A carrier does not mind so short a wait, and a busy door commits twenty times a second instead of five hundred."""
 
 
 class Receipt(NamedTuple):
