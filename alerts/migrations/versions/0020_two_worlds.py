@@ -116,8 +116,8 @@ SENDING = (
     """
     CREATE FUNCTION refuse_other_world_deliveries() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        IF EXISTS (SELECT FROM (SELECT DISTINCT batch_id, broadcast_id FROM new_delivery) n
-                   LEFT JOIN delivery_batch b ON b.id = n.batch_id WHERE b.broadcast_id IS DISTINCT FROM n.broadcast_id) THEN
+        IF EXISTS (SELECT FROM new_delivery n LEFT JOIN delivery_batch b ON b.id = n.batch_id
+                   WHERE b.broadcast_id IS DISTINCT FROM n.broadcast_id) THEN
             RAISE EXCEPTION 'a delivery belongs to the message of its batch' USING ERRCODE = 'integrity_constraint_violation';
         END IF;
         RETURN NULL;
