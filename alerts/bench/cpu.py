@@ -20,12 +20,12 @@ def cpu_seconds(pids: Iterable[int | None]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def family_memory_mb(pid: int | None) -> float:
-    """The largest resident memory among this process and those below it, in megabytes. Zero where there is no /proc."""
+def children_memory_mb(pid: int | None) -> float:
+    """The largest resident memory among the processes below this one, in megabytes. Zero where there is no /proc."""
     if pid is None or not PROC.is_dir():
         return 0.0
     stats = dict(_stats())
-    pages = [_resident_pages(each) for each in stats if _is_below(each, {pid}, stats)]
+    pages = [_resident_pages(each) for each in stats if each != pid and _is_below(each, {pid}, stats)]
     return max(pages, default=0) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from alerts.bench.cpu import family_memory_mb
+from alerts.bench.cpu import children_memory_mb
 from alerts.bench.fanout import WARM_UP, Sent, beside, send, standing
 from alerts.bench.ground import COUNTRY, Ground, Say
 from alerts.bench.outcome import Goal, Outcome, Plan, Round
@@ -41,6 +41,7 @@ class Watch(threading.Thread):
         while not self._over.wait(LOOK_SECONDS):
             count = int((get_json(f"{self._floor.stage.carrier_url}/stats") or {}).get("accepted", 0))
             self._look(count)
+            began = began if count else time.monotonic()
             if count and time.monotonic() - told > TELL_SECONDS:
                 told = time.monotonic()
                 left = (told - began) / count * (self._people - count)
@@ -57,7 +58,7 @@ class Watch(threading.Thread):
         return next((memory for seen, memory in self.seen if seen >= share), self.seen[-1][1])
 
     def _look(self, count: int) -> None:
-        self.seen.append((count / self._people, family_memory_mb(self._floor.stage.services.process_pid("worker"))))
+        self.seen.append((count / self._people, children_memory_mb(self._floor.stage.services.process_pid("worker"))))
 
 
 def measure(services: Services, plan: Plan, say: Say) -> Outcome:
