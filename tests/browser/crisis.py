@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.actions import approve_broadcast, draft_broadcast, submit_broadcast
@@ -17,6 +17,8 @@ from alerts.broadcasts.schemas import Approval, BroadcastDraft, FirstAlert, Text
 from alerts.broadcasts.template_rules import TemplateKind
 from alerts.broadcasts.waves import open_wave
 from alerts.deliveries.actions import release
+from alerts.deliveries.exports.actions import ask_export
+from alerts.deliveries.exports.schemas import ExportAsk
 from alerts.incidents.queries import list_areas
 from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor, Via
@@ -69,6 +71,8 @@ def make_crisis(sessions: Sessions, settings: Settings, staff: dict[str, str]) -
         )
         held = _first_alert(session, settings, writer, incident.id)
         release(session, approved.id, batch_size=500)
+        _some_are_reached(session, approved.id)
+        ask_export(session, actor=writer, broadcast_id=approved.id, command=ExportAsk(reason="Pencocokan"), wait_seconds=3600)
         _latecomers(session, settings, approved.id)
         _staff_on_duty(session, settings, staff, submitted.id)
         made = Crisis(incident.id, exercise.id, approved.id, submitted.id, draft.id, report, quiet.id, held.id)
@@ -106,6 +110,31 @@ def _first_alert(session: Session, settings: Settings, writer: Actor, incident_i
     broadcast = release_first_alert(session, actor=writer, incident_id=incident_id, command=command, settings=settings)
     broadcast.hold_until = db_now(session) + timedelta(hours=1)
     return broadcast
+
+
+def _some_are_reached(session: Session, broadcast_id: UUID) -> None:
+    """Half of those with a way were handed the message within some minutes, most of them got it, and of one nobody knows."""
+    session.execute(text("UPDATE broadcast SET released_at = released_at - interval '10 minutes' WHERE id = :id"), {"id": broadcast_id})
+    values = {"id": broadcast_id}
+    session.execute(text(REACHED), values)
+    session.execute(text(UNKNOWN), values)
+
+
+REACHED = """
+UPDATE delivery d SET state = CASE WHEN d.member_id % 3 = 0 THEN 'sent' ELSE 'delivered' END, provider_id = concat('SM', d.id),
+    attempts = 1, created_at = b.released_at, accepted_at = b.released_at + make_interval(secs => d.member_id % 97),
+    delivered_at = CASE WHEN d.member_id % 3 > 0 THEN b.released_at + make_interval(secs => d.member_id % 97 + d.member_id % 31) END
+FROM broadcast b WHERE b.id = d.broadcast_id AND b.id = :id AND d.channel <> 'none' AND d.member_id % 2 = 0
+"""
+
+UNKNOWN = """
+WITH one AS (
+    UPDATE delivery SET state = 'unknown', attempts = 1 WHERE id = (
+        SELECT min(id) FROM delivery WHERE broadcast_id = :id AND channel = 'sms' AND state = 'queued') RETURNING id
+)
+INSERT INTO attempt (delivery_id, number, channel, sender, state, evidence, intent_at)
+SELECT id, 1, 'sms', 'twilio', 'unknown', 'lease_expired', clock_timestamp() - interval '3 minutes' FROM one
+"""
 
 
 def _latecomers(session: Session, settings: Settings, broadcast_id: UUID) -> None:

@@ -54,9 +54,8 @@ def digest_of(proof: ProofView) -> str:
 
 
 def _released(session: Session, broadcast: Broadcast) -> list[Audience]:
-    """The approved list and the later waves; a list that was frozen for an earlier submission is not part of it."""
-    waves = list_waves(session, broadcast.id)
-    found = {each.id: each for each in waves}
+    """The approved list and the waves that were released; what was frozen for an earlier submission, or waits, is not part of it."""
+    found = {each.id: each for each in list_waves(session, broadcast.id) if each.released_at is not None}
     first = session.get(Audience, broadcast.audience_id) if broadcast.audience_id else None
     if first is not None:
         found[first.id] = first
