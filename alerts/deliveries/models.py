@@ -111,6 +111,7 @@ class Attempt(Base):
     __tablename__ = "attempt"
     __table_args__ = (
         Index("ix_attempt_open", "intent_at", postgresql_where=text("state = 'unknown'")),
+        Index("ix_attempt_again", "delivery_id", postgresql_where=text("number > 1")),
         Index("ix_attempt_handset_off", "resolved_at", postgresql_where=text("state = 'undelivered' AND error_code = '30003'")),
     )
 
