@@ -20,13 +20,24 @@ from alerts.deliveries.queries import invariants
 from alerts.embedded.safety import require_empty_register, safe_environment
 from alerts.kit.db import begin
 from alerts.stage import Account, Stage, get_json, load_register, post_json
+from alerts.stage_ways import ALL_WAYS, enter_browsers, enter_phones
 from alerts.story.crisis import Crisis, load_crisis
+from alerts.story.prepared import prepare_words
 from alerts.story.register import RegisterPlan, write_register
 from alerts.story.replay import Api, Outcome, line_for, replay
 from alerts.story.telling import Login, Progress, Teller, Telling
 
 BAR = 30
 WORKERS = 2
+WAY_NAMES = {
+    "push": "app",
+    "web_push": "browser",
+    "sms": "text",
+    "sms2": "text by the second provider",
+    "whatsapp": "WhatsApp",
+    "email": "mail",
+    "voice": "call",
+}
 
 
 class Printer:
@@ -72,7 +83,7 @@ def run_demo(crisis_name: str, *, is_once: bool, json_path: Path | None, port: i
     with embedded.services(purpose="demo", environ=environ) as services:
         printer.line(f"Postgres 18 and Valkey 9 are up · {crisis.about.en}")
         require_empty_register(services.database_url)
-        stage = Stage(services, mode="demo", port=port)
+        stage = Stage(services, mode="demo", port=port, ways=ALL_WAYS)
         try:
             accounts = _set_the_stage(stage, crisis, printer)
             told = _tell(stage, crisis, accounts, printer)
@@ -106,9 +117,15 @@ def _set_the_stage(stage: Stage, crisis: Crisis, printer: Printer) -> dict[str, 
         summary = write_register(file, RegisterPlan.from_json(crisis.register_), as_of=datetime.now(UTC))
     _, counts = printer.timed(f"register invented: {summary}", lambda: load_register(stage.settings, stage.sessions, path))
     printer.line("imported: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    browsers = enter_browsers(stage.settings, stage.sessions, path, carrier_url=stage.carrier_url)
+    phones = enter_phones(stage.settings, stage.sessions)
+    printer.line(f"{browsers} browsers take messages, {phones} of the staff have a telephone")
     replies = crisis.carrier.get("replies")
     plan = {"replies": replies} if replies else {}
     printer.timed("carrier, API, workers and relay are up", lambda: stage.start(plan=plan, concurrency=WORKERS))
+    writer, approver = (Login(accounts[role].username, accounts[role].password) for role in ("duty_officer", "approver"))
+    words = prepare_words(crisis, stage.url, writer=writer, approver=approver)
+    printer.line(f"{words} prepared messages written by one and approved by another")
     return dict(accounts)
 
 
@@ -134,7 +151,9 @@ def _tell(stage: Stage, crisis: Crisis, accounts: Mapping[str, Account], printer
         on_progress=printer.progress,
         on_step=on_step,
     )
-    return teller.tell()
+    told = teller.tell()
+    set_pace(0)
+    return told
 
 
 def _figures(stage: Stage, told: Telling, *, seconds: float) -> dict[str, Any]:
@@ -143,11 +162,14 @@ def _figures(stage: Stage, told: Telling, *, seconds: float) -> dict[str, Any]:
     names = ("handed_over", "delivered", "answered", "unknown", "unreachable", "missed", "sent_twice", "resent")
     with begin(stage.sessions) as session:
         broken = invariants(session)
+        answered_by = {row.channel: row.people for row in session.execute(text(ANSWERED_BY))}
         versions = session.execute(text("SELECT coalesce(max(version), 0) FROM snapshot")).scalar_one()
     result = told.result
     return {
         "recipients_frozen": total["frozen"],
         **{name: total[name] for name in names},
+        "handed_over_by": stage.accepted_by_way(),
+        "answered_by": answered_by,
         "first_sheet_seconds": told.first_sheet_seconds,
         "report_to_screen_p95_ms": told.report_to_screen_p95_ms,
         "sheet_versions": versions,
@@ -159,12 +181,19 @@ def _figures(stage: Stage, told: Telling, *, seconds: float) -> dict[str, Any]:
     }
 
 
+ANSWERED_BY = "SELECT channel, count(DISTINCT citizen_id) AS people FROM checkin GROUP BY 1 ORDER BY people DESC"
+
+
 def _is_good(figures: Mapping[str, Any]) -> bool:
     return not any(figures[name] for name in ("missed", "sent_twice", "unknown", "invariants_violated", "failed_steps"))
 
 
 def _print_verdict(figures: Mapping[str, Any], printer: Printer) -> None:
-    printer.line("the carrier's own log says: " + ", ".join(f"{name} {value}" for name, value in figures.items()))
+    by_way = ", ".join(f"{WAY_NAMES[way]} {count}" for way, count in figures["handed_over_by"].items())
+    printer.line(f"handed over by way: {by_way}")
+    printer.line("people who answered, by way: " + ", ".join(f"{way} {people}" for way, people in figures["answered_by"].items()))
+    plain = {name: value for name, value in figures.items() if not isinstance(value, dict)}
+    printer.line("the carrier's own log says: " + ", ".join(f"{name} {value}" for name, value in plain.items()))
     printer.line("every promise was kept" if _is_good(figures) else "A PROMISE WAS BROKEN: see the figures above")
 
 

@@ -6,12 +6,14 @@ The carrier is the sandbox, on loopback, whatever the environment says. Secrets 
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import socket
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,8 @@ from alerts.stage_ways import ways_environment
 
 PROCESSES = ("sandbox", "serve", "worker", "quick", "evidence", "paging", "relay")
 READY_SECONDS = 60.0
+ALERT = re.compile(r"[0-9]+-[0-9]+")
+"""How attempts of alerts are called; those of messages to staff and of replies have a letter in front."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,12 @@ class Stage:
         with begin(self.sessions) as session:
             path.write_text(json.dumps(export_facts(session)), encoding="utf-8")
         return judge_files(self.log_path, path)
+
+    def accepted_by_way(self) -> dict[str, int]:
+        """Alerts that the carrier's log says were taken, by door, the busiest first."""
+        lines = [json.loads(line) for line in self.log_path.read_text(encoding="utf-8").splitlines() if '"kind":"accepted"' in line]
+        taken = Counter(line["channel"] for line in lines if ALERT.fullmatch(line["attempt"]))
+        return dict(taken.most_common())
 
     def _environment(self, mode: str) -> dict[str, str]:
         carrier = self.carrier_url

@@ -1,17 +1,31 @@
-"""Ways of a stage besides texts and push: what a process must be told to send by the sandbox's other doors."""
+"""Ways of a stage besides texts and push: what a process must be told to send by the sandbox's other doors, and who reads there."""
 
 from __future__ import annotations
 
+import csv
 import json
 import secrets
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import select
 
+from alerts.channels.outlets import endpoint_policy
+from alerts.citizens.addresses import register_browser
+from alerts.citizens.models import Citizen
+from alerts.citizens.rules import parse_browser
+from alerts.kit.actor import SYSTEM
+from alerts.kit.db import Sessions, begin
 from alerts.kit.p256 import SECRET_BYTES, encode_base64url
+from alerts.notices.contacts import NewContact, Place, add_contact
+from alerts.notices.rules import ContactKind
+from alerts.sandbox.browsers import browser_of
 from alerts.sandbox.second import DESCRIPTION
 from alerts.sandbox.second import PATH as SECOND_PATH
+from alerts.settings import Settings
+from alerts.staff.models import Staff
 
 LANGUAGES = ("id", "en")
 VARIANTS = ("plain", "link")
@@ -59,3 +73,28 @@ WAYS: Mapping[str, Callable[[str, int], dict[str, str]]] = MappingProxyType(
     {"web_push": _web_push, "whatsapp": _whatsapp, "email": _email, "voice": _voice, "sms2": _second_sms}
 )
 ALL_WAYS = tuple(WAYS)
+
+
+def enter_browsers(settings: Settings, sessions: Sessions, file: Path, *, carrier_url: str) -> int:
+    """The browsers of an invented register (its column `browser_id`) for its people; the count. They are the sandbox's."""
+    with file.open(encoding="utf-8", newline="") as rows:
+        wanted = {row["external_id"]: row["browser_id"] for row in csv.DictReader(rows) if row.get("browser_id")}
+    with begin(sessions) as session:
+        found = session.execute(select(Citizen.external_id, Citizen.id).where(Citizen.external_id.in_(wanted))).all()
+        for external_id, citizen_id in found:
+            browser_id = wanted[external_id]
+            keys = browser_of(settings.twilio.auth_token.get_secret_value(), browser_id).keys
+            browser = parse_browser(f"{carrier_url}/push/{browser_id}", keys["p256dh"], keys["auth"])
+            register_browser(session, settings.keyring, citizen_id=citizen_id, browser=browser, actor=SYSTEM)
+    return len(found)
+
+
+def enter_phones(settings: Settings, sessions: Sessions) -> int:
+    """A telephone for everybody of the staff, so that pages ring somewhere; the count."""
+    place = Place(settings.home_country, endpoint_policy(settings))
+    with begin(sessions) as session:
+        staff = session.scalars(select(Staff.id).order_by(Staff.id)).all()
+        for number, staff_id in enumerate(staff, start=1):
+            command = NewContact(ContactKind.PHONE, f"+6281170{number:06}")
+            add_contact(session, settings.keyring, actor=SYSTEM, staff_id=staff_id, command=command, place=place)
+    return len(staff)

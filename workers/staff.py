@@ -69,10 +69,10 @@ def page_approver(runtime: Runtime, payload: Payload) -> None:
         page_for_approval(session, UUID(payload["broadcast_id"]))
 
 
-@task("checkins.page_owner")
-def page_owner(runtime: Runtime, payload: Payload) -> None:
+@task("checkins.page_owners")
+def page_owners(runtime: Runtime, _: Payload) -> None:
     with begin(runtime.sessions) as session:
-        cases.page_owner(session, UUID(payload["case_id"]))
+        cases.page_owners(session, {UUID(payload["case_id"]) for payload in drain(session, "checkins.page_owners")})
 
 
 @task("notices.raise")

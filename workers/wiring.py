@@ -31,14 +31,8 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "alarm.raised": ("notices.ring",),
         "notice.queued": ("notices.send",),
         "inbound.received": ("inbox.understand",),
-        "case.raised": (
-            "checkins.page_owner",
-            "inbox.reply",
-        ),
-        "case.changed": (
-            "checkins.page_owner",
-            "inbox.reply",
-        ),
+        "case.raised": ("checkins.page_owners", "inbox.reply"),
+        "case.changed": ("checkins.page_owners", "inbox.reply"),
         "reply.asked": ("inbox.send_replies",),
         "roaming.asked": ("deliveries.roaming",),
         "checkin.recorded": ("deliveries.mark_answered", "live.refresh"),
@@ -49,7 +43,15 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 DRAINS: frozenset[str] = frozenset(
-    {"deliveries.mark_answered", "live.refresh", "notices.raise", "notices.ring", "notices.send", "inbox.send_replies"}
+    {
+        "checkins.page_owners",
+        "deliveries.mark_answered",
+        "live.refresh",
+        "notices.raise",
+        "notices.ring",
+        "notices.send",
+        "inbox.send_replies",
+    }
 )
 """Tasks that take all that waits for them at once: one ring stands for many events (a storm of check-ins, say)."""
 

@@ -141,6 +141,15 @@ class Broadcast(FilePart):
     texts: Both
 
 
+class Prepared(FilePart):
+    """Words that two people stand for before anything happens: a first alert of one person's, or a correction by one click."""
+
+    code: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
+    kind: Literal["first_alert", "update", "cancel"]
+    title: str
+    texts: Both
+
+
 class Crisis(FilePart):
     """A whole crisis file."""
 
@@ -151,6 +160,7 @@ class Crisis(FilePart):
     register_: dict[str, Any] = Field(default_factory=dict, alias="register")
     carrier: dict[str, Any] = Field(default_factory=dict)
     broadcasts: list[Broadcast] = Field(default_factory=list)
+    prepared: list[Prepared] = Field(default_factory=list)
     steps: list[Annotated[Step, Field(discriminator="kind")]]
 
     @model_validator(mode="after")

@@ -23,7 +23,7 @@ from alerts.places import Province, find_province
 
 COLUMNS = (  # noqa: SIM905 - one word after another is easier to read and to change
     "external_id name phone phone2 language class country province lat lon place_as_of stay_from stay_until opted_out"
-    " device_token device_seen_at"
+    " device_token device_seen_at email wants_whatsapp browser_id"
 ).split()
 GIVEN = (  # noqa: SIM905
     "Adi Agus Andi Ayu Bagas Bayu Citra Dewi Dian Eka Endah Fajar Fitri Galih Hana Hendra Indah Intan Joko Kartika Lestari"
@@ -52,7 +52,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class RegisterPlan:
-    """The `register` part of a crisis file. Shares are 0 to 1; weights of one mapping need not sum to 1."""
+    """The `register` part of a crisis file. Shares are 0 to 1; weights of one mapping need not sum to 1.
+
+    `browsers`, `emails`, `whatsapp`: how many of the people read alerts there (WhatsApp: of those with a usable number).
+    """
 
     seed: int
     groups: Sequence[Group]
@@ -65,6 +68,9 @@ class RegisterPlan:
     opted_out: float = 0.0
     duplicates: float = 0.0
     without_point: float = 1.0
+    browsers: float = 0.0
+    emails: float = 0.0
+    whatsapp: float = 0.0
     faults: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -128,6 +134,8 @@ class _Inventor:
     def __init__(self, plan: RegisterPlan, as_of: datetime) -> None:
         self._plan, self._as_of = plan, as_of
         self._random = random.Random(plan.seed)  # noqa: S311 - invented people, repeatable on purpose
+        # Of its own, so that a plan without these ways gives the same people as before there were any.
+        self._of_ways = random.Random(f"{plan.seed} ways")  # noqa: S311
         self._numbers = _Numbers(self._random)
         self._faults = [suffix for suffix, count in sorted(plan.faults.items()) for _ in range(count)]
         self.counts: Counter[str] = Counter()
@@ -169,6 +177,7 @@ class _Inventor:
         self._add_point(row, find_province(group.province or ""))
         self._add_numbers(row)
         self._add_device(row, number)
+        self._add_ways(row, number)
         if row["class"] == "traveller":
             self._add_stay(row)
         if self._chance(self._plan.opted_out):
@@ -207,6 +216,17 @@ class _Inventor:
         days = self._random.uniform(0, 20) if is_live else self._random.uniform(200, 400)
         row["device_seen_at"] = (self._as_of - timedelta(days=days)).isoformat(timespec="seconds")
         self.counts["with_live_device"] += is_live
+
+    def _add_ways(self, row: Row, number: int) -> None:
+        """`browser_id` is for whoever has browsers to give out: an import leaves that column alone."""
+        browser, mailbox, whatsapp = (self._of_ways.random() for _ in range(3))
+        token = f"{self._of_ways.getrandbits(64):016x}"
+        if browser < self._plan.browsers:
+            row["browser_id"] = f"browser-{number}-{token}"
+        if mailbox < self._plan.emails:
+            row["email"] = f"warga{number}.{token[:6]}@example.org"
+        if whatsapp < self._plan.whatsapp and row["phone"] not in UNUSABLE:
+            row["wants_whatsapp"] = "yes"
 
     def _add_stay(self, row: Row) -> None:
         """A traveller is there, but for a few who have gone home without saying so."""

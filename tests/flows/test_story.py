@@ -20,10 +20,15 @@ def test_an_invented_crisis_is_told_to_its_end_and_every_promise_is_kept(tmp_pat
     assert (figures["missed"], figures["sent_twice"], figures["unknown"], figures["invariants_violated"]) == (0, 0, 0, 0)
     assert figures["recipients_frozen"] == figures["handed_over"] + figures["unreachable"] > 0
     assert figures["answered"] > 0
+    assert set(figures["handed_over_by"]) >= {"push", "web_push", "sms"}
+    assert sum(figures["handed_over_by"].values()) >= figures["handed_over"]
+    assert sum(figures["answered_by"].values()) >= figures["answered"]
     assert figures["first_sheet_seconds"] < 60
     assert figures["report_to_screen_p95_ms"] is not None
     assert figures["sheet_versions"] > 1
     assert figures["failed_steps"] == 0
     told = capsys.readouterr().out
+    assert f"{len(load_crisis(INVENTED).prepared)} prepared messages" in told
+    assert "handed over by way: " in told
     for step in load_crisis(INVENTED).steps:
         assert step.title.en in told

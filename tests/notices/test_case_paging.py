@@ -10,7 +10,7 @@ import pytest
 
 from alerts.checkins.actions import NewCheckin, record_checkin
 from alerts.checkins.cases.actions import assign_case, move_case, note_case
-from alerts.checkins.cases.paging import KIND, page_owner, still_waits
+from alerts.checkins.cases.paging import KIND, page_owners, still_waits
 from alerts.checkins.cases.rules import CaseState
 from alerts.checkins.cases.schemas import CaseMove
 from alerts.checkins.rules import Answer, Channel
@@ -53,7 +53,7 @@ def call_again(office: Office, made: Incident, *, is_tester: bool = False) -> UU
 
 def page(office: Office, case_id: UUID) -> None:
     with begin(office.sessions) as session:
-        page_owner(session, case_id)
+        page_owners(session, [case_id])
 
 
 def ring(office: Office) -> list[str]:
@@ -87,7 +87,7 @@ def move(office: Office, case_id: UUID, to: CaseState) -> None:
 
 def test_a_call_for_help_pages_whoever_owns_it() -> None:
     for event in ("case.raised", "case.changed"):
-        assert "checkins.page_owner" in REACTIONS[event]
+        assert "checkins.page_owners" in REACTIONS[event]
     assert STILL_WAITS[KIND] is still_waits
 
 

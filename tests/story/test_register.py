@@ -110,3 +110,17 @@ def test_the_register_of_the_demo(session: Session, keyring: Keyring) -> None:
     assert 0.45 < everywhere.with_live_device / everywhere.total < 0.55
     provinces = count_audience(session, in_areas(session, [AreaSpec.province(code) for code in QUAKE_PROVINCES]))
     assert 450 <= provinces.total <= 520
+
+
+def test_ways_are_added_to_the_same_people() -> None:
+    before, _ = register_bytes(plan(), as_of=NOW)
+    after, _ = register_bytes(plan(browsers=0.2, emails=0.3, whatsapp=0.1), as_of=NOW)
+    ways = ("email", "wants_whatsapp", "browser_id")
+    assert [row for row in rows_of(before) if any(row[way] for way in ways)] == []
+    assert [{k: v for k, v in row.items() if k not in ways} for row in rows_of(after)] == [
+        {k: v for k, v in row.items() if k not in ways} for row in rows_of(before)
+    ]
+    people = {row["external_id"]: row for row in rows_of(after)}.values()
+    assert [round(sum(bool(row[way]) for row in people) / len(people), 1) for way in ways] == [0.3, 0.1, 0.2]
+    assert len({row["browser_id"] for row in people}) == 1 + sum(bool(row["browser_id"]) for row in people)
+    assert not any(row["wants_whatsapp"] for row in people if row["phone"] in UNUSABLE)

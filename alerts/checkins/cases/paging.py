@@ -5,6 +5,7 @@ A disaster brings hundreds of calls at once: an owner has one page for all that 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -61,13 +62,19 @@ class Desk:
         return select(*columns).where(*here, HelpCase.status == self.status, HelpCase.state == CaseState.OPEN)
 
 
-def page_owner(session: Session, case_id: UUID) -> UUID | None:
-    """Begin to page whoever is on duty where the case waits; None when nobody waits, or somebody is paged or was told already.
+def page_owners(session: Session, case_ids: Iterable[UUID]) -> int:
+    """Begin to page whoever is on duty where these cases wait; how many pages began.
 
-    A page that is open tells of the new call from its next round on. One that somebody took on begins anew when somebody
+    A page that is open tells of a new call from its next round on. One that somebody took on begins anew when somebody
     calls later, or again, or when the desk is given another case.
     """
-    desk = Desk.of(session.get_one(HelpCase, case_id, populate_existing=True))
+    cases = session.scalars(select(HelpCase).where(HelpCase.id.in_(case_ids)).execution_options(populate_existing=True))
+    desks = sorted({Desk.of(case) for case in cases}, key=lambda desk: desk.name)
+    return sum(_page(session, desk) is not None for desk in desks)
+
+
+def _page(session: Session, desk: Desk) -> UUID | None:
+    """None when nobody waits there, or somebody is paged, or was told already."""
     session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"paging:{KIND}:{desk.name}"})
     newest = func.max(func.greatest(HelpCase.owned_at, HelpCase.last_call_at))
     count, latest, first_id = session.execute(desk.waiting(func.count(), newest, func.min(cast(HelpCase.id, Text)))).one()
