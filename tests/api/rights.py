@@ -22,6 +22,8 @@ PUBLIC = {
     "answer_open_link",
     "open_exercise_link",
     "answer_exercise_link",
+    "open_exercise_citizen_link",
+    "answer_exercise_citizen_link",
     "receive_reply_receipt",
     "get_web_push_key",
 }
@@ -36,6 +38,7 @@ WITHOUT_KEY = {
     "receive_twilio_message",
     "answer_citizen_link",
     "answer_open_link",
+    "answer_exercise_citizen_link",
     "answer_exercise_link",
     "receive_reply_receipt",
 }
@@ -68,6 +71,8 @@ RIGHT_OF = {
     "add_browser": Permission.IMPORT_CITIZENS,
     "retire_browser": Permission.IMPORT_CITIZENS,
     "set_email_address": Permission.IMPORT_CITIZENS,
+    "enrol_as_tester": Permission.IMPORT_CITIZENS,
+    "withdraw_as_tester": Permission.IMPORT_CITIZENS,
     "retire_email_address": Permission.IMPORT_CITIZENS,
     "open_incident": Permission.OPEN_INCIDENT,
     "list_incidents": Permission.VIEW_INCIDENTS,

@@ -176,6 +176,7 @@ def _spare(operation: Operation) -> dict[str, Any]:
     """For a body with one field there is no other order: another value."""
     fields: dict[str, dict[str, Any]] = {
         "set_email_address": {"email": "lain@example.org"},
+        "enrol_as_tester": {"consented_at": "2026-01-01T00:00:00Z"},
         "close_incident": {"reason": "lain"},
         "reopen_incident": {"reason": "lain"},
         "reject_broadcast": {"reason": "lain"},
