@@ -125,7 +125,8 @@ def test_the_course_ends_with_the_counts(fanout: Make, carriers: Carriers) -> No
     message = fanout(*[f"+628125000{n:04d}" for n in range(30)])
     message.release()
     message.send(carriers)
-    message.run("UPDATE delivery SET accepted_at = created_at + make_interval(secs => (id % 977) * 7)")
+    message.run("UPDATE broadcast SET released_at = released_at - interval '2 hours'")
+    message.run("UPDATE delivery SET accepted_at = created_at - interval '2 hours' + make_interval(secs => (id % 977) * 7)")
     with begin(message.sessions) as session:
         broadcast = get_broadcast(session, message.broadcast_id)
         reach, series = read(session, message)
