@@ -48,7 +48,7 @@ def keep_receipts(sessions: Sessions, receipts: Sequence[Receipt]) -> list[bool]
 
     A word from the account of exercises on a message of another status (or the other way round) is as if there were none.
     """
-    values = {name: array_of(column) for name, column in zip(Receipt._fields, zip(*receipts, strict=True), strict=True)}
+    values = {name: array_of(getattr(receipt, name) for receipt in receipts) for name in Receipt._fields}
     with begin(sessions) as session:
         known = {delivery: of_exercise for delivery, of_exercise in session.execute(KEEP, values)}
     return [known.get(receipt.delivery_id) in _fitting(receipt) for receipt in receipts]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -14,7 +16,7 @@ from starlette.datastructures import FormData
 
 from alerts.bench import carrier, limit, outcome, poster, summary
 from alerts.bench.outcome import Goal, Outcome, Plan, Round
-from alerts.bench.runner import ALONE, PATHS
+from alerts.bench.runner import ALL, ALONE, PATHS, paths_of
 from alerts.channels.twilio_signature import WebhookCheck
 from alerts.embedded.scratch import CHECKOUT
 from tests.support.servers import Servers
@@ -62,23 +64,26 @@ def siaga_bench(*words: str, environ: dict[str, str]) -> subprocess.CompletedPro
 
 
 @pytest.fixture(scope="module")
-def lines(servers: Servers) -> dict[str, dict[str, Any]]:
-    """What `siaga bench all --quick` prints, by path, and what goes by its name alone. On the servers of this session."""
+def line_of(servers: Servers) -> Callable[[str], dict[str, Any]]:
+    """What `siaga bench <path> --quick` prints. Each path runs once, on the servers of this session."""
     import os
 
     environ = dict(os.environ) | {"SIAGA_DATABASE_URL": servers.database_url, "SIAGA_REDIS_URL": servers.redis_url}
-    documents = []
-    for name in ("all", *ALONE):
-        done = siaga_bench(name, "--quick", "--json", environ=environ)
+
+    @cache
+    def line(path: str) -> dict[str, Any]:
+        done = siaga_bench(path, "--quick", "--json", environ=environ)
         assert done.returncode == 0, done.stderr[-3000:]
-        documents += [json.loads(line) for line in done.stdout.splitlines()]
-    assert sorted(document["path"] for document in documents) == sorted(PATHS)
-    return {document["path"]: document for document in documents}
+        document: dict[str, Any] = json.loads(done.stdout)
+        assert document["path"] == path
+        return document
+
+    return line
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_path_says_what_it_promises(lines: dict[str, dict[str, Any]], path: str) -> None:
-    line = lines[path]
+def test_a_path_says_what_it_promises(line_of: Callable[[str], dict[str, Any]], path: str) -> None:
+    line = line_of(path)
     assert line.keys() >= KEYS | MORE[path]
     assert line["goal"].keys() == line["measured"].keys() == line["met"].keys()
     assert all(line["measured"][name] == line[name] for name in line["goal"])
@@ -87,30 +92,35 @@ def test_a_path_says_what_it_promises(lines: dict[str, dict[str, Any]], path: st
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_every_recipient_is_counted_exactly(lines: dict[str, dict[str, Any]], path: str) -> None:
-    assert lines[path]["exact"] is True
-    assert lines[path]["recipients"] == RECIPIENTS[path]
+def test_every_recipient_is_counted_exactly(line_of: Callable[[str], dict[str, Any]], path: str) -> None:
+    assert line_of(path)["exact"] is True
+    assert line_of(path)["recipients"] == RECIPIENTS[path]
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_the_naive_way_and_the_limit_were_really_measured(lines: dict[str, dict[str, Any]], path: str) -> None:
-    rates = [lines[path][f"{way}_per_second"] for way in RATES.get(path, ("ours", "naive", "limit"))]
+def test_the_naive_way_and_the_limit_were_really_measured(line_of: Callable[[str], dict[str, Any]], path: str) -> None:
+    rates = [line_of(path)[f"{way}_per_second"] for way in RATES.get(path, ("ours", "naive", "limit"))]
     assert all(rate > 0 for rate in rates)
 
 
-def test_receipts_came_in_at_both_doors_while_we_sent(lines: dict[str, dict[str, Any]]) -> None:
-    assert lines["fanout"]["receipts_rest_per_second"] > 0
-    assert lines["fanout"]["receipts_per_second_naive"] > 0
+def test_receipts_came_in_at_both_doors_while_we_sent(line_of: Callable[[str], dict[str, Any]]) -> None:
+    assert line_of("fanout")["receipts_rest_per_second"] > 0
+    assert line_of("fanout")["receipts_per_second_naive"] > 0
 
 
-def test_nobody_is_missing_after_the_workers_were_killed(lines: dict[str, dict[str, Any]]) -> None:
+def test_nobody_is_missing_after_the_workers_were_killed(line_of: Callable[[str], dict[str, Any]]) -> None:
     """The carrier's book says so. Foreign servers are neither emptied nor frozen: what that costs is not measured here."""
-    counts = lines["recovery"]["counts"]
-    assert counts["frozen"] == lines["recovery"]["recipients"]
+    counts = line_of("recovery")["counts"]
+    assert counts["frozen"] == line_of("recovery")["recipients"]
     assert counts["missed"] == counts["sent_twice"] == counts["accepted_reads_unknown"] == 0
-    assert lines["recovery"]["killed_sending_again_seconds"] > 0
-    assert lines["recovery"]["flushed_silence_seconds"] is None
-    assert lines["recovery"]["met"]["frozen_api_p99_ms"] is None
+    assert line_of("recovery")["killed_sending_again_seconds"] > 0
+    assert line_of("recovery")["flushed_silence_seconds"] is None
+    assert line_of("recovery")["met"]["frozen_api_p99_ms"] is None
+
+
+def test_all_is_all_but_what_takes_too_long() -> None:
+    assert {*paths_of(ALL)} | ALONE == {*PATHS}
+    assert paths_of("everything") == ()
 
 
 def test_an_unknown_path_is_refused_before_anything_starts(process_environment: dict[str, str]) -> None:

@@ -45,7 +45,7 @@ class Kept:
     def __init__(self) -> None:
         self.got: list[bool] = []
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: ARG002, N802 - the library's form
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - the library's form
         self.got.append(session.ssl is not None or server.transport.get_extra_info("ssl_object") is not None)
         return "250 2.0.0 Ok: queued as x"
 

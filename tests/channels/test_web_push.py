@@ -212,7 +212,7 @@ class Names(AbstractResolver):
     async def resolve(
         self,
         host: str,
-        port: int = 0,  # noqa: ARG002 - the library's form
+        port: int = 0,
         family: socket.AddressFamily = socket.AF_INET,
     ) -> list[ResolveResult]:
         self.asked += 1

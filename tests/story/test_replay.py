@@ -33,7 +33,7 @@ class InProcess:
     def __init__(self, client: TestClient) -> None:
         self._client = client
 
-    def request(self, method: str, url: str, *, json: Any, headers: Any, timeout: float) -> Any:  # noqa: ARG002
+    def request(self, method: str, url: str, *, json: Any, headers: Any, timeout: float) -> Any:
         return self._client.request(method, url, json=json, headers=headers)
 
 
