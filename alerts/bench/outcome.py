@@ -90,7 +90,7 @@ class Outcome:
         return {
             "path": self.path,
             **figures,
-            "rounds": len(self.rounds),
+            "rounds": len(self.rounds) or self.plan.rounds,
             "recipients": self.recipients,
             "exact": self.is_exact,
             "goal": {name: _bound(goal) for name, goal in self.goals.items()},

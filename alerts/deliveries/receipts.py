@@ -50,7 +50,7 @@ def keep_receipts(sessions: Sessions, receipts: Sequence[Receipt]) -> list[bool]
     """
     values = {name: array_of(getattr(receipt, name) for receipt in receipts) for name in Receipt._fields}
     with begin(sessions) as session:
-        known = {delivery: of_exercise for delivery, of_exercise in session.execute(KEEP, values)}
+        known = {row.delivery_id: row.of_exercise for row in session.execute(KEEP, values)}
     return [known.get(receipt.delivery_id) in _fitting(receipt) for receipt in receipts]
 
 
