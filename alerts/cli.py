@@ -61,7 +61,7 @@ def serve(*, workers: Annotated[int, typer.Option(min=1, help="processes")] = 1)
 def worker(
     *,
     concurrency: Annotated[int, typer.Option(min=1, help="child processes")] = 2,
-    queues: Annotated[str, typer.Option(help="of quick, sending, evidence, paging: run them apart, so that none waits for another")] = "",
+    queues: Annotated[str, typer.Option(help="of quick, inbound, sending, evidence, paging; run apart, none waits for another")] = "",
 ) -> None:
     """The Celery worker (prefork): sends, looks up, understands replies, recomputes sheets."""
     from workers.app import connect_child_signals, make_celery
@@ -72,7 +72,7 @@ def worker(
     celery = make_celery(settings)
     connect_child_signals(settings)
     options = ["--quiet", "worker", "--pool=prefork", f"--concurrency={concurrency}", "--loglevel=WARNING"]
-    options += ["--queues", queues or ",".join(ALL_QUEUES), "--hostname", f"{queues or 'all'}@%h"]
+    options += ["--queues", queues or ",".join(ALL_QUEUES), "--hostname", f"{queues.replace(',', '-') or 'all'}@%h"]
     celery.worker_main([*options, "--without-gossip", "--without-mingle", "--without-heartbeat"])
 
 

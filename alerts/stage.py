@@ -102,7 +102,7 @@ class Stage:
             "sandbox": ["sandbox", "--log", str(self.log_path), "--port", str(self.carrier_port)],
             "serve": ["serve"],
             "worker": ["worker", "--queues", "sending", "--concurrency", str(concurrency)],
-            "quick": ["worker", "--queues", "quick", "--concurrency", "1"],
+            "quick": ["worker", "--queues", "quick,inbound", "--concurrency", "1"],
             "evidence": ["worker", "--queues", "evidence", "--concurrency", "1"],
             "paging": ["worker", "--queues", "paging", "--concurrency", "1"],
             "relay": ["relay"],

@@ -64,9 +64,12 @@ QUEUES: Mapping[str, str] = MappingProxyType(
         "notices.send": "paging",
         "inbox.send_replies": "paging",
         "deliveries.roaming": "paging",
+        "inbox.understand": "inbound",
+        "inbox.reply": "inbound",
     }
 )
-"""Queues other than `quick`: neither a long batch nor a slow carrier may keep a release or the minister's sheet waiting."""
+"""Queues other than `quick`: neither a long batch, nor a slow carrier, nor a storm of answers may keep a release or the minister's
+sheet waiting. A worker of several queues takes from each in turn."""
 ALL_QUEUES = (QUICK, *sorted(set(QUEUES.values())))
 
 

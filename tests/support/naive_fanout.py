@@ -1,9 +1,9 @@
 """The fan-out as it is usually written, for comparison: one Celery task per message, and Twilio's own client.
 
 `work` runs the workers, `door PORT` takes receipts (a short transaction for each); `enqueue N` writes N messages, enqueues
-a task for each, waits until the last is marked sent, and prints `{"seconds": …, "cpu_seconds": …, "sent": N}` (processor time: its own). Each task claims its row, sends, and
-marks it: two short transactions. Everything is set in its favour: plain numbers and texts in the row, plain SQL instead
-of objects, kept-alive connections, prefetching.
+a task for each, waits until the last is marked sent, and prints `{"seconds": …, "cpu_seconds": …, "sent": N}` (processor
+time: its own). Each task claims its row, sends, and marks it: two short transactions. Everything is set in its favour: plain
+numbers and texts in the row, plain SQL instead of objects, kept-alive connections, prefetching.
 """
 
 from __future__ import annotations
