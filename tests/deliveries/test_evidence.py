@@ -103,6 +103,26 @@ def test_a_word_that_we_do_not_know_is_kept_and_moves_nothing(fanout: Make, carr
     assert message.rows("SELECT raw_status FROM receipt") == [{"raw_status": "teleported"}]
 
 
+def test_filtered_texts_are_told_of_by_the_sender_that_had_them(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(9))
+    message.release()
+    message.send(carriers)
+    attempts = message.attempts()
+    for attempt in attempts[:3]:
+        message.hear(attempt, "undelivered", code="30007")
+    message.apply()
+    assert alarms(message) == [], "three of a few may be chance"
+    message.run("UPDATE attempt SET sender = 'lintas' WHERE delivery_id = :delivery", delivery=attempts[3]["delivery_id"])
+    for attempt in attempts[3:]:
+        message.hear(attempt, "undelivered", code="30007")
+    message.apply()
+    assert alarms(message) == [{"kind": "content_filtered", "sender": "twilio", "count": 5}]
+
+
+def alarms(message: Fanout) -> list[dict[str, object]]:
+    return [row["payload"] for row in message.rows("SELECT payload FROM outbox_event WHERE name = 'delivery.alarm' ORDER BY id")]
+
+
 def test_an_answer_is_a_fact_beside_the_state_and_the_past_stays_as_it_was(fanout: Make, carriers: Carriers) -> None:
     message = fanout(*numbers(2))
     message.release()
