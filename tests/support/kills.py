@@ -49,25 +49,32 @@ class Watch:
             return session.execute(text("SELECT clock_timestamp()")).scalar_one()
 
     def judge(self, scene: Scene, count: dict[str, int]) -> None:
-        """Every attempt that ever was unknown lay in a window opened by a process that was killed, before it was killed."""
-        print(f"{len(self.killed)} kills: {count}")
-        lost = scene.rows(
-            "SELECT u.delivery_id, u.number, w.owner, w.intent_at FROM watched_unknown u LEFT JOIN watched_window w ON w.id = u.window_id"
-        )
+        """Every attempt that ever was unknown lay in a window of a process that was killed while the window was open.
+
+        On a machine with no time to spare a living worker may sleep past its lease: such windows are told apart, and
+        are no kill's. Everything else is a fault.
+        """
+        lost = scene.rows(LOST)
         per_kill: Counter[int] = Counter()
+        slept = 0
         for row in lost:
-            assert row["owner"] is not None, f"{row['delivery_id']}-{row['number']} lay in no window (seed {scene.seed})"
+            name = f"{row['delivery_id']}-{row['number']}"
+            assert row["owner"] is not None, f"{name} lay in no window (seed {scene.seed})"
             pid = int(row["owner"].rpartition(":")[2])
-            kills = [number for number, (pids, at) in enumerate(self.killed) if pid in pids and row["intent_at"] <= at]
-            assert kills, f"{row['delivery_id']}-{row['number']} was in the hands of {pid}, which nobody killed (seed {scene.seed})"
-            per_kill[kills[0]] += 1
+            kills = [number for number, (pids, at) in enumerate(self.killed) if pid in pids and row["intent_at"] <= at <= row["at"]]
+            if kills:
+                per_kill[kills[0]] += 1
+            else:
+                assert row["at"] >= row["lease_until"], f"{name} was given up while {pid} was alive and in time (seed {scene.seed})"
+                slept += 1
         most = max(per_kill.values(), default=0)
-        assert most <= LOST_AT_ONCE, f"{per_kill} (seed {scene.seed})"
         print(
-            f"{len(self.killed)} kills over {count['frozen']} people: {len(lost)} were unknown ({most} at most per kill, "
-            f"{sum(map(bool, per_kill.values()))} kills), {count['unknown']} are in the end; missed {count['missed']}, "
-            f"twice {count['sent_twice']}, resent {count['resent']}, accepted but unknown {count['accepted_reads_unknown']}"
+            f"{len(self.killed)} kills over {count['frozen']} people: {per_kill.total()} were unknown ({most} at most per kill, in "
+            f"{len(per_kill)} kills), {slept} of workers that slept past their lease; {count['unknown']} are unknown in the end; "
+            f"missed {count['missed']}, twice {count['sent_twice']}, resent {count['resent']}, "
+            f"accepted but unknown {count['accepted_reads_unknown']}"
         )
+        assert most <= LOST_AT_ONCE, f"{per_kill} (seed {scene.seed})"
 
 
 def kill_workers(under_way: UnderWay, times: int, watch: Watch) -> None:
@@ -96,8 +103,15 @@ def kill_workers(under_way: UnderWay, times: int, watch: Watch) -> None:
     under_way.at_random(times, once, low=0.02, high=0.97)
 
 
+LOST = """
+SELECT u.delivery_id, u.number, u.at, o.owner, o.intent_at, w.lease_until
+FROM watched_unknown u LEFT JOIN watched_window o ON o.id = u.window_id LEFT JOIN send_window w ON w.id = u.window_id
+"""
 WATCH = (
-    "CREATE TABLE watched_unknown (delivery_id bigint, number smallint, window_id bigint, PRIMARY KEY (delivery_id, number))",
+    """
+    CREATE TABLE watched_unknown (
+        delivery_id bigint, number smallint, window_id bigint, at timestamptz, PRIMARY KEY (delivery_id, number))
+    """,
     "CREATE TABLE watched_window (id bigint PRIMARY KEY, owner text, intent_at timestamptz)",
     """
     CREATE FUNCTION watch_window() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -110,7 +124,7 @@ WATCH = (
     """
     CREATE FUNCTION watch_unknown() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        INSERT INTO watched_unknown VALUES (NEW.delivery_id, NEW.number, NEW.window_id) ON CONFLICT DO NOTHING;
+        INSERT INTO watched_unknown VALUES (NEW.delivery_id, NEW.number, NEW.window_id, clock_timestamp()) ON CONFLICT DO NOTHING;
         RETURN NULL;
     END $$
     """,
