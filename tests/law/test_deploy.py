@@ -13,6 +13,7 @@ from typer.main import get_command
 from alerts.cli import app
 from alerts.embedded.scratch import CHECKOUT
 from alerts.settings import Settings, new_key
+from workers.wiring import ALL_QUEUES, QUEUES, QUICK
 
 DEPLOY = CHECKOUT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
@@ -50,6 +51,14 @@ def test_each_process_is_a_command_of_ours_with_options_that_exist(name: str) ->
     known = get_command(app).commands[command]
     names = {option for parameter in known.params for option in parameter.opts}
     assert {option for option in options if option.startswith("--")} <= names
+
+
+def test_every_queue_has_a_worker_and_no_storm_shares_one_with_a_release() -> None:
+    taken = [COMPOSE["services"][name]["command"] for name in OURS]
+    queues = [queue for command in taken if "--queues" in command for queue in command[command.index("--queues") + 1].split(",")]
+    assert sorted(queues) == sorted(ALL_QUEUES)
+    assert {QUEUES.get(task, QUICK) for task in ("deliveries.release", "deliveries.stop", "live.refresh")} == {QUICK}
+    assert QUICK not in {QUEUES.get(task, QUICK) for task in ("inbox.understand", "inbox.reply", "deliveries.send", "notices.send")}
 
 
 def test_every_variable_is_in_the_example() -> None:
