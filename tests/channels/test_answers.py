@@ -174,7 +174,7 @@ def test_no_permission_means_two_things() -> None:
     assert twilio_answer("21610", is_region_served=False) == TWILIO_ANSWERS["21610"]
 
 
-@pytest.mark.parametrize("code", REGION_CODES)
+@pytest.mark.parametrize("code", sorted(REGION_CODES))
 def test_each_code_of_a_region(code: str) -> None:
     assert twilio_answer(code).verdict is Verdict.NO_PERMISSION
     assert twilio_answer(code, is_region_served=False).verdict is Verdict.UNSUPPORTED_COUNTRY

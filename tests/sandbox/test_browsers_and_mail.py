@@ -145,7 +145,7 @@ def test_another_key_than_the_browser_subscribed_for_is_refused_and_stops_nobody
         ({"Urgency": "very high"}, 400),
         ({"Content-Encoding": "aesgcm"}, 400),
     ],
-    ids=str,
+    ids=["as it is", "unsigned", "no token", "another scheme", "for another service", "no TTL", "odd TTL", "odd urgency", "old encoding"],
 )
 def test_the_push_service_is_strict(log: Path, changes: dict[str, str | None], status: int) -> None:
     async def scene(w: World) -> None:
