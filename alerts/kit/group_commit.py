@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from typing import Generic, TypeVar
+
+from alerts.kit.errors import AppError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -17,8 +20,10 @@ TOGETHER_MAX = 1000
 WAITING_MAX = 20_000
 
 
-class DoorBusyError(Exception):
+class DoorBusyError(AppError):
     """More waits than can be written soon: the caller shall come again."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class GroupCommit(Generic[Item, Result]):
@@ -37,7 +42,7 @@ class GroupCommit(Generic[Item, Result]):
     async def add(self, item: Item) -> Result:
         """Wait until the item is committed; its result. Raises what the flush raised, or DoorBusyError."""
         if len(self._waiting) >= WAITING_MAX:
-            raise DoorBusyError
+            raise DoorBusyError("door_busy", "too much is coming in at once; come again", retry_after=5)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, future))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 
-from alerts.kit.group_commit import TOGETHER_MAX, GroupCommit
+import pytest
+
+from alerts.kit.group_commit import TOGETHER_MAX, WAITING_MAX, DoorBusyError, GroupCommit
 
 
 def test_what_comes_during_a_flush_is_written_together() -> None:
@@ -53,3 +56,26 @@ def test_a_failed_flush_is_told_to_all_and_the_next_goes_well() -> None:
             door.close()
 
     asyncio.run(scene())
+
+
+def test_a_door_that_cannot_keep_up_says_so_and_keeps_what_it_took() -> None:
+    may_write = threading.Event()
+
+    def flush(items: Sequence[int]) -> list[int]:
+        may_write.wait(20)
+        return list(items)
+
+    async def scene() -> list[int]:
+        door = GroupCommit(flush, name="slow")
+        waiting = [asyncio.ensure_future(door.add(0))]
+        await asyncio.sleep(0)  # the first is being written; all others gather
+        waiting += [asyncio.ensure_future(door.add(number)) for number in range(1, WAITING_MAX + 1)]
+        await asyncio.sleep(0)
+        with pytest.raises(DoorBusyError) as refused:
+            await door.add(-1)
+        assert refused.value.status == 503
+        assert refused.value.headers["Retry-After"] == "5"
+        may_write.set()
+        return await asyncio.gather(*waiting)
+
+    assert asyncio.run(scene()) == list(range(WAITING_MAX + 1))
