@@ -30,6 +30,7 @@ GROUPS = (
     ("reports", "answer sheet", "deliveries"),
     ("persons", "check-ins", "inbox", "staff", "missions", "citizens", "health"),
     ("calls for help", "call list", "open link", "country rules"),
+    ("reach", "exports"),
 )
 ENDS = {"sign_out"}
 SUPPLIED = ("idempotency-key", "if-match")
