@@ -49,23 +49,13 @@ def test_the_relay_killed_between_its_mark_and_its_ring(scene: Scene) -> None:
     under_way.keeps_the_promise()
 
 
-def _was_killed_in_a_window(scene: Scene) -> bool:
-    """Kill the worker; nobody takes up what it leaves. When it was between two windows, a new one starts."""
-    scene.stage.services.stop_process("worker", signal.SIGKILL)
-    if scene.rows("SELECT 1 FROM send_window WHERE closed_at IS NULL"):
-        return True
-    scene.stage.start("worker")
-    wait_until(lambda: scene.rows("SELECT 1 FROM send_window WHERE closed_at IS NULL"))
-    return False
-
-
 def test_two_sweepers_at_once_one_of_them_killed(scene: Scene) -> None:
     """Both look at the same abandoned windows; the first dies with its transaction open, the other's word counts."""
     services = scene.stage.services
     under_way = scene.alert({"rules": [{"share": 0.5, "receipts": "missing"}]})
     under_way.reach_share(0.3)
     services.stop_process("quick", signal.SIGKILL)  # the sweeper that runs by the clock
-    wait_until(lambda: _was_killed_in_a_window(scene))
+    wait_until(lambda: _killed_with_a_window_open(scene))
     wait_until(lambda: scene.rows("SELECT 1 FROM send_window WHERE closed_at IS NULL AND lease_until < clock_timestamp()"))
     argv = [sys.executable, "-m", "tests.support.sweeper"]
     for name in ("sweeper1", "sweeper2"):
@@ -75,6 +65,18 @@ def test_two_sweepers_at_once_one_of_them_killed(scene: Scene) -> None:
     scene.stage.start("quick", "worker")
     under_way.keeps_the_promise(unknown=LOST_AT_ONCE)
     services.stop_process("sweeper2", signal.SIGKILL)
+
+
+def _killed_with_a_window_open(scene: Scene) -> bool:
+    """Hold the worker, look, and let it go on if it is between two windows; otherwise it dies here."""
+    pid = scene.stage.services.process_pid("worker")
+    assert pid is not None
+    os.killpg(pid, signal.SIGSTOP)
+    if not scene.rows("SELECT 1 FROM send_window WHERE closed_at IS NULL"):
+        os.killpg(pid, signal.SIGCONT)
+        return False
+    os.killpg(pid, signal.SIGKILL)
+    return True
 
 
 def test_a_worker_stopped_past_its_lease_is_fenced(scene: Scene) -> None:

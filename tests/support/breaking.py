@@ -96,7 +96,8 @@ class Scene:
 
     def check_promises(self) -> None:
         with begin(self.stage.sessions) as session:
-            assert invariants(session) == [], f"seed {self.seed}"
+            broken = invariants(session)
+        assert not broken, f"{broken} (seed {self.seed})"
 
 
 @dataclass

@@ -106,7 +106,8 @@ def running(
         stage.start(plan=plan or {})
         yield ministry
         with begin(stage.sessions) as session:
-            assert invariants(session) == []
+            broken = invariants(session)
+        assert not broken, broken
         ministry.close()
         stage.close()
 
