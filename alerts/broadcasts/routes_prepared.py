@@ -84,7 +84,11 @@ def post_retire_template(template_id: UUID, actor: Canceller, session: Tx, idem:
     return idem.answer(200, templates.present_template(template))
 
 
-@router.get("/incidents/{incident_id}/first-alert", operation_id="preview_first_alert")
+@router.get(
+    "/incidents/{incident_id}/first-alert",
+    operation_id="preview_first_alert",
+    responses={409: {"description": "the incident is closed, or nothing is prepared"}},
+)
 def get_first_alert(
     incident_id: UUID,
     actor: Viewer,

@@ -53,7 +53,7 @@ def post_open(member_id: MemberId, actor: Caller, session: Tx, settings: Setting
     return _answer(session, idem, actor, row)
 
 
-@router.get("/call-list/{member_id}", operation_id="get_call")
+@router.get("/call-list/{member_id}", operation_id="get_call", responses={409: {"description": "the row is not open, or another has it"}})
 def get_call(member_id: MemberId, actor: Caller, session: Tx, keyring: KeyringDep) -> OpenCallView:
     """The row that the caller has open, with name and numbers; 409 when it is not open, or another's."""
     row = actions.get_mine(session, actor=actor, member_id=member_id)

@@ -86,7 +86,11 @@ def post_exercise_form(link_code: Code, form: Annotated[OpenClaim, Form()], visi
     return _answer(visitor, link_code, Status.EXERCISE, form)
 
 
-@router.get("/api/v1/broadcasts/{broadcast_id}/forwardable", operation_id="get_forwardable_text")
+@router.get(
+    "/api/v1/broadcasts/{broadcast_id}/forwardable",
+    operation_id="get_forwardable_text",
+    responses={409: {"description": "a quiet incident, or nothing approved to forward"}},
+)
 def get_forwardable(broadcast_id: UUID, actor: Viewer, session: Tx, settings: SettingsDep, keyring: KeyringDep) -> ForwardableText:
     """The approved text with the open check-in link, for groups. 409 for a quiet incident, or what is not approved any more."""
     broadcast = get_broadcast(session, broadcast_id, actor)
