@@ -19,8 +19,9 @@ from alerts.broadcasts.waves import list_open_for_waves, open_wave
 from alerts.deliveries.actions import release_all, ring_due, stop, sweep
 from alerts.deliveries.correcting import freeze_copied
 from alerts.deliveries.escalation import escalate
-from alerts.deliveries.evidence import apply_all_receipts, look_up, mark_answered
+from alerts.deliveries.evidence import apply_all_receipts, mark_answered
 from alerts.deliveries.following import ask_for_promised, freeze_follow_up, keep_promises
+from alerts.deliveries.lookups import look_up
 from alerts.deliveries.resending import resend_unknown
 from alerts.deliveries.sending import send_batch
 from alerts.inbox.actions import understand_message

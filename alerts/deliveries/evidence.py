@@ -1,33 +1,25 @@
-"""What becomes known after the handing-over: receipts, look-ups, answers. States only climb."""
+"""What becomes known after the handing-over: receipts, the news of look-ups, answers. States only climb."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from alerts.broadcasts.rules import Channel
 from alerts.channels.answers import DIALECTS, Dialects, reported_state
-from alerts.channels.ports import LOOK_BACK, FoundMessage, Transient
 from alerts.channels.sms_dialect import dialects_of
-from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.findings import raise_alarm
-from alerts.deliveries.messages import Messages, Row
 from alerts.deliveries.rules import REPORTED, Evidence, State, states_before
-from alerts.deliveries.windows import SEALED
-from alerts.incidents.rules import Status
-from alerts.kit.db import Sessions, array_of, begin, rows_of
+from alerts.kit.db import Sessions, array_of, begin
 from alerts.settings import Settings
 
 log = structlog.get_logger()
 UNKNOWN_WORDS = Counter("siaga_receipt_unknown_words_total", "receipts whose word for the state we do not know")
-LOOK_UP_AT_ONCE = 100
 APPLY_AT_ONCE = 2000
 FILTERED_CODES = frozenset({"30004", "30007"})
 FILTERED_SHARE_MAX, FILTERED_IN_ANY_CASE = 0.01, 3
@@ -105,20 +97,6 @@ def apply_news(session: Session, news: Sequence[News], evidence: Evidence) -> No
     connection.execute(MOVE_ATTEMPTS, values)
 
 
-def look_up(settings: Settings, sessions: Sessions, carriers: Carriers) -> int:
-    """Ask the carrier about messages of which nobody knows. Finding one is evidence; finding none proves nothing.
-
-    Returns how many became known.
-    """
-    known = 0
-    for channel in LOOKED_UP:
-        with begin(sessions) as session:
-            rows = _due_for_look_up(session, channel, settings.delivery.lookup_after_seconds)
-            messages = {row["broadcast_id"]: Messages.load(session, settings, row["broadcast_id"]) for row in rows}
-        known += _ask(sessions, carriers, channel, rows, messages)
-    return known
-
-
 def mark_answered(session: Session, checkins: Sequence[Mapping[str, Any]]) -> int:
     """People answered: the fact is kept on every delivery of theirs in that incident, and ends their steps. The count.
 
@@ -127,44 +105,6 @@ def mark_answered(session: Session, checkins: Sequence[Mapping[str, Any]]) -> in
     pairs = {(row["citizen_id"], row["incident_id"]) for row in checkins if row.get("citizen_id") and row.get("incident_id")}
     values = {"citizens": [citizen for citizen, _ in pairs], "incidents": [incident for _, incident in pairs]}
     return session.execute(MARK_ANSWERED, values).rowcount  # type: ignore[attr-defined,no-any-return]
-
-
-def _ask(  # noqa: PLR0917 - one round of one channel
-    sessions: Sessions, carriers: Carriers, channel: Channel, rows: Sequence[Mapping[str, Any]], messages: Mapping[UUID, Messages]
-) -> int:
-    known = 0
-    for row in rows:
-        message = messages[row["broadcast_id"]].try_write(Row.of(row), channel, row["sender"])
-        if message is None:
-            continue
-        try:
-            found = carriers.find(Status(row["status"]), row["sender"], message, created_after=row["intent_at"] - LOOK_BACK)
-        except Transient as error:
-            # The carrier's list cannot be read now: the others of this round would only wait as long.
-            log.info("look_up.later", code=error.code)
-            break
-        with begin(sessions) as session:
-            known += _settle(session, AttemptKey(row["delivery_id"], row["number"]), row["sender"], found)
-    return known
-
-
-def _settle(session: Session, attempt: AttemptKey, source: str, found: Sequence[FoundMessage]) -> int:
-    """Take the newest listed message that no other attempt of ours already has."""
-    values = {"delivery": attempt.delivery_id, "number": attempt.number}
-    session.execute(text("UPDATE attempt SET looked_up_at = clock_timestamp() WHERE delivery_id = :delivery AND number = :number"), values)
-    for message in found:
-        taken = session.execute(IS_TAKEN, {**values, "provider": message.provider_id}).first()
-        reported = reported_state(source, message.raw_status)
-        if taken is None and reported is not None:
-            news = News(attempt, REPORTED[reported], message.provider_id, message.raw_status, message.error_code)
-            apply_news(session, [news], Evidence.LOOKUP)
-            return 1
-    return 0
-
-
-def _due_for_look_up(session: Session, channel: Channel, after_seconds: float) -> list[dict[str, Any]]:
-    values = {"after": after_seconds, "limit": LOOK_UP_AT_ONCE, "channel": channel.value}
-    return rows_of(session.execute(DUE_FOR_LOOK_UP[channel], values))
 
 
 def _highest(news: Sequence[News]) -> list[News]:
@@ -191,8 +131,6 @@ def _watch_filters(session: Session, news: Sequence[News]) -> None:
             raise_alarm(session, "content_filtered", sender=sender, count=filtered)
 
 
-LOOKED_UP = (Channel.SMS, Channel.WHATSAPP, Channel.VOICE)
-"""Channels whose provider lists what it took."""
 NOT_REACHED = frozenset({State.UNDELIVERED, State.FAILED})
 RANK = {State.ACCEPTED: 0, State.SENT: 1, State.UNDELIVERED: 2, State.FAILED: 2, State.DELIVERED: 3}
 BEFORE = json.dumps({state.value: [before.value for before in (*states_before(state), State.QUEUED)] for state in RANK})
@@ -248,34 +186,6 @@ FROM unnest(CAST(:deliveries AS bigint[]), CAST(:numbers AS int[]), CAST(:filter
 LEFT JOIN attempt a ON (a.delivery_id, a.number) = (n.delivery_id, n.number)
 LEFT JOIN LATERAL (SELECT sender FROM send_window WHERE closed_at IS NULL AND n.delivery_id = ANY (deliveries) LIMIT 1) w ON true
 GROUP BY 1 ORDER BY 1
-""")
-
-# Whoever was tried longest ago comes first, so that what cannot be looked up keeps nobody else waiting.
-_DUE_FOR_LOOK_UP = """
-WITH due AS (
-    UPDATE attempt a SET look_up_tried_at = clock_timestamp() FROM (
-        SELECT delivery_id, number FROM attempt WHERE state = 'unknown' AND channel = :channel
-          AND intent_at < clock_timestamp() - make_interval(secs => :after)
-          AND (look_up_tried_at IS NULL OR look_up_tried_at < clock_timestamp() - make_interval(secs => :after))
-        ORDER BY look_up_tried_at NULLS FIRST, intent_at LIMIT :limit FOR UPDATE SKIP LOCKED) n
-    WHERE (a.delivery_id, a.number) = (n.delivery_id, n.number)
-    RETURNING a.delivery_id, a.number, a.sender, a.intent_at
-)
-SELECT due.delivery_id, due.number, due.sender, due.intent_at, d.broadcast_id, b.status, d.member_id, m.citizen_id, d.address_id,
-    m.language, d.number_country, m.link_generation, {fields} AS sealed
-FROM due JOIN delivery d ON d.id = due.delivery_id JOIN audience_member m ON m.id = d.member_id
-JOIN {table} a ON a.id = d.address_id JOIN broadcast b ON b.id = d.broadcast_id
-ORDER BY due.intent_at
-"""
-DUE_FOR_LOOK_UP = {channel: text(_DUE_FOR_LOOK_UP.format(fields=SEALED[channel][0], table=SEALED[channel][1])) for channel in LOOKED_UP}
-
-# The list was asked for by number: whoever else of ours has that number may be who the listed message went to.
-IS_TAKEN = text("""
-SELECT 1 FROM delivery mine JOIN phone own ON own.id = mine.address_id
-JOIN phone p ON p.id = own.id OR p.e164_index = own.e164_index AND p.retired_at IS NULL
-JOIN audience_member m ON m.citizen_id = p.citizen_id
-JOIN attempt a ON a.delivery_id BETWEEN m.id * 64 + 1 AND m.id * 64 + 63
-WHERE mine.id = :delivery AND a.provider_id = :provider AND NOT (a.delivery_id = :delivery AND a.number = :number) LIMIT 1
 """)
 
 MARK_ANSWERED = text("""

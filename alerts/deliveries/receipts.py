@@ -60,13 +60,17 @@ def _fitting(receipt: Receipt) -> tuple[bool, ...]:
 
 
 class Said(NamedTuple):
-    """What a receipt's fields say, as they came: strangers' words. `error_code` may be empty; `is_exercise`: see Receipt."""
+    """What a receipt's fields say, as they came: strangers' words. `error_code` may be empty; `is_exercise`: see Receipt.
+
+    `names`: how its sender calls the fields of the state and of the id.
+    """
 
     source: str
     raw_status: str
     provider_id: str
     error_code: str
     is_exercise: bool | None = None
+    names: tuple[str, str] = ("MessageStatus", "MessageSid")
 
 
 def read_receipt(key: bytes, attempt: str, said: Said) -> Receipt:
@@ -80,9 +84,9 @@ def read_receipt(key: bytes, attempt: str, said: Said) -> Receipt:
         raise ForbiddenError("bad_attempt", "this attempt id was not signed by us", field="path.attempt")
     raw_status, provider_id = visible(said.raw_status)[:40], visible(said.provider_id)[:64]
     if not raw_status:
-        raise InvalidError("status_missing", "a receipt says a state", field="MessageStatus")
+        raise InvalidError("status_missing", "a receipt says a state", field=said.names[0])
     if not provider_id:
-        raise InvalidError("sid_missing", "a receipt says the message's id", field="MessageSid")
+        raise InvalidError("sid_missing", "a receipt says the message's id", field=said.names[1])
     return Receipt(*parsed, said.source, raw_status, provider_id, visible(said.error_code)[:16] or None, said.is_exercise)
 
 

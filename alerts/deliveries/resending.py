@@ -119,7 +119,7 @@ _DUE = """
 WITH candidate AS (
     SELECT delivery_id, number, sender, state FROM attempt
     WHERE state = 'unknown' AND channel = :channel AND resend_of IS NULL AND intent_at < clock_timestamp() - make_interval(secs => :after)
-      AND (channel NOT IN ('sms', 'whatsapp', 'voice') OR looked_up_at IS NOT NULL)
+      AND (channel NOT IN ('sms', 'whatsapp', 'voice') OR looked_up_at IS NOT NULL AND error_code IS DISTINCT FROM 'several_alike')
     UNION ALL
     SELECT delivery_id, number, sender, state FROM attempt
     WHERE state = 'undelivered' AND error_code = '30003' AND channel = :channel AND resend_of IS NULL

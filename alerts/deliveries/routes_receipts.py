@@ -64,7 +64,8 @@ async def post_call_status(request: Request, attempt: str) -> Response:
     form, is_exercise = await signed_form(request, request.app.state.settings)
     raw_status, call_sid = str(form.get("CallStatus") or ""), str(form.get("CallSid") or "")
     RECEIVED.labels("twilio_call").inc()
-    return await keep(request, attempt, Said("twilio_call", raw_status, call_sid, str(form.get("ErrorCode") or ""), is_exercise))
+    error_code, names = str(form.get("ErrorCode") or ""), ("CallStatus", "CallSid")
+    return await keep(request, attempt, Said("twilio_call", raw_status, call_sid, error_code, is_exercise, names))
 
 
 @router.post(
@@ -78,7 +79,8 @@ async def post_described_status(request: Request, provider: str, attempt: str) -
     """A described provider's receipt: genuine by its own description, and signed by us in its address."""
     receipt = await described_receipt(provider, request, request.app.state.settings)
     RECEIVED.labels(provider).inc()
-    said = Said(provider, receipt.raw_status, receipt.provider_id or "", receipt.error_code or "", receipt.is_exercise)
+    provider_id, error_code = receipt.provider_id or "", receipt.error_code or ""
+    said = Said(provider, receipt.raw_status, provider_id, error_code, receipt.is_exercise, receipt.places)
     return await keep(request, attempt, said)
 
 

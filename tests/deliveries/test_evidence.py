@@ -10,7 +10,8 @@ import pytest
 from alerts.broadcasts.rules import Channel
 from alerts.deliveries.actions import sweep
 from alerts.deliveries.carriers import Carriers
-from alerts.deliveries.evidence import look_up, mark_answered
+from alerts.deliveries.evidence import mark_answered
+from alerts.deliveries.lookups import look_up
 from alerts.deliveries.queries import reach_of_broadcast
 from alerts.deliveries.resending import _begin, resend_unknown
 from alerts.deliveries.rules import Outcome, State

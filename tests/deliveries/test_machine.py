@@ -22,8 +22,9 @@ from alerts.broadcasts.actions import approve_broadcast, cancel_broadcast, draft
 from alerts.broadcasts.schemas import Approval, BroadcastDraft
 from alerts.deliveries.actions import release, ring_due, stop, sweep
 from alerts.deliveries.escalation import begin_next_step, escalate
-from alerts.deliveries.evidence import apply_receipts, look_up, mark_answered
+from alerts.deliveries.evidence import apply_receipts, mark_answered
 from alerts.deliveries.facts import export_facts
+from alerts.deliveries.lookups import look_up
 from alerts.deliveries.messages import Messages
 from alerts.deliveries.queries import invariants
 from alerts.deliveries.receipts import Receipt, keep_receipts

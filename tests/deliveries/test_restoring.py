@@ -9,8 +9,8 @@ import pytest
 
 from alerts.deliveries.actions import ring_due
 from alerts.deliveries.carriers import Carriers
-from alerts.deliveries.evidence import look_up
 from alerts.deliveries.facts import export_facts
+from alerts.deliveries.lookups import look_up
 from alerts.deliveries.resending import resend_unknown
 from alerts.deliveries.restoring import accept_database, after_restore, is_elsewhere
 from alerts.deliveries.sending import send_batch

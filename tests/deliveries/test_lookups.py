@@ -1,0 +1,120 @@
+"""Look-ups where the carrier's list does not show whose message is whose: the same text without a link, to one number, by two messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from alerts.deliveries.actions import sweep
+from alerts.deliveries.carriers import Carriers
+from alerts.deliveries.lookups import AMBIGUOUS, look_up
+from alerts.deliveries.resending import resend_unknown
+from alerts.deliveries.sending import send_batch
+from alerts.kit.db import begin
+from tests.deliveries.conftest import Carrier, Fanout
+
+pytestmark = pytest.mark.deliveries
+Make = Callable[..., Fanout]
+LINKLESS, LINKED = "+905321112233", "+966512345678"
+TAKEN_SILENTLY = {"rules": [{"fault": "error_but_sent", "first": 2}]}
+FIRST_TAKEN_SILENTLY = {"rules": [{"fault": "error_but_sent", "first": 1}, {"fault": "error_not_sent", "first": 2}]}
+every_time = pytest.mark.parametrize("carrier", [TAKEN_SILENTLY], indirect=True, ids=["both taken"])
+first_only = pytest.mark.parametrize("carrier", [FIRST_TAKEN_SILENTLY], indirect=True, ids=["one taken"])
+
+
+@pytest.fixture
+def more_settings() -> dict[str, str]:
+    """Looked up, and sent again, as soon as somebody asks."""
+    return {"SIAGA_DELIVERY_LOOKUP_AFTER_SECONDS": "0.001", "SIAGA_DELIVERY_RESEND_AFTER_SECONDS": "0.001"}
+
+
+@pytest.fixture
+def twice(fanout: Make, carriers: Carriers) -> Callable[..., Fanout]:
+    """Two messages with the same words to one number; nobody knows what became of either."""
+
+    def make(number: str, **draft: Any) -> Fanout:
+        for message in (fanout(number, **draft), second := fanout(**draft)):
+            message.release()
+        second.send(carriers)
+        assert second.states() == {"unknown": 2}
+        return second
+
+    return make
+
+
+def _look(message: Fanout, carriers: Carriers) -> int:
+    return look_up(message.settings, message.sessions, carriers)
+
+
+def _providers(message: Fanout) -> Mapping[int, str | None]:
+    return {row["delivery_id"]: row["provider_id"] for row in message.attempts()}
+
+
+@every_time
+def test_as_many_messages_as_attempts_give_each_its_own(twice: Make, carriers: Carriers) -> None:
+    message = twice(LINKLESS)
+    assert _look(message, carriers) == 2
+    found = _providers(message)
+    assert None not in found.values()
+    assert len(set(found.values())) == 2, "one message is nobody else's too"
+    assert "unknown" not in message.states()
+
+
+@first_only
+def test_one_message_for_two_attempts_is_nobodys_evidence_and_nothing_is_repeated(twice: Make, carriers: Carriers) -> None:
+    message = twice(LINKLESS, resend_unknown="once")
+    assert _look(message, carriers) == 0
+    assert message.states() == {"unknown": 2}
+    assert {row["error_code"] for row in message.rows("SELECT error_code FROM attempt")} == {AMBIGUOUS}
+    assert resend_unknown(message.settings, message.sessions, carriers) == 0, "one of them has it"
+
+
+@first_only
+def test_a_callback_settles_what_a_look_up_could_not(twice: Make, carriers: Carriers, carrier: Carrier) -> None:
+    message = twice(LINKLESS, resend_unknown="once")
+    [line] = [line for line in map(json.loads, carrier.log_path.read_text().splitlines()) if line["kind"] == "accepted"]
+    delivery, number = map(int, line["attempt"].split("-"))
+    message.hear({"delivery_id": delivery, "number": number}, "delivered", provider_id=line["id"])
+    assert _look(message, carriers) == 0, "the callback is not applied yet, and still says whose the message is"
+    message.apply()
+    assert message.states() == {"delivered": 1, "unknown": 1}
+    assert _look(message, carriers) == 0
+    assert resend_unknown(message.settings, message.sessions, carriers) == 1, "nothing is listed that might be the other's"
+
+
+@first_only
+def test_a_link_tells_whose_message_it_is(twice: Make, carriers: Carriers) -> None:
+    message = twice(LINKED)
+    assert _look(message, carriers) == 1
+    assert message.states()["unknown"] == 1
+    assert _look(message, carriers) == 0
+    [error] = {row["error_code"] for row in message.rows("SELECT error_code FROM attempt WHERE state = 'unknown'")}
+    assert error != AMBIGUOUS
+
+
+@first_only
+def test_what_lies_in_an_open_window_may_be_whose_message_it_is(fanout: Make, carriers: Carriers) -> None:
+    for message in (fanout(LINKLESS), fanout()):
+        message.release()
+    message.intend(1)
+    send_batch(message.settings, message.sessions, carriers, batch_id=message.batches()[1], owner="test")
+    assert message.rows("SELECT state FROM attempt") == [{"state": "unknown"}]
+    assert _look(message, carriers) == 0
+    message.run("UPDATE send_window SET lease_until = clock_timestamp()")
+    with begin(message.sessions) as session:
+        sweep(session)
+    assert _look(message, carriers) == 0, "both are unknown now, and one of them has it"
+
+
+@first_only
+def test_an_attempt_of_another_hour_is_no_rival(twice: Make, carriers: Carriers) -> None:
+    message = twice(LINKLESS)
+    first, second = message.attempts()
+    message.run(
+        "UPDATE attempt SET intent_at = intent_at - interval '1 hour' WHERE delivery_id = :delivery", delivery=second["delivery_id"]
+    )
+    assert _look(message, carriers) == 1
+    assert [row["delivery_id"] for row in message.attempts() if row["provider_id"]] == [first["delivery_id"]]
