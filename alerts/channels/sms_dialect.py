@@ -159,6 +159,8 @@ class Receipt:
     provider_id: str | None
     error_code: str | None
     is_exercise: bool | None = None
+    places: tuple[str, str] = ("", "")
+    """Where its description has the state and the id: what a refusal names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +236,8 @@ def read_receipt(receipts: Receipts, body: bytes) -> Receipt | None:
     status = read_at(document, receipts.status)
     if not status:
         return None
-    return Receipt(status, read_at(document, receipts.id) or None, read_at(document, receipts.code) or None)
+    provider_id, code = read_at(document, receipts.id) or None, read_at(document, receipts.code) or None
+    return Receipt(status, provider_id, code, places=(receipts.status, receipts.id or "body"))
 
 
 def read_at(document: Any, place: str) -> str:

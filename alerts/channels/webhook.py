@@ -89,7 +89,7 @@ async def described_receipt(provider: str, request: Request, settings: Settings)
         raise ForbiddenError("bad_signature", "The receipt does not show what this provider's receipts show.")
     receipt = read_receipt(receipts, body)
     if receipt is None:
-        raise InvalidError("status_missing", "The receipt names no state.")
+        raise InvalidError("status_missing", "The receipt names no state.", field=receipts.status)
     if not described.tells_apart:
         return receipt
     return replace(receipt, is_exercise=is_genuine(receipts, [described.exercise_secret], body=body, shown=shown))
@@ -104,7 +104,7 @@ async def _read_form(request: Request, limit: int) -> FormData:
     try:
         fields: Sequence[tuple[str, str]] = parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=FIELDS_MAX)
     except ValueError:
-        raise InvalidError("unreadable_form", "The form cannot be read.") from None
+        raise InvalidError("unreadable_form", "The form cannot be read.", field="body") from None
     return FormData([*fields])
 
 

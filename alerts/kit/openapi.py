@@ -18,6 +18,7 @@ from alerts.kit.errors import PROBLEM_JSON
 METHODS = ("get", "post", "put", "patch", "delete")
 Operation = dict[str, Any]
 PROBLEM_CONTENT = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+PAGE = {"text/html": {"schema": {"type": "string"}}}
 PROBLEM = {
     "title": "Problem",
     "description": "RFC 9457. `code` is stable and for machines, `field` names the input at fault, `errors` has one entry per field.",
@@ -116,9 +117,8 @@ def _add_responses(method: str, path: str, operation: Operation, *, is_public: b
         description = given.get("description") or ""
         if description in ("", "Validation Error"):
             description = MEANINGS.get(status, HTTPStatus(status).phrase)
-        responses[str(status)] = given | {"description": description, "content": PROBLEM_CONTENT}
-    if "text/html" in responses.get("200", {}).get("content", {}) and "404" in responses:
-        responses["404"]["content"] = {"text/html": {"schema": {"type": "string"}}} | PROBLEM_CONTENT
+        is_page = "text/html" in given.get("content", {}) or (status == 404 and "text/html" in responses.get("200", {}).get("content", {}))
+        responses[str(status)] = given | {"description": description, "content": (PAGE if is_page else {}) | PROBLEM_CONTENT}
     is_json = "application/json" in responses.get("200", {}).get("content", {})
     if method == "GET" and is_json and not is_public:
         responses["200"].setdefault("headers", {})["ETag"] = {"schema": {"type": "string"}}
