@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -18,13 +19,14 @@ from alerts.checkins.cases.models import HelpCase
 from alerts.checkins.rules import Answer, Channel
 from alerts.country_rules.actions import load_packaged_rules
 from alerts.deliveries.exports.models import ReachExport
+from alerts.deliveries.rules import attempt_name
 from alerts.inbox.actions import Inbound, receive_message, understand_message
 from alerts.inbox.models import InboundMessage
 from alerts.incidents.models import Incident
 from alerts.incidents.queries import list_areas
 from alerts.kit.actor import SYSTEM
 from alerts.kit.crypto import Keyring
-from alerts.kit.ids import incident_code
+from alerts.kit.ids import callback_token, incident_code
 from alerts.live.actions import refresh
 from alerts.notices.actions import PagingStart, start_paging
 from alerts.notices.alarms import raise_alarm
@@ -34,6 +36,7 @@ from alerts.settings import Settings
 from alerts.staff.models import Staff
 from alerts.staff.rules import Role
 from tests.api.interface import Operation, headers_for, load_document
+from tests.channels.ways import SECRET, described
 from tests.factories.checkins import link_of, make_citizen, make_member
 from tests.factories.deliveries import make_delivery
 from tests.factories.incidents import HATAY, make_incident
@@ -58,19 +61,31 @@ class World:
 
     client: TestClient
     ids: dict[str, str] = field(default_factory=dict)
+    others: dict[str, dict[str, str]] = field(default_factory=dict)
+    """For some operations another thing than the world's usual one."""
     who: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def call(self, operation: Operation, role: str | None, **more: Any) -> Any:
         """The operation with its own example as body and the ids of this world. `None` is nobody."""
-        path = operation.path
-        for name in operation.path_names:
-            path = path.replace("{" + name + "}", self.ids[name])
+        path = self.path_of(operation)
         query = QUERIES.get(path.rpartition("/")[2])
         if operation.id == "preview_first_alert":
             query = {name: self.ids[name] for name in ("template_id", "area_id")}
         headers = headers_for(operation) | ({} if role is None else self.who[role]) | more.pop("headers", {})
         values = {"params": query} | operation.body_arguments(self.ids) | more
         return self.client.request(operation.method, path, headers=headers, **values)
+
+    def path_of(self, operation: Operation) -> str:
+        """Its address, about the things of this world."""
+        return operation.path.format(**(self.ids | self.others.get(operation.id, {})))
+
+
+@pytest.fixture(scope="session")
+def settings(make_settings: Callable[..., Settings], worker_database_url: str) -> Settings:
+    """Those of all tests, and a described provider whose receipts are genuine by their address alone."""
+    receipts = {"status": "/message/state", "id": "/message/id", "states": {"ARRIVED": "delivered"}, "auth": "path"}
+    dialect = described(receipts=receipts).model_dump_json(by_alias=True)
+    return make_settings(worker_database_url, SIAGA_SMS2_URL="http://127.0.0.1:9", SIAGA_SMS2_SECRET=SECRET, SIAGA_SMS2_DESCRIPTION=dialect)
 
 
 @pytest.fixture(scope="session")
@@ -125,14 +140,15 @@ def world(client: TestClient, session: Session, keyring: Keyring, settings: Sett
         "citizen_id": str(citizen.id),
         "message_id": str(message_id),
         "token": link_of(keyring, member).removeprefix("/i/"),
-        "attempt": "no-attempt-of-ours",
-        "provider": "no-provider-of-ours",
+        "provider": "lintas",
         "code": "kbri-ankara",
         "ruled_channel": "sms",
         "number_country": "TR",
         "version": "1",
         "conflict_id": "ab12",
     }
+    # The usual message is a draft, which nobody may forward.
+    world.others["get_forwardable_text"] = {"broadcast_id": world.ids.pop("approved_id")}
     _add_by_http(world)
     world.ids["export_id"] = _ask_for_exports(session, world.ids["broadcast_id"])
     session.commit()
@@ -143,16 +159,22 @@ def _call_for_help(session: Session, keyring: Keyring, incident: Incident) -> di
     """Somebody whom no message reached and who called for help by an open link, and the link."""
     citizen = make_citizen(session, keyring)
     member = make_member(session, incident, citizen)
-    make_delivery(session, member, "failed")
+    delivery = make_delivery(session, member, "failed")
     record_checkin(session, actor=SYSTEM, keyring=keyring, new=NewCheckin(incident.id, citizen.id, Answer.NEED_HELP, Channel.OPEN_LINK))
     case_id = session.scalars(select(HelpCase.id).order_by(HelpCase.id.desc())).first()
-    return {"case_id": str(case_id), "member_id": str(member.id), "link_code": incident_code(keyring.link, incident.id)}
+    return {
+        "case_id": str(case_id),
+        "member_id": str(member.id),
+        "link_code": incident_code(keyring.link, incident.id),
+        "attempt": callback_token(keyring.callback, attempt_name(delivery.id, 1)),
+        "approved_id": str(member.broadcast_id),
+    }
 
 
 def _ask_for_exports(session: Session, broadcast_id: str) -> str:
     """Two files of who was reached wait for somebody to grant them, asked for by somebody else than all of these people."""
     for _ in range(2):
-        export = ReachExport(broadcast_id=UUID(broadcast_id), reason="Uji", has_contacts=False, row_count=1, asked_by=uuid4())
+        export = ReachExport(broadcast_id=UUID(broadcast_id), reason="Uji", has_contacts=False, row_count=3, asked_by=uuid4())
         export.expires_at = datetime.now(UTC) + timedelta(hours=1)
         session.add(export)
         session.flush()

@@ -145,6 +145,11 @@ RIGHT_OF = {
     "get_minute_series": Permission.VIEW_SUMMARY,
     "watch_sheet": Permission.VIEW_SUMMARY,
 }
+# Missions have the right to deal with calls and messages, and the ministry alone says which mission: 403 for their staff.
+MINISTRY_ONLY = {"assign_message", "assign_case"}
+# A body in a stranger's words, described in the settings and not in the document: fields that nobody described are left
+# alone, and what cannot be seen is left out of the words. A receipt is not lost for either.
+STRANGERS_WORDS = {"receive_described_receipt"}
 # A queue of work, not a list: what was handled leaves it, and the next moves up.
 QUEUES = {"list_inbox", "list_calls"}
 # Read by whoever has opened it first.
