@@ -33,7 +33,15 @@ def wait_until(is_true: Callable[[], bool], what: str) -> None:
 
 
 def all_gone(pids: list[int]) -> bool:
-    return not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids)
+    return not any(map(is_alive, pids))
+
+
+def is_alive(pid: int) -> bool:
+    """A process may end between any two questions about it."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -17,7 +18,7 @@ from sqlalchemy import text
 from alerts.deliveries.queries import invariants
 from alerts.kit.db import begin, rows_of
 from alerts.stage import Stage, post_json
-from tests.support.stages import INCIDENT, Ministry, is_settled, running, wait_until
+from tests.support.stages import INCIDENT, TEXTS, Ministry, is_settled, running, wait_until
 
 SEED_VARIABLE = "FAULTS_SEED"
 SETTLE_SECONDS = 900.0
@@ -33,6 +34,7 @@ OVERRIDES = {
     "SIAGA_DELIVERY_RESEND_AFTER_SECONDS": "1",
     "SIAGA_TWILIO_TIMEOUT_SECONDS": "1",
 }
+NUMBERS = itertools.count(1)
 CALM: dict[str, Any] = {"receipt_seconds": [0.05, 0.2], "reply_share": 0, "app_share": 0, "has_suffix_rules": False}
 
 
@@ -69,11 +71,11 @@ class Scene:
         return self.ministry.stage
 
     def alert(self, plan: Mapping[str, Any] | None = None, **draft: Any) -> UnderWay:
-        """A message to everybody, released; the carrier behaves by the plan."""
+        """A message to everybody, released; the carrier behaves by the plan. No two say the same: a carrier's list shows texts only."""
         self.set_plan(**(plan or {}))
         before = self.accepted()
         incident = self.ministry.done("POST", "/api/v1/incidents", INCIDENT)
-        return UnderWay(self, self.ministry.alert(incident["id"], **({"channels": ["sms"]} | draft)), before)
+        return UnderWay(self, self.ministry.alert(incident["id"], **({"channels": ["sms"], "texts": own_texts()} | draft)), before)
 
     def set_plan(self, **plan: Any) -> None:
         """What the carrier does from now on."""
@@ -155,6 +157,12 @@ class UnderWay:
         assert not broken, told
         assert count["unknown"] <= unknown, told
         return count
+
+
+def own_texts() -> dict[str, str]:
+    """Words that no other message of this run says."""
+    number = next(NUMBERS)
+    return {language: f"{words} {number}." for language, words in TEXTS.items()}
 
 
 # -- breaking ---------------------------------------------------------------------------------------------------------

@@ -124,6 +124,9 @@ WATCH = (
     """
     CREATE FUNCTION watch_unknown() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
+        IF TG_OP = 'UPDATE' THEN  -- an unknown of an earlier message that is looked up again became so before this watch
+            IF OLD.state = 'unknown' THEN RETURN NULL; END IF;
+        END IF;
         INSERT INTO watched_unknown VALUES (NEW.delivery_id, NEW.number, NEW.window_id, clock_timestamp()) ON CONFLICT DO NOTHING;
         RETURN NULL;
     END $$
