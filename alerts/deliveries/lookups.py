@@ -7,7 +7,9 @@ look alike. What may be another attempt's message is nobody's evidence: it stays
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,6 +26,7 @@ from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.evidence import AttemptKey, News, apply_news
 from alerts.deliveries.messages import Messages, Row
 from alerts.deliveries.rules import REPORTED, Evidence
+from alerts.deliveries.sending import TASK_SECONDS
 from alerts.deliveries.windows import SEALED
 from alerts.incidents.rules import Status
 from alerts.kit.db import Sessions, begin, rows_of
@@ -31,6 +34,7 @@ from alerts.settings import Settings
 
 log = structlog.get_logger()
 AT_ONCE = 100
+ASKED_TOGETHER = 8
 LOOKED_UP = (Channel.SMS, Channel.WHATSAPP, Channel.VOICE)
 """Channels whose provider lists what it took."""
 AMBIGUOUS = "several_alike"
@@ -48,25 +52,41 @@ class _Round:
     def __init__(self, settings: Settings, sessions: Sessions, carriers: Carriers, channel: Channel) -> None:
         self._settings, self._sessions, self._carriers, self._channel = settings, sessions, carriers, channel
         self._texts: dict[UUID, Messages] = {}
+        self._is_unreadable = False
 
     def run(self) -> int:
-        values = {"after": self._settings.delivery.lookup_after_seconds, "limit": AT_ONCE, "channel": self._channel.value}
-        with begin(self._sessions) as session:
-            rows = rows_of(session.execute(DUE[self._channel], values))
-            written = [(row, self._write(session, row)) for row in rows]
-        known = 0
-        for row, message in written:
-            if message is None:
-                continue
-            try:
-                found = self._carriers.find(Status(row["status"]), row["sender"], message, created_after=row["intent_at"] - LOOK_BACK)
-            except Transient as error:
-                # The carrier's list cannot be read now: the others of this round would only wait as long.
-                log.info("look_up.later", code=error.code)
-                break
+        """Round after round while there is more; what is left is the next sweep's."""
+        known, ends_at = 0, time.monotonic() + TASK_SECONDS
+        while True:
+            values = {"after": self._settings.delivery.lookup_after_seconds, "limit": AT_ONCE, "channel": self._channel.value}
             with begin(self._sessions) as session:
-                known += self._settle(session, row, message, found)
+                rows = rows_of(session.execute(DUE[self._channel], values))
+                written = [(row, message) for row in rows if (message := self._write(session, row)) is not None]
+            if written:
+                known += self._ask(written)
+            if self._is_unreadable or len(rows) < AT_ONCE or time.monotonic() >= ends_at:
+                return known
+
+    def _ask(self, written: Sequence[tuple[Mapping[str, Any], Message]]) -> int:
+        known = 0
+        with ThreadPoolExecutor(ASKED_TOGETHER) as pool:
+            asked = [(row, message, pool.submit(self._find, row, message)) for row, message in written]
+            for row, message, answer in asked:
+                try:
+                    found = answer.result()
+                except Transient as error:
+                    # The carrier's list cannot be read now: the others of this round would only wait as long.
+                    log.info("look_up.later", code=error.code)
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    self._is_unreadable = True
+                    break
+                with begin(self._sessions) as session:
+                    known += self._settle(session, row, message, found)
         return known
+
+    def _find(self, row: Mapping[str, Any], message: Message) -> Sequence[FoundMessage]:
+        created_after = row["intent_at"] - LOOK_BACK
+        return self._carriers.find(Status(row["status"]), row["sender"], message, created_after=created_after)
 
     def _write(self, session: Session, row: Mapping[str, Any]) -> Message | None:
         broadcast_id = row["broadcast_id"]

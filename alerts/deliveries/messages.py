@@ -35,6 +35,7 @@ from alerts.channels.rule_book_outlets import outlets_by_sender
 from alerts.channels.texts import measure
 from alerts.citizens.queries import open_e164, open_email, open_subscription, open_token
 from alerts.country_rules.queries import load_book
+from alerts.deliveries.buckets import Lane, Rates
 from alerts.deliveries.rules import attempt_name
 from alerts.incidents.models import Incident
 from alerts.incidents.rules import Manners, Status, manners_of
@@ -135,6 +136,12 @@ class Messages:
             link = link_of(self.public_url, LINK_SAMPLE, is_exercise=self.is_exercise)
             self._segments[key] = max(measure(text.replace(LINK_PLACE, link)).segments for text in texts)
         return self._segments[key]
+
+    def lane(self, sender: str, number_country: str) -> Lane:
+        """Where a message's pace is kept: the sender's numbers of one country, at the rate of the rules in force."""
+        outlet = self.outlets.get(sender)
+        rate = self.book.rate_for(number_country, outlet) if outlet else None
+        return Lane(account=sender, sender=sender, number_country=number_country, rates=Rates(country=rate))
 
     @property
     def validity_seconds(self) -> int:

@@ -22,13 +22,14 @@ from alerts.deliveries.evidence import AttemptKey, News, apply_news
 from alerts.deliveries.messages import Messages, Row
 from alerts.deliveries.restoring import may_send
 from alerts.deliveries.rules import Evidence, Outcome, State
-from alerts.deliveries.sending import BEGIN_WITHIN_SECONDS, CANNOT_BE_WRITTEN, NOT_BEGUN
+from alerts.deliveries.sending import BEGIN_WITHIN_SECONDS, CANNOT_BE_WRITTEN, NOT_BEGUN, TASK_SECONDS
 from alerts.deliveries.windows import SEALED
 from alerts.incidents.rules import Status
 from alerts.kit.db import Sessions, begin, rows_of
 from alerts.settings import Settings
 
 Group = tuple[UUID, str]
+Groups = Mapping[Group, list[dict[str, Any]]]
 
 
 def resend_unknown(settings: Settings, sessions: Sessions, carriers: Carriers) -> int:
@@ -40,31 +41,55 @@ def resend_unknown(settings: Settings, sessions: Sessions, carriers: Carriers) -
 
 
 def _resend(settings: Settings, sessions: Sessions, carriers: Carriers, channel: Channel) -> int:
-    with begin(sessions) as session:
-        groups = _begin(session, settings, channel)
-        messages = {broadcast_id: Messages.load(session, settings, broadcast_id) for broadcast_id, _ in groups}
-    taken = 0
-    for (broadcast_id, sender), rows in groups.items():
-        outcomes = _hand_over(settings, carriers, sender, messages[broadcast_id], channel, rows)
+    """Window after window while there is more, at the pace of the lane; what is left is the next sweep's."""
+    taken, ends_at = 0, time.monotonic() + TASK_SECONDS
+    while time.monotonic() < ends_at:
         with begin(sessions) as session:
-            taken += _record(session, rows, outcomes)
+            due = rows_of(session.execute(DUE[channel], _values(settings, channel)))
+            messages = {row["broadcast_id"]: Messages.load(session, settings, row["broadcast_id"]) for row in due}
+        granted = _granted(carriers, messages, channel, due)
+        with begin(sessions) as session:
+            groups = _begin(session, settings, channel, only=granted) if granted else {}
+        for (broadcast_id, sender), rows in groups.items():
+            outcomes = _hand_over(settings, carriers, sender, messages[broadcast_id], channel, rows)
+            with begin(sessions) as session:
+                taken += _record(session, rows, outcomes)
+        if not groups or len(granted) < settings.delivery.window_size:
+            break
     return taken
 
 
-def _begin(session: Session, settings: Settings, channel: Channel) -> Mapping[Group, list[dict[str, Any]]]:
-    """Commit one window per message and sender; its rows, by both."""
+def _granted(carriers: Carriers, messages: Mapping[UUID, Messages], channel: Channel, due: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Which of these the pace allows now. A repetition costs a token like a first sending."""
+    lanes: dict[tuple[UUID, str, str], list[int]] = defaultdict(list)
+    for row in due:
+        lanes[row["broadcast_id"], row["sender"], row["number_country"] or ""].append(row["delivery_id"])
+    granted: list[int] = []
+    for (broadcast_id, sender, country), deliveries in lanes.items():
+        written = messages[broadcast_id]
+        grant = carriers.pacer.take(written.lane(sender, country), len(deliveries), cost=written.segments(channel, country, sender))
+        granted += deliveries[: grant.count]
+    return granted
+
+
+def _values(settings: Settings, channel: Channel, only: Sequence[int] | None = None) -> dict[str, Any]:
     delivery = settings.delivery
-    values = {
+    return {
         "channel": channel.value,
         "after": delivery.lookup_after_seconds + delivery.resend_after_seconds,
         "later": delivery.resend_after_seconds,
         "limit": delivery.window_size,
+        "only": only,
     }
+
+
+def _begin(session: Session, settings: Settings, channel: Channel, *, only: Sequence[int] | None = None) -> Groups:
+    """Commit one window per message and sender, of these deliveries at most; its rows, by both."""
     groups: dict[Group, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows_of(session.execute(DUE[channel], values)):
+    for row in rows_of(session.execute(DUE[channel], _values(settings, channel, only))):
         groups[row["broadcast_id"], row["sender"]].append(row)
     for rows in groups.values():
-        window = session.execute(INTEND, _intent(rows, lease_seconds=delivery.lease_seconds)).scalar_one()
+        window = session.execute(INTEND, _intent(rows, lease_seconds=settings.delivery.lease_seconds)).scalar_one()
         for row in rows:
             row["window"] = window
     return groups
@@ -88,7 +113,11 @@ def _hand_over(  # noqa: PLR0917 - a window is told by all of these
     until = time.monotonic() + min(BEGIN_WITHIN_SECONDS, settings.delivery.lease_seconds / 3)
     written = [messages.try_write(Row.of(row), channel, sender) for row in rows]
     answers = iter(carriers.submit(Status(rows[0]["status"]), sender, [m for m in written if m is not None], until=until).result())
-    return [CANNOT_BE_WRITTEN if message is None else next(answers) or NOT_BEGUN for message in written]
+    outcomes = [CANNOT_BE_WRITTEN if message is None else next(answers) or NOT_BEGUN for message in written]
+    waits = {row["number_country"] or "": outcome.retry_after for row, outcome in zip(rows, outcomes, strict=True) if outcome.is_not_now}
+    for country, wait in waits.items():
+        carriers.pacer.shrink(messages.lane(sender, country), wait)
+    return outcomes
 
 
 def _record(session: Session, rows: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome]) -> int:
@@ -138,6 +167,7 @@ WITH candidate AS (
       AND NOT EXISTS (SELECT FROM send_window w WHERE w.closed_at IS NULL AND d.id = ANY (w.deliveries))
       AND NOT EXISTS (SELECT FROM broadcast k WHERE b.id = ANY (k."references") AND k.msg_type IN ('Update', 'Cancel')
                       AND k.released_at IS NOT NULL)
+      AND (CAST(:only AS bigint[]) IS NULL OR d.id = ANY (CAST(:only AS bigint[])))
     ORDER BY d.id LIMIT :limit FOR UPDATE OF d SKIP LOCKED FOR SHARE OF b
 )
 SELECT due.id AS delivery_id, due.number, due.broadcast_id, due.batch_id, due.resend_of, due.sender, due.status, due.member_id,

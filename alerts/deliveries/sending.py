@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from alerts.channels.ports import Message, Verdict
-from alerts.deliveries.buckets import Lane, Rates
+from alerts.deliveries.buckets import Lane
 from alerts.deliveries.carriers import Answers, Carriers
 from alerts.deliveries.escalation import begin_next_step
 from alerts.deliveries.findings import remember
@@ -172,9 +172,7 @@ class _Sending:
             self._carriers.pacer.give_back(granted.lane, granted.left + count, cost=granted.cost)
 
     def _lane(self, sender: str) -> Lane:
-        outlet, country = self._messages.outlets.get(sender), self._claim.number_country
-        rate = self._messages.book.rate_for(country, outlet) if outlet else None
-        return Lane(account=sender, sender=sender, number_country=country, rates=Rates(country=rate))
+        return self._messages.lane(sender, self._claim.number_country)
 
     def _pause(self, seconds: float) -> None:
         """Wait here for what comes soon; for longer, give the batch back: the worker has other lanes."""
