@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -10,10 +11,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session, sessionmaker
+from starlette.datastructures import State
 
+from alerts.app import create_app
 from alerts.checkins.actions import NewCheckin, record_checkin
 from alerts.checkins.cases.models import HelpCase
 from alerts.checkins.rules import Answer, Channel
@@ -26,6 +30,7 @@ from alerts.incidents.models import Incident
 from alerts.incidents.queries import list_areas
 from alerts.kit.actor import SYSTEM
 from alerts.kit.crypto import Keyring
+from alerts.kit.db import Sessions, make_engine, make_sessions
 from alerts.kit.ids import callback_token, incident_code
 from alerts.live.actions import refresh
 from alerts.notices.actions import PagingStart, start_paging
@@ -45,6 +50,7 @@ from tests.factories.people import make_person, statement
 from tests.factories.reports import line, report_body
 from tests.factories.staff import make_staff, session_headers, token_headers
 from tests.factories.templates import make_template
+from tests.support.servers import Servers, fresh_database
 
 _numbers = count(1)
 BROWSER_KEYS = {
@@ -52,6 +58,7 @@ BROWSER_KEYS = {
     "auth": "BTBZMqHH6r4Tts7J_aSIgg",
 }
 QUERIES = {"responsible": {"place": "TR-31"}, "duty": {"role": "approver"}}
+BASE_URL = "http://testserver"
 CSV = "external_id,name,phone,country,province\nWNI-1,Contoh Nama,+62 812-3456-789,TR,Hatay\n"
 
 
@@ -89,13 +96,67 @@ def settings(make_settings: Callable[..., Settings], worker_database_url: str) -
 
 
 @pytest.fixture(scope="session")
-def document(settings: Settings) -> dict[str, Any]:
-    """The OpenAPI document."""
-    return load_document(settings)
+def shared_app(settings: Settings) -> FastAPI:
+    """One application for all of these tests: its routes are worked out once, which takes longer than most tests."""
+    return create_app(settings)
 
 
 @pytest.fixture
-def world(client: TestClient, session: Session, keyring: Keyring, settings: Settings) -> World:
+def app(shared_app: FastAPI, savepoint_sessions: Sessions) -> Iterator[FastAPI]:
+    """The shared one on this test's database. What it remembers is forgotten after the test."""
+    with on(shared_app, savepoint_sessions):
+        yield shared_app
+
+
+@contextmanager
+def on(app: FastAPI, sessions: Sessions) -> Iterator[None]:
+    """The application with these sessions and a memory of its own for a while."""
+    before = app.state
+    app.state = State({name: before[name] for name in before} | {"sessions": sessions})
+    yield
+    app.state = before
+
+
+@pytest.fixture(scope="session")
+def document(shared_app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document."""
+    return load_document(shared_app)
+
+
+@pytest.fixture(scope="session")
+def world_engine(servers: Servers, worker_name: str) -> Iterator[Engine]:
+    """A database with the world in it and nothing else."""
+    with fresh_database(servers, f"{worker_name}_world") as url:
+        engine = make_engine(url)
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture
+def savepoint_sessions(request: pytest.FixtureRequest) -> Iterator[Sessions]:
+    """As everywhere, and for tests with a world on its database: what they do to it is rolled back."""
+    engine = request.getfixturevalue("world_engine" if "world" in request.fixturenames else "_worker_engine")
+    with engine.connect() as connection:
+        outer = connection.begin()
+        yield sessionmaker(connection, expire_on_commit=False, join_transaction_mode="create_savepoint")
+        outer.rollback()
+
+
+@pytest.fixture
+def world(made_world: World, client: TestClient) -> World:
+    """The world, as it was made."""
+    return World(client, dict(made_world.ids), dict(made_world.others), dict(made_world.who))
+
+
+@pytest.fixture(scope="session")
+def made_world(shared_app: FastAPI, world_engine: Engine, keyring: Keyring, settings: Settings) -> World:
+    """Made once for all tests of this process, and committed."""
+    sessions = make_sessions(world_engine)
+    with on(shared_app, sessions), TestClient(shared_app, base_url=BASE_URL) as client, sessions() as session:
+        return make_world(client, session, keyring, settings)
+
+
+def make_world(client: TestClient, session: Session, keyring: Keyring, settings: Settings) -> World:
     world = World(client)
     people: dict[Role, Staff] = {}
     for role in Role:

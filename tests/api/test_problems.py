@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from alerts.kit.db import Tx
+from alerts.app import create_app
+from alerts.kit.db import Sessions, Tx
+from alerts.settings import Settings
 from tests.api.interface import problem_faults
 
 SignIn = Callable[..., dict[str, str]]
@@ -42,7 +43,10 @@ def no_connection_free() -> None:
         (no_connection_free, 503, "database_unavailable"),
     ],
 )
-def test_a_fault_is_a_problem_and_names_nobody(app: FastAPI, route: Callable[..., None], status: int, code: str) -> None:
+def test_a_fault_is_a_problem_and_names_nobody(
+    settings: Settings, savepoint_sessions: Sessions, route: Callable[..., None], status: int, code: str
+) -> None:
+    app = create_app(settings, savepoint_sessions)  # one of its own: it gets a route that no other test may see
     app.get("/api/v1/fault")(route)
     answer = TestClient(app, raise_server_exceptions=False).get("/api/v1/fault")
     assert (answer.status_code, answer.json()["code"], problem_faults(answer)) == (status, code, [])
