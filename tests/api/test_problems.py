@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from alerts.app import create_app
+from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions, Tx
+from alerts.kit.ids import callback_token
 from alerts.settings import Settings
+from tests.api.conftest import on
 from tests.api.interface import problem_faults
 
 SignIn = Callable[..., dict[str, str]]
@@ -34,6 +38,15 @@ def no_connection_free() -> None:
     raise PoolTimeoutError
 
 
+@pytest.fixture(scope="module")
+def faulty_app(settings: Settings) -> FastAPI:
+    """An application with routes that no other test may see."""
+    app = create_app(settings)
+    for route in bug, value_that_postgres_refuses, database_away, no_connection_free:
+        app.get(f"/api/v1/{route.__name__}")(route)
+    return app
+
+
 @pytest.mark.parametrize(
     ("route", "status", "code"),
     [
@@ -44,11 +57,10 @@ def no_connection_free() -> None:
     ],
 )
 def test_a_fault_is_a_problem_and_names_nobody(
-    settings: Settings, savepoint_sessions: Sessions, route: Callable[..., None], status: int, code: str
+    faulty_app: FastAPI, savepoint_sessions: Sessions, route: Callable[..., None], status: int, code: str
 ) -> None:
-    app = create_app(settings, savepoint_sessions)  # one of its own: it gets a route that no other test may see
-    app.get("/api/v1/fault")(route)
-    answer = TestClient(app, raise_server_exceptions=False).get("/api/v1/fault")
+    with on(faulty_app, savepoint_sessions):
+        answer = TestClient(faulty_app, raise_server_exceptions=False).get(f"/api/v1/{route.__name__}")
     assert (answer.status_code, answer.json()["code"], problem_faults(answer)) == (status, code, [])
     assert "citizen" not in answer.text
     assert (status == 503) == ("retry-after" in answer.headers)
@@ -93,3 +105,13 @@ def test_an_address_with_nul_is_refused_by_name(client: TestClient) -> None:
     for address, field in (("/api/v1/incidents?state=a%00", "query.state"), ("/i/%00", "path")):
         answer = client.get(address)
         assert (answer.status_code, answer.json()["field"], problem_faults(answer)) == (422, field, [])
+
+
+@pytest.mark.parametrize(
+    ("body", "field"), [(b"[", "/message/state"), (b"{}", "/message/state"), (b'{"message": {"state": "ARRIVED"}}', "/message/id")]
+)
+def test_a_receipt_that_lacks_something_names_it_as_its_provider_does(
+    client: TestClient, keyring: Keyring, body: bytes, field: str
+) -> None:
+    answer = client.post(f"/hooks/sms/lintas/status/{callback_token(keyring.callback, '6401-1')}", content=body)
+    assert (answer.status_code, answer.json().get("field"), problem_faults(answer)) == (422, field, [])
