@@ -41,6 +41,7 @@ from alerts import embedded  # noqa: E402
 from alerts.kit.crypto import Keyring  # noqa: E402
 from alerts.kit.db import Sessions, make_engine, make_sessions  # noqa: E402
 from alerts.settings import Settings, new_key  # noqa: E402
+from tests.support.apps import lent  # noqa: E402
 from tests.support.loopback import forbid_outside_world  # noqa: E402
 from tests.support.servers import FOREIGN_REASON, Servers, ServerStarter, fresh_database  # noqa: E402
 from tests.support.skips import StrictSkips  # noqa: E402
@@ -180,11 +181,19 @@ def session(savepoint_sessions: Sessions) -> Iterator[Session]:
         yield session
 
 
-@pytest.fixture
-def app(settings: Settings, savepoint_sessions: Sessions) -> FastAPI:
+@pytest.fixture(scope="session")
+def shared_app(settings: Settings) -> FastAPI:
+    """One application for all tests of a process: its routes are worked out once, which takes longer than most tests."""
     from alerts.app import create_app
 
-    return create_app(settings, savepoint_sessions)
+    return create_app(settings)
+
+
+@pytest.fixture
+def app(shared_app: FastAPI, settings: Settings, savepoint_sessions: Sessions) -> Iterator[FastAPI]:
+    """The shared one on this test's database."""
+    with lent(shared_app, settings, savepoint_sessions) as app:
+        yield app
 
 
 @pytest.fixture
@@ -223,10 +232,9 @@ def committed_settings(make_settings: Callable[..., Settings], database_url: str
 
 
 @pytest.fixture
-def committed_app(committed_settings: Settings, sessions: Sessions) -> FastAPI:
-    from alerts.app import create_app
-
-    return create_app(committed_settings, sessions)
+def committed_app(shared_app: FastAPI, committed_settings: Settings, sessions: Sessions) -> Iterator[FastAPI]:
+    with lent(shared_app, committed_settings, sessions) as app:
+        yield app
 
 
 @pytest.fixture

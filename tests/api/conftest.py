@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -15,7 +14,6 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, sessionmaker
-from starlette.datastructures import State
 
 from alerts.app import create_app
 from alerts.checkins.actions import NewCheckin, record_checkin
@@ -50,6 +48,7 @@ from tests.factories.people import make_person, statement
 from tests.factories.reports import line, report_body
 from tests.factories.staff import make_staff, session_headers, token_headers
 from tests.factories.templates import make_template
+from tests.support.apps import lent
 from tests.support.servers import Servers, fresh_database
 
 _numbers = count(1)
@@ -97,24 +96,8 @@ def settings(make_settings: Callable[..., Settings], worker_database_url: str) -
 
 @pytest.fixture(scope="session")
 def shared_app(settings: Settings) -> FastAPI:
-    """One application for all of these tests: its routes are worked out once, which takes longer than most tests."""
+    """As everywhere, with these settings."""
     return create_app(settings)
-
-
-@pytest.fixture
-def app(shared_app: FastAPI, savepoint_sessions: Sessions) -> Iterator[FastAPI]:
-    """The shared one on this test's database. What it remembers is forgotten after the test."""
-    with on(shared_app, savepoint_sessions):
-        yield shared_app
-
-
-@contextmanager
-def on(app: FastAPI, sessions: Sessions) -> Iterator[None]:
-    """The application with these sessions and a memory of its own for a while."""
-    before = app.state
-    app.state = State({name: before[name] for name in before} | {"sessions": sessions})
-    yield
-    app.state = before
 
 
 @pytest.fixture(scope="session")
@@ -152,7 +135,7 @@ def world(made_world: World, client: TestClient) -> World:
 def made_world(shared_app: FastAPI, world_engine: Engine, keyring: Keyring, settings: Settings) -> World:
     """Made once for all tests of this process, and committed."""
     sessions = make_sessions(world_engine)
-    with on(shared_app, sessions), TestClient(shared_app, base_url=BASE_URL) as client, sessions() as session:
+    with lent(shared_app, settings, sessions), TestClient(shared_app, base_url=BASE_URL) as client, sessions() as session:
         return make_world(client, session, keyring, settings)
 
 

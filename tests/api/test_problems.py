@@ -16,8 +16,8 @@ from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions, Tx
 from alerts.kit.ids import callback_token
 from alerts.settings import Settings
-from tests.api.conftest import on
 from tests.api.interface import problem_faults
+from tests.support.apps import lent
 
 SignIn = Callable[..., dict[str, str]]
 
@@ -57,9 +57,9 @@ def faulty_app(settings: Settings) -> FastAPI:
     ],
 )
 def test_a_fault_is_a_problem_and_names_nobody(
-    faulty_app: FastAPI, savepoint_sessions: Sessions, route: Callable[..., None], status: int, code: str
+    faulty_app: FastAPI, settings: Settings, savepoint_sessions: Sessions, route: Callable[..., None], status: int, code: str
 ) -> None:
-    with on(faulty_app, savepoint_sessions):
+    with lent(faulty_app, settings, savepoint_sessions):
         answer = TestClient(faulty_app, raise_server_exceptions=False).get(f"/api/v1/{route.__name__}")
     assert (answer.status_code, answer.json()["code"], problem_faults(answer)) == (status, code, [])
     assert "citizen" not in answer.text

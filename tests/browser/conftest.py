@@ -23,7 +23,6 @@ from alerts.kit.db import Sessions, make_engine, make_sessions
 from alerts.settings import Settings
 from tests.browser.crisis import Crisis, make_crisis
 from tests.factories.citizens import make_citizen
-from tests.factories.missions import make_missions
 from tests.factories.staff import PASSWORD, make_staff
 from tests.support.servers import Servers, fresh_database
 
@@ -85,7 +84,6 @@ def site(servers: Servers, worker_name: str, make_settings: Callable[..., Settin
 
 def _seed(sessions: Sessions, settings: Settings) -> dict[str, str]:
     with sessions.begin() as session:
-        make_missions(session)
         for place, people in PEOPLE.items():
             for number in range(people):
                 _citizen(session, settings, place, number)

@@ -19,7 +19,6 @@ from alerts.incidents.rules import Status
 from tests.console.conftest import Browser, Person
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
-from tests.factories.missions import make_missions
 from tests.factories.staff import PASSWORD, make_staff
 
 OPENING = {"kind": "earthquake", "urgency": "Immediate", "severity": "Extreme", "certainty": "Observed", "clock": "event"}
@@ -122,7 +121,6 @@ def test_the_ministers_page_is_small_before_anything_else(browse: Browser, sessi
 
 
 def test_a_place_is_enough_to_open_an_incident(browse: Browser, session: Session) -> None:
-    make_missions(session)
     session.commit()
     path = open_one(browse("duty_officer"))
     incident = session.scalars(select(Incident)).one()
@@ -131,14 +129,12 @@ def test_a_place_is_enough_to_open_an_incident(browse: Browser, session: Session
 
 
 def test_the_clock_of_the_place_is_understood(browse: Browser, session: Session) -> None:
-    make_missions(session)
     session.commit()
     open_one(browse("duty_officer"), occurred_at="2023-02-06T04:17")
     assert session.scalars(select(Incident.occurred_at)).one().isoformat() == "2023-02-06T01:17:00+00:00"
 
 
 def test_a_form_sent_twice_acts_once(browse: Browser, session: Session) -> None:
-    make_missions(session)
     session.commit()
     person = browse("duty_officer")
     form = OPENING | {"place": ["Turki (TR)"], "form_key": form_key(person.get("/incidents/new").text)}
@@ -233,7 +229,6 @@ def written(person: Person, incident: str, **fields: object) -> str:
 
 
 def test_a_message_needs_another_person_and_the_typed_count(browse: Browser, session: Session, keyring: object) -> None:
-    make_missions(session)
     for _ in range(3):
         make_citizen(session, keyring, province_code="TR-31")  # type: ignore[arg-type]
     session.commit()
@@ -256,7 +251,6 @@ def test_a_message_needs_another_person_and_the_typed_count(browse: Browser, ses
 
 
 def test_an_edit_over_somebody_elses_edit_is_refused(browse: Browser, session: Session) -> None:
-    make_missions(session)
     session.commit()
     one, two = browse("duty_officer"), browse("duty_officer")
     message = written(one, open_one(one))

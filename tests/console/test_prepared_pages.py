@@ -22,7 +22,6 @@ from tests.console.conftest import Browser, Person
 from tests.console.test_pages import form_key, open_one
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
-from tests.factories.missions import make_missions
 from tests.factories.staff import make_actor
 from tests.factories.templates import make_template
 
@@ -34,7 +33,6 @@ def hidden(page: str, name: str) -> str:
 
 
 def people(session: Session, keyring: Keyring, count: int = 3) -> None:
-    make_missions(session)
     for _ in range(count):
         make_citizen(session, keyring, province_code="TR-31")
     session.commit()

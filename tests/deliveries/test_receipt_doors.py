@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
 from sqlalchemy import text
 from twilio.request_validator import RequestValidator
 
-from alerts.app import create_app
 from alerts.channels.sms_dialect import described_providers, dialects_of, sign
 from alerts.deliveries.evidence import apply_receipts
 from alerts.deliveries.rules import STEP_PLACES, attempt_name
@@ -23,6 +23,7 @@ from alerts.settings import Settings
 from tests.channels.ways import RECEIPT_SECRET, SECRET, described
 from tests.factories.checkins import make_citizen, make_member
 from tests.factories.incidents import HATAY, make_incident
+from tests.support.apps import lent
 
 TOKEN, EXERCISE_TOKEN, PUBLIC_URL = "token-of-these-tests", "token-of-exercises", "https://siaga.example"
 CALL, LINTAS = "/hooks/twilio/call-status/", "/hooks/sms/lintas/status/"
@@ -66,7 +67,7 @@ class Doors:
 
 
 @pytest.fixture
-def doors(make_settings: Callable[..., Settings], database_url: str, sessions: Sessions) -> Iterator[Doors]:
+def doors(shared_app: FastAPI, make_settings: Callable[..., Settings], database_url: str, sessions: Sessions) -> Iterator[Doors]:
     settings = make_settings(
         database_url,
         SIAGA_PUBLIC_URL=PUBLIC_URL,
@@ -80,7 +81,7 @@ def doors(make_settings: Callable[..., Settings], database_url: str, sessions: S
         SIAGA_SMS2_DESCRIPTION=described().model_dump_json(by_alias=True),
     )
     delivery = hand_over(settings, sessions)
-    with TestClient(create_app(settings, sessions), base_url="http://testserver") as client:
+    with lent(shared_app, settings, sessions) as app, TestClient(app, base_url="http://testserver") as client:
         yield Doors(client, settings, sessions, attempt_name(delivery, 1))
 
 

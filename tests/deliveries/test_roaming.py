@@ -14,7 +14,6 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from alerts.app import create_app
 from alerts.broadcasts.models import Broadcast
 from alerts.channels.outlets import find_roaming_operator
 from alerts.channels.ports import Rejected, Transient, Unknown, Verdict
@@ -40,11 +39,6 @@ _keys = count(1)
 def settings(settings: Settings) -> Settings:
     """With a home operator."""
     return Settings.model_validate(settings.model_dump() | {"roaming": {"operator": OPERATOR, "url": "http://127.0.0.1:9/roaming"}})
-
-
-@pytest.fixture
-def client(settings: Settings, savepoint_sessions: Sessions) -> TestClient:
-    return TestClient(create_app(settings, savepoint_sessions), base_url="http://testserver")
 
 
 @pytest.fixture

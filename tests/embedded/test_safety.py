@@ -70,7 +70,9 @@ def test_the_processes_of_demo_bench_and_faults_get_no_live_setting(tmp_path: Pa
     assert safety.require_sandbox(given) == given
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9000", "http://127.8.8.8/x", "http://[::1]:9000", "http://localhost:1", "http://LOCALHOST"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9000", "http://127.8.8.8/x", "http://[::1]:9000", "http://localhost:1", "http://LOCALHOST"]
+)
 def test_a_carrier_on_this_machine_is_allowed(url: str) -> None:
     assert safety.require_loopback(url) == url
 
@@ -338,5 +340,3 @@ def without_namespaces(code: str, folder: Path, environ: dict[str, str]) -> subp
     helper = str(Path(__file__).with_name("without_namespaces.py"))
     argv = [sys.executable, helper, sys.executable, "-c", program]
     return subprocess.run(argv, env=environ, cwd=scratch.CHECKOUT, capture_output=True, text=True, check=False)
-
-

@@ -5,15 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.incidents.actions import open_incident
 from alerts.incidents.models import Incident
 from alerts.incidents.schemas import IncidentOpen
 from alerts.kit.actor import Actor, Via
-from alerts.missions.actions import load_missions
-from alerts.missions.models import Mission
 
 REPORT_DUE = timedelta(minutes=5)
 OPENER = Actor(Via.SYSTEM, label="tests", role="duty_officer")
@@ -38,8 +35,6 @@ def incident_body(**fields: Any) -> dict[str, Any]:
 
 
 def make_incident(session: Session, *, actor: Actor = OPENER, **fields: Any) -> Incident:
-    """An open incident in Türkiye unless told otherwise, with the missions of our files."""
-    if session.scalar(select(Mission.code).limit(1)) is None:
-        load_missions(session)
+    """An open incident in Türkiye unless told otherwise. The missions of our files are there already."""
     command = IncidentOpen.model_validate(incident_body(**fields))
     return open_incident(session, actor=actor, command=command, report_due=REPORT_DUE)

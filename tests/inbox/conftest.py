@@ -9,11 +9,9 @@ from httpx import Response
 from sqlalchemy.orm import Session
 from twilio.request_validator import RequestValidator
 
-from alerts.app import create_app
 from alerts.inbox.actions import understand_message
 from alerts.inbox.models import InboundMessage
 from alerts.kit.crypto import Keyring
-from alerts.kit.db import Sessions
 from alerts.settings import Settings
 
 TOKEN = "token-of-these-tests"
@@ -35,11 +33,6 @@ def settings(settings: Settings) -> Settings:
     twilio = {"auth_token": TOKEN, "auth_token_previous": OLDER_TOKEN, "account_sid": "ACtests", "from": "+15005550006"}
     changed = settings.model_dump() | {"twilio": twilio, "public_url": PUBLIC_URL, "exercise": {"twilio_auth_token": EXERCISE_TOKEN}}
     return Settings.model_validate(changed)
-
-
-@pytest.fixture
-def client(settings: Settings, savepoint_sessions: Sessions) -> TestClient:
-    return TestClient(create_app(settings, savepoint_sessions), base_url="http://testserver")
 
 
 @pytest.fixture

@@ -13,18 +13,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from alerts.missions.actions import load_missions
 from tests.factories.incidents import HATAY, ISTANBUL, SYRIA, TURKEY, incident_body, make_incident
 
 SignIn = Callable[..., dict[str, str]]
 URL = "/api/v1/incidents"
 _keys = count(1)
-
-
-@pytest.fixture(autouse=True)
-def _missions(session: Session) -> None:
-    load_missions(session)
-    session.commit()
 
 
 def key() -> dict[str, str]:

@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from alerts.missions.models import Mission, MissionDistrict
+from alerts.missions.actions import load_missions
+from alerts.missions.models import Mission, MissionCountry, MissionDistrict
 from alerts.missions.queries import responsible_missions
 from alerts.missions.rules import Basis, Role
 from alerts.places import country_codes, provinces, sovereign_of
-from tests.factories.missions import make_missions
 
 EXPECTED = [
     ("TR-31", [("kbri-ankara", "accreditation", "acts")]),
@@ -36,37 +36,30 @@ EXPECTED = [
 ]
 
 
-@pytest.fixture
-def _loaded(session: Session) -> None:
-    make_missions(session)
-    session.flush()
-
-
 def test_loading_twice_changes_nothing(session: Session) -> None:
-    first, second = make_missions(session), make_missions(session)
+    for model in (MissionDistrict, MissionCountry, Mission):
+        session.execute(delete(model))
+    first, second = load_missions(session), load_missions(session)
     assert (first.missions, first.written) == (134, 134 + 190 + session.scalar(select(func.count()).select_from(MissionDistrict)))
     assert (second.missions, second.written, second.removed) == (134, 0, 0)
 
 
 def test_loading_repairs_what_was_changed_and_takes_away_what_is_no_longer_so(session: Session) -> None:
-    make_missions(session)
     session.execute(update(Mission).where(Mission.code == "kbri-ankara").values(city="Elsewhere"))
     session.add(MissionDistrict(mission_code="kjri-istanbul", place_code="TR-31", is_assumed=False, source_words="wrong"))
     session.add(Mission(code="honorary_consul-x", kind="honorary_consul", name="x", city="x", lat=0, lon=0, state="open", source="own"))
     session.flush()
-    again = make_missions(session)
+    again = load_missions(session)
     assert (again.written, again.removed) == (1, 1)
     assert session.get_one(Mission, "honorary_consul-x").name == "x", "what an installation added stays"
 
 
-@pytest.mark.usefixtures("_loaded")
 @pytest.mark.parametrize(("place", "expected"), EXPECTED)
 def test_who_answers(session: Session, place: str, expected: list[tuple[str, str, str]]) -> None:
     found = responsible_missions(session, [place])
     assert [(part.mission_code, part.basis.value, part.role.value) for part in found] == expected
 
 
-@pytest.mark.usefixtures("_loaded")
 def test_every_state_but_a_few_has_somebody(session: Session) -> None:
     states = sorted(code for code in country_codes() if sovereign_of(code) == code)
     answered = {part.place for part in responsible_missions(session, states)}
@@ -74,7 +67,6 @@ def test_every_state_but_a_few_has_somebody(session: Session) -> None:
     assert set(states) - answered == {"AQ", "BB", "BV", "EH", "FK", "GS", "ID", "IL", "LI", "SS"}
 
 
-@pytest.mark.usefixtures("_loaded")
 def test_every_district_place_has_an_acting_consulate(session: Session) -> None:
     places = set(session.scalars(select(MissionDistrict.place_code)))
     acting = [part for part in responsible_missions(session, sorted(places)) if part.role is Role.ACTS]
@@ -89,7 +81,6 @@ def test_a_suspended_mission_must_be_covered(session: Session) -> None:
         session.flush()
 
 
-@pytest.mark.usefixtures("_loaded")
 def test_the_list_is_read_by_cursor_to_its_end(client: TestClient, session: Session, sign_in: Callable[..., dict[str, str]]) -> None:
     session.commit()
     headers, seen, cursor = sign_in("duty_officer"), [], ""
@@ -103,7 +94,6 @@ def test_the_list_is_read_by_cursor_to_its_end(client: TestClient, session: Sess
     assert seen == sorted(seen)
 
 
-@pytest.mark.usefixtures("_loaded")
 def test_one_mission_and_its_etag(client: TestClient, session: Session, sign_in: Callable[..., dict[str, str]]) -> None:
     session.commit()
     headers = sign_in("minister")
@@ -115,7 +105,6 @@ def test_one_mission_and_its_etag(client: TestClient, session: Session, sign_in:
     assert client.get("/api/v1/missions/kbri-atlantis", headers=headers).status_code == 404
 
 
-@pytest.mark.usefixtures("_loaded")
 def test_filters_and_the_question_who_answers(client: TestClient, session: Session, sign_in: Callable[..., dict[str, str]]) -> None:
     session.commit()
     headers = sign_in("duty_officer")

@@ -17,7 +17,6 @@ from alerts.checkins.rules import Answer, Channel
 from alerts.incidents.models import Incident
 from alerts.kit.actor import SYSTEM, Via
 from alerts.kit.db import begin
-from alerts.missions.actions import load_missions
 from alerts.notices.actions import acknowledge_paging, ring_due, settle
 from alerts.staff.sign_in import actor_of
 from tests.factories.citizens import make_citizen
@@ -74,7 +73,6 @@ def asked(office: Office) -> tuple[str, str | None]:
 def roster(office: Office, *people: Any) -> None:
     """Each of them the only one of their role at their mission."""
     with begin(office.sessions) as session:
-        load_missions(session)
         for person in people:
             make_roster(session, person)
 

@@ -12,7 +12,6 @@ from alerts.kit.actor import SYSTEM
 from alerts.kit.crypto import Keyring, UndecipherableError
 from alerts.kit.errors import ConflictError, InvalidError, NotFoundError
 from alerts.kit.p256 import encode_base64url
-from alerts.missions.actions import load_missions
 from alerts.notices.contacts import DutyLine, NewContact, add_contact, hint_of, open_contact, remove_contact, set_roster
 from alerts.notices.models import StaffContact
 from alerts.notices.queries import list_contacts, list_duty
@@ -144,7 +143,6 @@ def test_a_roster_is_kept_in_its_order_and_replaced_as_a_whole(session: Session)
 def test_a_roster_that_cannot_work_is_refused_by_its_line(
     session: Session, role: str, mission: str | None, line: object, field: str
 ) -> None:
-    load_missions(session)
     staff = make_staff(session, "approver")
     lines = [DutyLine(staff.id, **line)] if isinstance(line, dict) else [DutyLine(staff.id), DutyLine(staff.id)]
     with pytest.raises(InvalidError) as refused:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 from twilio.request_validator import RequestValidator
 
-from alerts.app import create_app
 from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions
 from alerts.kit.ids import callback_token
@@ -24,15 +24,19 @@ from alerts.notices.sending import commit_intents
 from alerts.settings import Settings
 from alerts.staff.rules import Role
 from tests.factories.notices import make_reachable
+from tests.support.apps import lent
 
 TOKEN = "hook-token-of-tests"
 TEXTS = {"id": "SIAGA: sesuatu menunggu.", "en": "SIAGA: something waits."}
 
 
 @pytest.fixture
-def hooked(make_settings: Callable[..., Settings], worker_database_url: str, savepoint_sessions: Sessions) -> TestClient:
+def hooked(
+    shared_app: FastAPI, make_settings: Callable[..., Settings], worker_database_url: str, savepoint_sessions: Sessions
+) -> Iterator[TestClient]:
     settings = make_settings(worker_database_url, SIAGA_TWILIO_AUTH_TOKEN=TOKEN)
-    return TestClient(create_app(settings, savepoint_sessions), base_url="http://testserver")
+    with lent(shared_app, settings, savepoint_sessions) as app:
+        yield TestClient(app, base_url="http://testserver")
 
 
 @pytest.fixture

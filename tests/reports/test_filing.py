@@ -35,16 +35,7 @@ def open_incident(client: TestClient, sign_in: SignIn, **more: Any) -> str:
 
 
 @pytest.fixture
-def missions(session: Session) -> None:
-    """The network of missions, as the product loads it."""
-    from alerts.missions.actions import load_missions
-
-    load_missions(session)
-    session.commit()
-
-
-@pytest.fixture
-def incident_id(missions: None, client: TestClient, sign_in: SignIn) -> str:
+def incident_id(client: TestClient, sign_in: SignIn) -> str:
     return open_incident(client, sign_in)
 
 
@@ -366,10 +357,6 @@ def test_conflict_is_decided_with_name_and_reason(
 
 
 def test_two_at_once_are_both_kept_and_the_later_conflicts(committed_client: TestClient, sign_in: SignIn, sessions: Any) -> None:
-    from alerts.missions.actions import load_missions
-
-    with sessions.begin() as session:
-        load_missions(session)
     incident_id = open_incident(committed_client, sign_in)
     headers = [sign_in("mission_staff") for _ in range(6)]
 

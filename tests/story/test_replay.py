@@ -13,7 +13,6 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from alerts.missions.actions import load_missions
 from alerts.story.crisis import CrisisFileError, load_crisis, parse_crisis
 from alerts.story.replay import Api, Result, line_for, open_incident, replay
 from tests.story.sheet_checks import check_instant, current_figures
@@ -53,7 +52,6 @@ class Teller:
 
 @pytest.fixture
 def teller(client: TestClient, session: Session, sign_in: SignIn) -> Callable[[str], Teller]:
-    load_missions(session)
     session.commit()
 
     def told(name: str) -> Teller:

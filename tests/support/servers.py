@@ -61,17 +61,27 @@ class ServerStarter:
 
 
 def migrated_template(servers: Servers) -> str:
-    """The name of the template; the first worker to come migrates it, the others wait."""
+    """The name of the template; the first worker to come migrates it and loads the missions, the others wait."""
     name = f"{database_name(servers.database_url)}_template"
     with _locked(Path(servers.folder) / "template"):
         done = Path(servers.folder) / "template.done"
         if not done.exists():
-            from alerts.migrations import upgrade
-
             foreign.drop_database(servers.database_url, name)  # of a worker that failed half-way
-            upgrade(copy_database(servers.database_url, "template"))
+            _fill(copy_database(servers.database_url, "template"))
             done.touch()
     return name
+
+
+def _fill(url: str) -> None:
+    from alerts.kit.db import begin, make_engine, make_sessions
+    from alerts.migrations import upgrade
+    from alerts.missions.actions import load_missions
+
+    upgrade(url)
+    engine = make_engine(url)
+    with begin(make_sessions(engine)) as session:
+        load_missions(session)
+    engine.dispose()
 
 
 @contextmanager
