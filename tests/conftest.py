@@ -2,7 +2,7 @@
 
 `session`, `app` and `client` share one connection whose transaction is rolled back after the test. A test that needs
 two true connections (claims, locks, processes) takes `engine`, `sessions`, `committed_app` or `committed_client`:
-they work on a database of their own, copied from the migrated template and dropped afterwards.
+they work on a database that they have to themselves, a copy of the migrated template, emptied afterwards.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +41,7 @@ from alerts.kit.crypto import Keyring  # noqa: E402
 from alerts.kit.db import Sessions, make_engine, make_sessions  # noqa: E402
 from alerts.settings import Settings, new_key  # noqa: E402
 from tests.support.apps import lent  # noqa: E402
+from tests.support.databases import KeptDatabase  # noqa: E402
 from tests.support.loopback import forbid_outside_world  # noqa: E402
 from tests.support.servers import FOREIGN_REASON, Servers, ServerStarter, fresh_database  # noqa: E402
 from tests.support.skips import StrictSkips  # noqa: E402
@@ -63,7 +63,6 @@ QUICK_WAITS = {
     "SIAGA_LIVE_REACH_SECONDS": "0",
 }
 LONG_FOLDERS = {"faults", "flows", "browser"}
-_numbers = count(1)
 
 
 # -- the session ------------------------------------------------------------------------------------------------------
@@ -206,10 +205,17 @@ def client(app: FastAPI) -> Iterator[TestClient]:
 # -- true connections -----------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="session")
+def _kept_database(servers: Servers, worker_name: str) -> Iterator[KeptDatabase]:
+    kept = KeptDatabase(servers, f"{worker_name}_kept")
+    yield kept
+    kept.drop()
+
+
 @pytest.fixture
-def database_url(servers: Servers, worker_name: str) -> Iterator[str]:
+def database_url(_kept_database: KeptDatabase) -> Iterator[str]:
     """A migrated database for this test alone: what is committed here stays until the test ends."""
-    with fresh_database(servers, f"{worker_name}_{next(_numbers)}") as url:
+    with _kept_database.lent() as url:
         yield url
 
 
