@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -65,12 +64,11 @@ def siaga_bench(*words: str, environ: dict[str, str]) -> subprocess.CompletedPro
 
 @pytest.fixture(scope="module")
 def line_of(servers: Servers) -> Callable[[str], dict[str, Any]]:
-    """What `siaga bench <path> --quick` prints. Each path runs once, on the servers of this session."""
+    """What `siaga bench <path> --quick` prints, on the servers of this session."""
     import os
 
     environ = dict(os.environ) | {"SIAGA_DATABASE_URL": servers.database_url, "SIAGA_REDIS_URL": servers.redis_url}
 
-    @cache
     def line(path: str) -> dict[str, Any]:
         done = siaga_bench(path, "--quick", "--json", environ=environ)
         assert done.returncode == 0, done.stderr[-3000:]
@@ -81,41 +79,39 @@ def line_of(servers: Servers) -> Callable[[str], dict[str, Any]]:
     return line
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_a_path_says_what_it_promises(line_of: Callable[[str], dict[str, Any]], path: str) -> None:
+LONG = {"receipts", "recovery", "scale"}
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, marks=pytest.mark.long if path in LONG else ()) for path in PATHS])
+def test_a_path_counts_exactly_and_says_what_it_promises(line_of: Callable[[str], dict[str, Any]], path: str) -> None:
     line = line_of(path)
     assert line.keys() >= KEYS | MORE[path]
     assert line["goal"].keys() == line["measured"].keys() == line["met"].keys()
     assert all(line["measured"][name] == line[name] for name in line["goal"])
     assert line["is_quick"] is True
     assert line["rounds"] == 1
+    assert line["exact"] is True
+    assert line["recipients"] == RECIPIENTS[path]
+    assert all(line[f"{way}_per_second"] > 0 for way in RATES.get(path, ("ours", "naive", "limit")))
+    CHECKS.get(path, lambda _: None)(line)
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_every_recipient_is_counted_exactly(line_of: Callable[[str], dict[str, Any]], path: str) -> None:
-    assert line_of(path)["exact"] is True
-    assert line_of(path)["recipients"] == RECIPIENTS[path]
+def check_receipts_came_in_at_both_doors(line: dict[str, Any]) -> None:
+    assert line["receipts_rest_per_second"] > 0
+    assert line["receipts_per_second_naive"] > 0
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_the_naive_way_and_the_limit_were_really_measured(line_of: Callable[[str], dict[str, Any]], path: str) -> None:
-    rates = [line_of(path)[f"{way}_per_second"] for way in RATES.get(path, ("ours", "naive", "limit"))]
-    assert all(rate > 0 for rate in rates)
-
-
-def test_receipts_came_in_at_both_doors_while_we_sent(line_of: Callable[[str], dict[str, Any]]) -> None:
-    assert line_of("fanout")["receipts_rest_per_second"] > 0
-    assert line_of("fanout")["receipts_per_second_naive"] > 0
-
-
-def test_nobody_is_missing_after_the_workers_were_killed(line_of: Callable[[str], dict[str, Any]]) -> None:
+def check_nobody_is_missing_after_the_workers_were_killed(line: dict[str, Any]) -> None:
     """The carrier's book says so. Foreign servers are neither emptied nor frozen: what that costs is not measured here."""
-    counts = line_of("recovery")["counts"]
-    assert counts["frozen"] == line_of("recovery")["recipients"]
+    counts = line["counts"]
+    assert counts["frozen"] == line["recipients"]
     assert counts["missed"] == counts["sent_twice"] == counts["accepted_reads_unknown"] == 0
-    assert line_of("recovery")["killed_sending_again_seconds"] > 0
-    assert line_of("recovery")["flushed_silence_seconds"] is None
-    assert line_of("recovery")["met"]["frozen_api_p99_ms"] is None
+    assert line["killed_sending_again_seconds"] > 0
+    assert line["flushed_silence_seconds"] is None
+    assert line["met"]["frozen_api_p99_ms"] is None
+
+
+CHECKS = {"fanout": check_receipts_came_in_at_both_doors, "recovery": check_nobody_is_missing_after_the_workers_were_killed}
 
 
 def test_all_is_all_but_what_takes_too_long() -> None:
