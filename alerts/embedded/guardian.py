@@ -126,8 +126,12 @@ class Guardian:
 
     def end(self) -> None:
         """Stop the servers, take our things from foreign ones, delete the folder."""
-        for name in reversed(list(self.processes)):
-            _end(self.processes.pop(name), LAST_WISH.get(name, signal.SIGTERM))
+        ours = [name for name in reversed(list(self.processes)) if name not in LAST_WISH]
+        for name in ours:
+            _wish(self.processes[name], signal.SIGTERM)  # all at once: each needs a second or two to end
+        for name in [*ours, *reversed(list(self.processes))]:
+            if name in self.processes:
+                _end(self.processes.pop(name), LAST_WISH.get(name, signal.SIGTERM))
         if self.foreign:
             self._clean_foreign()
         scratch.remove_run(self.folder)
@@ -157,10 +161,14 @@ class Guardian:
         scratch.write_record(self.folder, {"processes": processes, "foreign": self.foreign_names})
 
 
-def _end(process: subprocess.Popen[bytes], wish: signal.Signals) -> None:
+def _wish(process: subprocess.Popen[bytes], wish: signal.Signals) -> None:
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGCONT)  # who is frozen could not obey
         process.send_signal(wish)
+
+
+def _end(process: subprocess.Popen[bytes], wish: signal.Signals) -> None:
+    _wish(process, wish)
     with suppress(subprocess.TimeoutExpired):
         process.wait(STOP_SECONDS)
     with suppress(OSError):
