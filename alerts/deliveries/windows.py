@@ -82,6 +82,7 @@ def open_window(session: Session, claim: Claim, rows: Sequence[Row], *, sender: 
     """
     values = {
         "batch": claim.batch_id,
+        "broadcast": claim.broadcast_id,
         "generation": claim.generation,
         "sender": sender,
         "lease": lease_seconds,
@@ -186,11 +187,16 @@ SEALED = {
 
 ROW = """d.id, d.attempts, d.member_id, m.citizen_id, d.address_id, m.language, d.number_country, m.link_generation"""
 
+# The statements of the sender are planned once (STEADY_PLANS), perhaps while a table was empty that has a million rows a minute
+# later. So that every plan is right for any table: LATERAL … OFFSET 0 finds rows by their keys and in no other way, as do constants;
+# `id + 0` is in no index's order.
 LOAD = {
     channel: text(f"""
-SELECT {ROW}, {fields} FROM delivery d JOIN audience_member m ON m.id = d.member_id JOIN {table} a ON a.id = d.address_id
+SELECT {ROW}, a.sealed FROM delivery d
+CROSS JOIN LATERAL (SELECT * FROM audience_member m WHERE m.id = d.member_id OFFSET 0) m
+CROSS JOIN LATERAL (SELECT {fields} AS sealed FROM {table} a WHERE a.id = d.address_id OFFSET 0) a
 WHERE d.batch_id = :batch AND d.state = 'queued' AND (d.next_attempt_at IS NULL OR d.next_attempt_at <= clock_timestamp())
-ORDER BY d.id
+ORDER BY d.id + 0
 """)  # noqa: S608 - our own words
     for channel, (fields, table) in SEALED.items()
 }
@@ -201,13 +207,15 @@ _INTEND = """
 WITH live AS (
     SELECT b.id FROM delivery_batch b JOIN broadcast m ON m.id = b.broadcast_id
     WHERE b.id = :batch AND b.generation = :generation AND b.state = 'claimed' AND b.lease_until > clock_timestamp()
-      AND m.state = 'approved' AND clock_timestamp() < m.approved_at + make_interval(secs => m.validity_seconds)
+      AND m.id = :broadcast AND m.state = 'approved' AND clock_timestamp() < m.approved_at + make_interval(secs => m.validity_seconds)
     FOR SHARE OF b, m
 ), may AS (
     SELECT d.id, d.attempts + 1 AS number
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:citizens AS uuid[])) AS r(id, citizen_id)
-    JOIN delivery d ON d.id = r.id JOIN citizen c ON c.id = r.citizen_id CROSS JOIN live
-    WHERE d.state = 'queued' AND c.opted_out_at IS NULL AND c.died_at IS NULL AND c.merged_into IS NULL {further}
+    FROM live CROSS JOIN unnest(CAST(:ids AS bigint[]), CAST(:citizens AS uuid[])) AS r(id, citizen_id)
+    CROSS JOIN LATERAL (SELECT FROM citizen c WHERE c.id = r.citizen_id
+        AND c.opted_out_at IS NULL AND c.died_at IS NULL AND c.merged_into IS NULL OFFSET 0) c
+    CROSS JOIN LATERAL (SELECT d.id, d.member_id, d.attempts FROM delivery d WHERE d.id = r.id AND d.state = 'queued' OFFSET 0) d
+    WHERE true {further}
 )
 INSERT INTO send_window (batch_id, generation, sender, deliveries, numbers, lease_until)
 SELECT :batch, :generation, :sender, array_agg(id ORDER BY id), array_agg(number ORDER BY id),
@@ -250,7 +258,8 @@ WHERE d.batch_id = :batch AND d.state = 'queued' AND {MINE}
 _RECORD = """
 WITH held AS (
     SELECT w.id, w.intent_at FROM send_window w JOIN delivery_batch b ON b.id = w.batch_id
-    WHERE w.id = :window AND w.closed_at IS NULL AND b.generation = :generation AND b.state = 'claimed' FOR UPDATE OF w
+    WHERE w.id = :window AND coalesce(w.closed_at, 'infinity') = 'infinity' -- the index of open windows is full of closed ones
+      AND b.id = :batch AND b.generation = :generation AND b.state = 'claimed' FOR UPDATE OF w
 ), o AS MATERIALIZED (
     {answers}
 ), written AS (
@@ -262,13 +271,13 @@ WITH held AS (
     ON CONFLICT (delivery_id, number) DO UPDATE SET window_id = excluded.window_id, sender = excluded.sender,
         intent_at = excluded.intent_at, provider_id = coalesce(attempt.provider_id, excluded.provider_id)
 ), closed AS (
-    UPDATE send_window w SET closed_at = clock_timestamp() FROM held WHERE w.id = held.id
+    UPDATE send_window w SET closed_at = clock_timestamp() WHERE w.id = :window AND EXISTS (SELECT FROM held)
 ), moved AS (
     UPDATE delivery d SET state = o.state, attempts = o.number, state_at = clock_timestamp(), error_code = o.code,
         provider_id = coalesce(d.provider_id, o.provider_id),
         accepted_at = CASE WHEN o.provider_id IS NULL THEN d.accepted_at ELSE coalesce(d.accepted_at, clock_timestamp()) END,
         next_attempt_at = CASE WHEN o.wait IS NULL THEN NULL ELSE clock_timestamp() + make_interval(secs => o.wait) END
-    FROM o CROSS JOIN held WHERE d.id = o.delivery_id AND d.state = 'queued' RETURNING 1
+    FROM o CROSS JOIN held WHERE d.id = o.delivery_id AND d.id = ANY (CAST(:deliveries AS bigint[])) AND d.state = 'queued' RETURNING 1
 )
 SELECT count(*) FROM moved
 """
