@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -32,7 +32,7 @@ from alerts.kit.errors import AppError
 from alerts.kit.idempotency import delete_old_keys
 from alerts.kit.outbox import answer, delete_old_events, drain
 from alerts.kit.vitals import beat, forget_beats
-from alerts.live.actions import refresh_all, refresh_one
+from alerts.live.actions import note_progress, refresh_all, refresh_one
 from alerts.staff.sign_in import delete_old_attempts
 from workers.app import Runtime, child_runtime
 from workers.wiring import QUEUES, QUICK
@@ -208,9 +208,19 @@ def understand_inbound(runtime: Runtime, payload: Payload) -> None:
 @task("live.refresh")
 def refresh_sheet(runtime: Runtime, _: Payload) -> None:
     with begin(runtime.sessions) as session:
-        incidents = {UUID(payload["incident_id"]) for payload in drain(session, "live.refresh") if payload.get("incident_id")}
+        incidents = _incidents_of(drain(session, "live.refresh"))
     for incident_id in sorted(incidents):
         refresh_one(runtime.settings, runtime.sessions, incident_id)
+
+
+@task("live.progress")
+def note_sending(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        note_progress(session, _incidents_of(drain(session, "live.progress")))
+
+
+def _incidents_of(payloads: Iterable[Payload]) -> set[UUID]:
+    return {UUID(payload["incident_id"]) for payload in payloads if payload.get("incident_id")}
 
 
 @task("live.refresh_all")

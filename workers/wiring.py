@@ -25,7 +25,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "broadcast.approved": ("deliveries.release",),
         "broadcast.cancelled": ("deliveries.stop", "live.refresh"),
         "delivery.batch_due": ("deliveries.send",),
-        "delivery.progress": ("live.refresh",),
+        "delivery.progress": ("live.progress",),
         "delivery.alarm": ("notices.raise",),
         "paging.started": ("notices.ring",),
         "alarm.raised": ("notices.ring",),
@@ -46,6 +46,7 @@ DRAINS: frozenset[str] = frozenset(
     {
         "checkins.page_owners",
         "deliveries.mark_answered",
+        "live.progress",
         "live.refresh",
         "notices.raise",
         "notices.ring",

@@ -6,13 +6,14 @@ incident, then the wake-up, which may be lost without harm (screens also look fo
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from functools import cache
 from uuid import UUID
 
 import redis
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
@@ -26,27 +27,38 @@ from alerts.live.schemas import AnswerSheet
 from alerts.settings import Settings
 
 NO_MORE_OFTEN = timedelta(milliseconds=200)
-"""Under a storm of events a sheet is computed at most this often; the sweep computes what was put off."""
+EVENT_RESTS, PROGRESS_RESTS = 4, 20
+"""Under a storm of events a sheet is computed at most this often, and so many times the time it took lie between two: a large crisis
+takes longer to count, and counting must leave the processors to sending. What is put off is the next sweep's."""
 AT_LEAST_EVERY = timedelta(seconds=15)
 """Without any event a sheet is looked at this often: a figure turns stale and a mission late by mere time."""
 PUBLISH_SECONDS = 0.5
 log = structlog.get_logger()
 
 
-def refresh(session: Session, incident_id: UUID, *, no_more_often: timedelta = NO_MORE_OFTEN) -> int | None:
+def refresh(session: Session, incident_id: UUID, *, no_more_often: timedelta | None = None) -> int | None:
     """Compute the sheet of now; store a new version if more than ages changed, and write the minute series.
 
-    Gives the new version's number, or None when nothing changed or the sheet was put off to the next sweep.
+    Gives the new version's number, or None when nothing changed or the sheet was put off to the next sweep. `no_more_often`:
+    by default what the last computation took decides.
     """
     state = _lock_state(session, incident_id)
-    now = db_now(session)
-    if state.computed_at is not None and now - state.computed_at < no_more_often:
+    began = db_now(session)
+    rest = _rest(state, EVENT_RESTS) if no_more_often is None else no_more_often
+    if state.computed_at is not None and began - state.computed_at < rest:
         state.is_dirty = True
         return None
     sheet = load_sheet(session, get_incident(session, incident_id))
-    state.computed_at, state.is_dirty = db_now(session), False
+    state.computed_at, state.is_dirty, state.has_progress = db_now(session), False, False
+    state.took_seconds = (state.computed_at - began).total_seconds()
     _write_minute(session, incident_id, sheet)
     return _store(session, incident_id, sheet)
+
+
+def note_progress(session: Session, incident_ids: Collection[UUID]) -> None:
+    """Sending went on: that can wait for its turn, unlike what somebody reports."""
+    statement = update(LiveState).where(LiveState.incident_id.in_(sorted(incident_ids)), ~LiveState.has_progress)
+    session.execute(statement.values(has_progress=True))
 
 
 def refresh_one(settings: Settings, sessions: Sessions, incident_id: UUID) -> int | None:
@@ -88,13 +100,23 @@ def _lock_state(session: Session, incident_id: UUID) -> LiveState:
 def _due(session: Session) -> list[UUID]:
     now = db_now(session)
     states = {state.incident_id: state for state in session.scalars(select(LiveState))}
-    due = [incident.id for incident in list_open_incidents(session) if _is_due(states.get(incident.id), now - AT_LEAST_EVERY)]
-    closed = [state.incident_id for state in states.values() if state.is_dirty and state.incident_id not in due]
+    due = [incident.id for incident in list_open_incidents(session) if _is_due(states.get(incident.id), now)]
+    closed = [state.incident_id for state in states.values() if _is_put_off(state, now) and state.incident_id not in due]
     return due + closed
 
 
-def _is_due(state: LiveState | None, before: datetime) -> bool:
-    return state is None or state.is_dirty or state.computed_at is None or state.computed_at < before
+def _is_due(state: LiveState | None, now: datetime) -> bool:
+    return state is None or state.computed_at is None or now - state.computed_at >= AT_LEAST_EVERY or _is_put_off(state, now)
+
+
+def _is_put_off(state: LiveState, now: datetime) -> bool:
+    """Something happened that the sheet does not show, and it has rested long enough to be computed again."""
+    rested = now - (state.computed_at or now)
+    return (state.is_dirty and rested >= _rest(state, EVENT_RESTS)) or (state.has_progress and rested >= _rest(state, PROGRESS_RESTS))
+
+
+def _rest(state: LiveState, times: int) -> timedelta:
+    return min(AT_LEAST_EVERY, max(NO_MORE_OFTEN, timedelta(seconds=times * state.took_seconds)))
 
 
 def _store(session: Session, incident_id: UUID, sheet: AnswerSheet) -> int | None:

@@ -40,10 +40,15 @@ class FigureMinute(Base):
 
 
 class LiveState(Base):
-    """When an incident's sheet was last computed, and whether something happened since that it does not show."""
+    """When an incident's sheet was last computed, how long that took, and whether something happened since that it does not show.
+
+    `has_progress`: only that sending went on.
+    """
 
     __tablename__ = "live_state"
 
     incident_id: Mapped[UUID] = mapped_column(ForeignKey("incident.id"), primary_key=True)
     computed_at: Mapped[datetime | None]
     is_dirty: Mapped[bool] = mapped_column(server_default=text("false"))
+    has_progress: Mapped[bool] = mapped_column(server_default=text("false"))
+    took_seconds: Mapped[float] = mapped_column(server_default=text("0"))

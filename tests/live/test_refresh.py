@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from alerts.incidents.models import Incident
 from alerts.kit.db import Sessions
-from alerts.live.actions import refresh, refresh_all
+from alerts.live.actions import note_progress, refresh, refresh_all
 from alerts.live.models import FigureMinute, LiveState, Snapshot
 from alerts.reports.models import ReportLine
 from alerts.settings import Settings
@@ -127,6 +127,29 @@ def test_a_storm_is_put_off_and_swept(
     assert refresh_all(settings, savepoint_sessions) == 1
     session.expire_all()
     assert not session.get_one(LiveState, incident.id).is_dirty
+
+
+def test_progress_of_sending_waits_for_its_turn_and_a_costly_sheet_longer(
+    savepoint_sessions: Sessions, settings: Settings, session: Session, incident: Incident
+) -> None:
+    refresh(session, incident.id)
+    session.execute(text("UPDATE live_state SET took_seconds = 0.4"))
+    note_progress(session, [incident.id])
+    note_progress(session, [incident.id])
+    session.commit()
+    assert looked_at(session, settings, savepoint_sessions, ago=7.0) == 0, "less than twenty times what it takes"
+    assert looked_at(session, settings, savepoint_sessions, ago=8.1) == 1
+    assert not session.get_one(LiveState, incident.id).has_progress
+
+
+def looked_at(session: Session, settings: Settings, sessions: Sessions, *, ago: float) -> int:
+    """Whether a sweep computes a sheet that is so old."""
+    session.execute(text("UPDATE live_state SET computed_at = clock_timestamp() - make_interval(secs => :ago)"), {"ago": ago})
+    before = session.execute(text("SELECT max(computed_at) FROM live_state")).scalar_one()
+    session.commit()
+    refresh_all(settings, sessions)
+    session.expire_all()
+    return int(session.execute(text("SELECT max(computed_at) FROM live_state")).scalar_one() > before)
 
 
 def test_who_may_read_a_sheet(incident: Incident, client: TestClient, sign_in: SignIn) -> None:
