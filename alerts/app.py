@@ -10,6 +10,7 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from alerts.channels.sms_dialect import described_providers
+from alerts.deliveries.receipt_door import ReceiptDoor
 from alerts.health import router as health_router
 from alerts.kit.asgi import EntityTags, LimitBody, RefuseNul
 from alerts.kit.db import Sessions, make_engine, make_sessions
@@ -63,6 +64,7 @@ def create_app(settings: Settings, sessions: Sessions | None = None) -> FastAPI:
     app.add_middleware(EntityTags, prefix="/api/v1/")
     app.add_middleware(RefuseNul)
     app.add_middleware(LimitBody, limit=settings.web.max_body_bytes, uploads={"/api/v1/imports": settings.web.upload_bytes})
+    app.add_middleware(ReceiptDoor)
     app.state.settings = settings
     app.state.sessions = sessions or _sessions_of(settings)
     install_error_handlers(app)

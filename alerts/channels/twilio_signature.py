@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,22 @@ class WebhookCheck:
             return None
         url = self._public_url + path_and_query
         return next((token for token, validator in self._validators if _fits(validator, url, form, signature)), None)
+
+    def signer_of(self, path: str, fields: Mapping[str, str], signature: str) -> str | None:
+        """The token that signed these fields (each there once) at the address as it is configured, or None."""
+        if not signature or not fields:
+            return None
+        url, form, shown = self._public_url + path, _Fields(fields), signature.encode("latin-1")
+        return next(
+            (token for token, each in self._validators if hmac.compare_digest(each.compute_signature(url, form).encode(), shown)), None
+        )
+
+
+class _Fields(dict[str, str]):
+    """A form in the manner in which Twilio's code likes to read one."""
+
+    def getall(self, name: str) -> list[str]:
+        return [self[name]]
 
 
 @lru_cache(8)

@@ -14,7 +14,7 @@ from fastapi import Depends, Request
 from starlette.datastructures import FormData
 
 from alerts.channels.sms_dialect import Receipt, described_providers, is_genuine, read_receipt
-from alerts.channels.twilio_signature import webhook_check
+from alerts.channels.twilio_signature import WebhookCheck, webhook_check
 from alerts.kit.errors import ForbiddenError, InvalidError, NotFoundError, TooLargeError
 from alerts.settings import Settings, SettingsDep, Web
 
@@ -59,13 +59,19 @@ async def signed_form(request: Request, settings: Settings) -> SignedForm:
     """The form as signed by one of our tokens (two while one is being changed), otherwise 403; a larger body 413."""
     form = await _read_form(request, settings.web.hook_body_bytes)
     path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
-    exercise = settings.exercise.twilio_auth_token.get_secret_value()
-    tokens = (settings.twilio.auth_token.get_secret_value(), settings.twilio.auth_token_previous.get_secret_value(), exercise)
+    check, exercise = checks_of(settings)
     address = f"{path}?{query}" if query else path
-    signer = webhook_check(settings.public_url, tokens).signer(address, form, request.headers.get("x-twilio-signature"))
+    signer = check.signer(address, form, request.headers.get("x-twilio-signature"))
     if signer is None:
         raise ForbiddenError("bad_signature", "The signature does not fit the address and the fields.")
     return SignedForm(form, is_exercise=signer == exercise)
+
+
+def checks_of(settings: Settings) -> tuple[WebhookCheck, str]:
+    """Who may sign for Twilio, and which of their tokens is the exercises'."""
+    exercise = settings.exercise.twilio_auth_token.get_secret_value()
+    tokens = (settings.twilio.auth_token.get_secret_value(), settings.twilio.auth_token_previous.get_secret_value(), exercise)
+    return webhook_check(settings.public_url, tokens), exercise
 
 
 async def _signed(request: Request, settings: SettingsDep) -> SignedForm:

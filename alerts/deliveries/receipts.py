@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from fastapi import Request
 from sqlalchemy import text
 
 from alerts.deliveries.rules import parse_attempt_name
@@ -90,9 +89,8 @@ def read_receipt(key: bytes, attempt: str, said: Said) -> Receipt:
     return Receipt(*parsed, said.source, raw_status, provider_id, visible(said.error_code)[:16] or None, said.is_exercise)
 
 
-def door_of(request: Request) -> Door:
-    """The web process's own, made when the first receipt comes."""
-    state = request.app.state
+def door_of(state: Any) -> Door:
+    """The web process's own (`state`: of its application), made when the first receipt comes."""
     if not hasattr(state, "receipt_door"):
         state.receipt_door = make_door(state.sessions)
     door: Door = state.receipt_door

@@ -87,6 +87,6 @@ async def post_described_status(request: Request, provider: str, attempt: str) -
 async def keep(request: Request, attempt: str, said: Said) -> Response:
     """Store one receipt, and answer when it is stored. 403: not signed by us; 404: no such attempt; 422 naming what is missing."""
     settings: Settings = request.app.state.settings
-    if not await door_of(request).add(read_receipt(settings.keyring.callback, attempt, said)):
+    if not await door_of(request.app.state).add(read_receipt(settings.keyring.callback, attempt, said)):
         raise NotFoundError("attempt_not_found", "there is no such attempt", field="path.attempt")
     return Response(status_code=204)

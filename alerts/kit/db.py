@@ -59,9 +59,7 @@ def enum_column(kind: type[StrEnum]) -> Enum:
 
 
 FRESH_PLANS = "-c plan_cache_mode=force_custom_plan"
-STEADY_PLANS = (
-    "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_mergejoin=off -c enable_bitmapscan=off"
-)
+STEADY_PLANS = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_mergejoin=off -c enable_bitmapscan=off"
 """For a few statements that find a hundred rows by their keys, thousands of times: planned once, always by the index."""
 
 
