@@ -61,7 +61,7 @@ class Delivery(Base):
         CheckConstraint(f"id = member_id * {STEP_PLACES} + step AND step BETWEEN 1 AND {STEP_PLACES - 1}", name="id_is_member_and_step"),
         CheckConstraint("state NOT IN ('accepted', 'sent') OR provider_id IS NOT NULL", name="sent_has_provider_id"),
         Index("ix_delivery_batch_id", "batch_id"),
-        {"postgresql_with": {"fillfactor": "70"}},
+        {"postgresql_with": {"fillfactor": "45"}},
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
