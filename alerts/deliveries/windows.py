@@ -189,7 +189,7 @@ ROW = """d.id, d.attempts, d.member_id, m.citizen_id, d.address_id, m.language, 
 
 # The statements of the sender are planned once (STEADY_PLANS), perhaps while a table was empty that has a million rows a minute
 # later. So that every plan is right for any table: LATERAL … OFFSET 0 finds rows by their keys and in no other way, as do constants;
-# `id + 0` is in no index's order.
+# `id + 0` is in no index's order; `state || ''` and `coalesce(closed_at, …)` fit no partial index, which may be full of dead entries.
 LOAD = {
     channel: text(f"""
 SELECT {ROW}, a.sealed FROM delivery d
@@ -206,7 +206,7 @@ ORDER BY d.id + 0
 _INTEND = """
 WITH live AS (
     SELECT b.id FROM delivery_batch b JOIN broadcast m ON m.id = b.broadcast_id
-    WHERE b.id = :batch AND b.generation = :generation AND b.state = 'claimed' AND b.lease_until > clock_timestamp()
+    WHERE b.id = :batch AND b.generation = :generation AND b.state || '' = 'claimed' AND b.lease_until > clock_timestamp()
       AND m.id = :broadcast AND m.state = 'approved' AND clock_timestamp() < m.approved_at + make_interval(secs => m.validity_seconds)
     FOR SHARE OF b, m
 ), may AS (
@@ -258,8 +258,8 @@ WHERE d.batch_id = :batch AND d.state = 'queued' AND {MINE}
 _RECORD = """
 WITH held AS (
     SELECT w.id, w.intent_at FROM send_window w JOIN delivery_batch b ON b.id = w.batch_id
-    WHERE w.id = :window AND coalesce(w.closed_at, 'infinity') = 'infinity' -- the index of open windows is full of closed ones
-      AND b.id = :batch AND b.generation = :generation AND b.state = 'claimed' FOR UPDATE OF w
+    WHERE w.id = :window AND coalesce(w.closed_at, 'infinity') = 'infinity'
+      AND b.id = :batch AND b.generation = :generation AND b.state || '' = 'claimed' FOR UPDATE OF w
 ), o AS MATERIALIZED (
     {answers}
 ), written AS (
