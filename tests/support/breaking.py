@@ -21,7 +21,7 @@ from alerts.stage import Stage, post_json
 from tests.support.stages import INCIDENT, TEXTS, Ministry, is_settled, running, wait_until
 
 SEED_VARIABLE = "FAULTS_SEED"
-SETTLE_SECONDS = 900.0
+SETTLE_SECONDS, SMALL_SETTLE_SECONDS = 900.0, 150.0
 WINDOW_SIZE, WINDOWS_IN_FLIGHT, CHILDREN = 16, 2, 2
 LOST_AT_ONCE = WINDOW_SIZE * WINDOWS_IN_FLIGHT * CHILDREN
 """What one kill may leave unknown: everything in flight of a worker and its children. The promise is 64."""
@@ -136,7 +136,12 @@ class UnderWay:
 
     def settle(self) -> dict[str, int]:
         """Wait until everything has an outcome, and ask the judge about this message."""
-        wait_until(lambda: self.has_no_known_unknown() and is_settled(self.scene.stage), seconds=SETTLE_SECONDS)
+        seconds = SETTLE_SECONDS if self.scene.size.people > SMALL.people else SMALL_SETTLE_SECONDS
+        try:
+            wait_until(lambda: self.has_no_known_unknown() and is_settled(self.scene.stage), seconds=seconds)
+        except AssertionError as error:
+            left = {name: self.scene.rows(query) for name, query in LEFT.items()}
+            raise AssertionError(f"{error}: {left} (seed {self.scene.seed})") from None
         verdict = self.scene.stage.judge()
         assert verdict["unknown_outside_windows"] == 0, f"seed {self.scene.seed}"
         count: dict[str, int] = verdict["by_broadcast"][self.id]
@@ -163,6 +168,17 @@ def own_texts() -> dict[str, str]:
     """Words that no other message of this run says."""
     number = next(NUMBERS)
     return {language: f"{words} {number}." for language, words in TEXTS.items()}
+
+
+LEFT = {
+    "deliveries": "SELECT state, count(*) AS n FROM delivery WHERE state IN ('queued', 'sending') GROUP BY 1",
+    "batches": "SELECT state, count(*) AS n, min(due_at) AS due_at, max(rung_at) AS rung_at FROM delivery_batch WHERE state <> 'done' GROUP BY 1",
+    "not looked up": "SELECT delivery_id, number, sender, look_up_tried_at FROM attempt WHERE state = 'unknown' AND looked_up_at IS NULL LIMIT 5",
+    "receipts": "SELECT count(*) AS n, min(received_at) AS since FROM receipt WHERE applied_at IS NULL",
+    "messages": "SELECT id, state, released_at FROM broadcast WHERE state = 'approved' AND released_at IS NULL",
+    "events": "SELECT name, waiting_for, rings, count(*) AS n FROM outbox_event WHERE waiting_for <> '{}' OR rung_at IS NULL GROUP BY 1, 2, 3",
+}
+"""What may keep a scene from its end, told when it does."""
 
 
 # -- breaking ---------------------------------------------------------------------------------------------------------
