@@ -172,11 +172,14 @@ def own_texts() -> dict[str, str]:
 
 LEFT = {
     "deliveries": "SELECT state, count(*) AS n FROM delivery WHERE state IN ('queued', 'sending') GROUP BY 1",
-    "batches": "SELECT state, count(*) AS n, min(due_at) AS due_at, max(rung_at) AS rung_at FROM delivery_batch WHERE state <> 'done' GROUP BY 1",
-    "not looked up": "SELECT delivery_id, number, sender, look_up_tried_at FROM attempt WHERE state = 'unknown' AND looked_up_at IS NULL LIMIT 5",
+    "batches": """
+        SELECT state, count(*) AS n, min(due_at) AS due_at, max(rung_at) AS rung_at FROM delivery_batch WHERE state <> 'done' GROUP BY 1""",
+    "not looked up": """
+        SELECT delivery_id, number, sender, look_up_tried_at FROM attempt WHERE state = 'unknown' AND looked_up_at IS NULL LIMIT 5""",
     "receipts": "SELECT count(*) AS n, min(received_at) AS since FROM receipt WHERE applied_at IS NULL",
     "messages": "SELECT id, state, released_at FROM broadcast WHERE state = 'approved' AND released_at IS NULL",
-    "events": "SELECT name, waiting_for, rings, count(*) AS n FROM outbox_event WHERE waiting_for <> '{}' OR rung_at IS NULL GROUP BY 1, 2, 3",
+    "events": """
+        SELECT name, waiting_for, rings, count(*) AS n FROM outbox_event WHERE waiting_for <> '{}' OR rung_at IS NULL GROUP BY 1, 2, 3""",
 }
 """What may keep a scene from its end, told when it does."""
 
