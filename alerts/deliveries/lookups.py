@@ -37,8 +37,9 @@ AT_ONCE = 100
 ASKED_TOGETHER = 8
 LOOKED_UP = (Channel.SMS, Channel.WHATSAPP, Channel.VOICE)
 """Channels whose provider lists what it took."""
-AMBIGUOUS = "several_alike"
-"""The error code of an unknown attempt whose message, if it is one, may as well be another attempt's. It is not repeated."""
+UNCLEAR = "listed_unclear"
+"""The error code of an unknown attempt for which something is listed that may be its message, or another's that looks the same, or
+says in no word of ours how far it got. It is not repeated: whoever it went to has it."""
 
 
 def look_up(settings: Settings, sessions: Sessions, carriers: Carriers) -> int:
@@ -100,15 +101,12 @@ class _Round:
         taken = self._taken(session, row, found)
         free = sorted((each for each in found if each.provider_id not in taken), key=lambda each: each.created_at)
         rivals = self._rivals(session, row, message, [each.created_at for each in free])
-        is_clear = len(free) > len(rivals)
-        attempt = AttemptKey(row["delivery_id"], row["number"])
-        looked = {"is_ambiguous": bool(free) and not is_clear, "ambiguous": AMBIGUOUS, **attempt._asdict()}
-        if session.execute(LOOKED, looked).first() is None or not is_clear:
-            return 0
-        own = free[sum(began < row["intent_at"] for began in rivals)]
+        own = free[sum(began < row["intent_at"] for began in rivals)] if len(free) > len(rivals) else None
         source = self._texts[row["broadcast_id"]].provider(row["sender"])
-        reported = reported_state(source, own.raw_status, dialects_of(self._settings))
-        if reported is None:
+        reported = reported_state(source, own.raw_status, dialects_of(self._settings)) if own else None
+        attempt = AttemptKey(row["delivery_id"], row["number"])
+        looked = {"is_unclear": bool(free) and reported is None, "unclear": UNCLEAR, **attempt._asdict()}
+        if session.execute(LOOKED, looked).first() is None or own is None or reported is None:
             return 0
         apply_news(session, [News(attempt, REPORTED[reported], own.provider_id, own.raw_status, own.error_code)], Evidence.LOOKUP)
         return 1
@@ -147,13 +145,15 @@ def _looks_like(message: Message, other: Message | None) -> bool:
 
 _ROW = "d.broadcast_id, b.status, d.member_id, m.citizen_id, d.address_id, m.language, d.number_country, m.link_generation"
 
-# Whoever was tried longest ago comes first, so that what cannot be looked up keeps nobody else waiting.
+# Whoever was tried longest ago comes first, so that what cannot be looked up keeps nobody else waiting. What has long been unknown is
+# asked for ever more seldom: a carrier that never had it will not have it, and each question is a request.
 _DUE = """
 WITH due AS (
     UPDATE attempt a SET look_up_tried_at = clock_timestamp() FROM (
         SELECT delivery_id, number FROM attempt WHERE state = 'unknown' AND channel = :channel
           AND intent_at < clock_timestamp() - make_interval(secs => :after)
-          AND (look_up_tried_at IS NULL OR look_up_tried_at < clock_timestamp() - make_interval(secs => :after))
+          AND (look_up_tried_at IS NULL
+               OR look_up_tried_at < clock_timestamp() - greatest(make_interval(secs => :after), (clock_timestamp() - intent_at) / 4))
         ORDER BY look_up_tried_at NULLS FIRST, intent_at LIMIT :limit FOR UPDATE SKIP LOCKED) n
     WHERE (a.delivery_id, a.number) = (n.delivery_id, n.number)
     RETURNING a.delivery_id, a.number, a.sender, a.intent_at
@@ -199,7 +199,7 @@ ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(encode(e164_
 
 LOOKED = text("""
 UPDATE attempt SET looked_up_at = clock_timestamp(),
-    error_code = CASE WHEN :is_ambiguous THEN CAST(:ambiguous AS text) ELSE nullif(error_code, :ambiguous) END
+    error_code = CASE WHEN :is_unclear THEN CAST(:unclear AS text) ELSE nullif(error_code, :unclear) END
 WHERE (delivery_id, number) = (:delivery_id, :number) AND state = 'unknown' RETURNING number
 """)
 

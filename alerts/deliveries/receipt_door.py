@@ -16,6 +16,7 @@ from alerts.deliveries.receipts import Said, door_of, read_receipt
 from alerts.settings import Settings
 
 PREFIX: Final = "/hooks/twilio/status/"
+LENGTH_DIGITS: Final = 10
 ANSWER: Final[tuple[Message, Message]] = (
     {"type": "http.response.start", "status": 204, "headers": []},
     {"type": "http.response.body", "body": b""},
@@ -32,30 +33,36 @@ class ReceiptDoor:
         if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(PREFIX) or scope["query_string"]:
             return await self._app(scope, receive, send)
         state = scope["app"].state
-        body = await _whole_body(scope, receive, state.settings.web.hook_body_bytes)
-        if body is None:
+        limit = state.settings.web.hook_body_bytes
+        if not _is_modest_form(scope, limit):
             return await self._app(scope, receive, send)
-        if not await _is_kept(scope, state, body):
-            return await self._app(scope, _again(body, receive), send)
+        body, has_more = await _read(receive, limit)
+        if has_more or len(body) > limit or not await _is_kept(scope, state, body):
+            return await self._app(scope, _again(body, receive, has_more=has_more), send)
         for message in ANSWER:
             await send(message)
         return None
 
 
-async def _whole_body(scope: Scope, receive: Receive, limit: int) -> bytes | None:
-    """A body of known and modest length, when it is a form; otherwise None, and nothing was read."""
+def _is_modest_form(scope: Scope, limit: int) -> bool:
+    """Whether it says that it is a form, and of a length that a receipt has."""
     headers = dict(scope["headers"])
     length, kind = headers.get(b"content-length", b""), headers.get(b"content-type", b"")
-    if not length.isdigit() or not 0 < int(length[:9]) <= limit or kind.partition(b";")[0].strip().lower() != FORM_TYPE.encode():
-        return None
+    is_modest = length.isdigit() and len(length) < LENGTH_DIGITS and 0 < int(length) <= limit
+    return is_modest and kind.partition(b";")[0].strip().lower() == FORM_TYPE.encode()
+
+
+async def _read(receive: Receive, limit: int) -> tuple[bytes, bool]:
+    """The body, and whether there is more: little more than the limit is held here, whatever the headers claim."""
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return bytes(body)  # gone before it had said everything: no signature fits that
+            return bytes(body), False  # gone before it had said everything: no signature fits that
         body += message.get("body", b"")
-        if not message.get("more_body", False):
-            return bytes(body)
+        has_more = message.get("more_body", False)
+        if not has_more or len(body) > limit:
+            return bytes(body), has_more
 
 
 async def _is_kept(scope: Scope, state: Any, body: bytes) -> bool:
@@ -79,7 +86,7 @@ async def _is_kept(scope: Scope, state: Any, body: bytes) -> bool:
         return False
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
+def _again(body: bytes, receive: Receive, *, has_more: bool) -> Receive:
     """The same bytes once more, then whatever comes."""
     is_told = False
 
@@ -88,6 +95,6 @@ def _again(body: bytes, receive: Receive) -> Receive:
         if is_told:
             return await receive()
         is_told = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": has_more}
 
     return again

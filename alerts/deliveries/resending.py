@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts.rules import Channel
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.evidence import AttemptKey, News, apply_news
+from alerts.deliveries.lookups import UNCLEAR
 from alerts.deliveries.messages import Messages, Row
 from alerts.deliveries.restoring import may_send
 from alerts.deliveries.rules import Evidence, Outcome, State
@@ -42,8 +43,9 @@ def resend_unknown(settings: Settings, sessions: Sessions, carriers: Carriers) -
 
 def _resend(settings: Settings, sessions: Sessions, carriers: Carriers, channel: Channel) -> int:
     """Window after window while there is more, at the pace of the lane; what is left is the next sweep's."""
-    taken, ends_at = 0, time.monotonic() + TASK_SECONDS
+    total, ends_at = 0, time.monotonic() + TASK_SECONDS
     while time.monotonic() < ends_at:
+        taken = 0
         with begin(sessions) as session:
             due = rows_of(session.execute(DUE[channel], _values(settings, channel)))
             messages = {row["broadcast_id"]: Messages.load(session, settings, row["broadcast_id"]) for row in due}
@@ -54,9 +56,10 @@ def _resend(settings: Settings, sessions: Sessions, carriers: Carriers, channel:
             outcomes = _hand_over(settings, carriers, sender, messages[broadcast_id], channel, rows)
             with begin(sessions) as session:
                 taken += _record(session, rows, outcomes)
-        if not groups or len(granted) < settings.delivery.window_size:
+        total += taken
+        if not taken:  # nothing more, or not now: a carrier that takes nothing is not asked again at once
             break
-    return taken
+    return total
 
 
 def _granted(carriers: Carriers, messages: Mapping[UUID, Messages], channel: Channel, due: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -80,6 +83,7 @@ def _values(settings: Settings, channel: Channel, only: Sequence[int] | None = N
         "later": delivery.resend_after_seconds,
         "limit": delivery.window_size,
         "only": only,
+        "unclear": UNCLEAR,
     }
 
 
@@ -148,7 +152,7 @@ _DUE = """
 WITH candidate AS (
     SELECT delivery_id, number, sender, state FROM attempt
     WHERE state = 'unknown' AND channel = :channel AND resend_of IS NULL AND intent_at < clock_timestamp() - make_interval(secs => :after)
-      AND (channel NOT IN ('sms', 'whatsapp', 'voice') OR looked_up_at IS NOT NULL AND error_code IS DISTINCT FROM 'several_alike')
+      AND (channel NOT IN ('sms', 'whatsapp', 'voice') OR looked_up_at IS NOT NULL AND error_code IS DISTINCT FROM :unclear)
     UNION ALL
     SELECT delivery_id, number, sender, state FROM attempt
     WHERE state = 'undelivered' AND error_code = '30003' AND channel = :channel AND resend_of IS NULL

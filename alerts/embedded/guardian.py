@@ -126,12 +126,14 @@ class Guardian:
 
     def end(self) -> None:
         """Stop the servers, take our things from foreign ones, delete the folder."""
-        ours = [name for name in reversed(list(self.processes)) if name not in LAST_WISH]
-        for name in ours:
-            _wish(self.processes[name], signal.SIGTERM)  # all at once: each needs a second or two to end
-        for name in [*ours, *reversed(list(self.processes))]:
-            if name in self.processes:
-                _end(self.processes.pop(name), LAST_WISH.get(name, signal.SIGTERM))
+        ours = [process for name, process in self.processes.items() if name not in LAST_WISH]
+        for process in ours:
+            _wish(process, signal.SIGTERM)  # all at once: each needs a second or two to end
+        for process in ours:
+            _end(process, signal.SIGTERM)
+        for name in reversed([name for name in self.processes if name in LAST_WISH]):
+            _end(self.processes[name], LAST_WISH[name])
+        self.processes.clear()
         if self.foreign:
             self._clean_foreign()
         scratch.remove_run(self.folder)

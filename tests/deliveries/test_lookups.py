@@ -10,7 +10,7 @@ import pytest
 
 from alerts.deliveries.actions import sweep
 from alerts.deliveries.carriers import Carriers
-from alerts.deliveries.lookups import AMBIGUOUS, look_up
+from alerts.deliveries.lookups import UNCLEAR, look_up
 from alerts.deliveries.resending import resend_unknown
 from alerts.deliveries.sending import send_batch
 from alerts.kit.db import begin
@@ -46,6 +46,8 @@ def twice(fanout: Make, carriers: Carriers) -> Callable[..., Fanout]:
 
 
 def _look(message: Fanout, carriers: Carriers) -> int:
+    """However often and soon somebody asks: what is looked up again waits for a part of its age."""
+    message.run("UPDATE attempt SET look_up_tried_at = NULL")
     return look_up(message.settings, message.sessions, carriers)
 
 
@@ -68,7 +70,7 @@ def test_one_message_for_two_attempts_is_nobodys_evidence_and_nothing_is_repeate
     message = twice(LINKLESS, resend_unknown="once")
     assert _look(message, carriers) == 0
     assert message.states() == {"unknown": 2}
-    assert {row["error_code"] for row in message.rows("SELECT error_code FROM attempt")} == {AMBIGUOUS}
+    assert {row["error_code"] for row in message.rows("SELECT error_code FROM attempt")} == {UNCLEAR}
     assert resend_unknown(message.settings, message.sessions, carriers) == 0, "one of them has it"
 
 
@@ -92,7 +94,7 @@ def test_a_link_tells_whose_message_it_is(twice: Make, carriers: Carriers) -> No
     assert message.states()["unknown"] == 1
     assert _look(message, carriers) == 0
     [error] = {row["error_code"] for row in message.rows("SELECT error_code FROM attempt WHERE state = 'unknown'")}
-    assert error != AMBIGUOUS
+    assert error != UNCLEAR
 
 
 @first_only
@@ -118,3 +120,33 @@ def test_an_attempt_of_another_hour_is_no_rival(twice: Make, carriers: Carriers)
     )
     assert _look(message, carriers) == 1
     assert [row["delivery_id"] for row in message.attempts() if row["provider_id"]] == [first["delivery_id"]]
+
+
+def test_what_has_long_been_unknown_is_asked_for_more_seldom(fanout: Make, carriers: Carriers) -> None:
+    message = fanout("+6281219990503")
+    message.release()
+    message.send(carriers)
+    _look(message, carriers)
+    tried = "UPDATE attempt SET intent_at = now() - interval '1 hour', look_up_tried_at = now() - make_interval(mins => :minutes)"
+    for minutes, is_asked in ((14, False), (16, True)):
+        message.run(tried, minutes=minutes)
+        look_up(message.settings, message.sessions, carriers)
+        [row] = message.rows("SELECT look_up_tried_at > now() - interval '1 minute' AS is_asked FROM attempt")
+        assert row["is_asked"] is is_asked
+
+
+def test_repetitions_go_on_over_many_windows_and_stop_where_nothing_is_taken(fanout: Make, carriers: Carriers) -> None:
+    people = [f"+62812{number}9990503" for number in range(10, 15)]
+    message = fanout(*people, resend_unknown="once")
+    message.release()
+    message.send(carriers)
+    assert message.states() == {"unknown": 5}
+    assert _look(message, carriers) == 0
+    small = message.settings.model_copy(update={"delivery": message.settings.delivery.model_copy(update={"window_size": 2})})
+    assert resend_unknown(small, message.sessions, carriers) == 5
+    assert message.states() == {"accepted": 5}
+    assert message.rows("SELECT cardinality(deliveries) AS n FROM send_window WHERE resend_of IS NOT NULL ORDER BY id") == [
+        {"n": 2},
+        {"n": 2},
+        {"n": 1},
+    ]

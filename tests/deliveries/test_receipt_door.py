@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from urllib.parse import urlencode
 
@@ -115,3 +116,20 @@ def test_a_body_of_unknown_or_forbidden_length_is_not_read_here(doors: Doors, be
     for content in (iter([b"MessageSid=", b"L-1"]), large):
         assert doors.client.post(doors.path(PREFIX), content=content, headers=HEADERS).status_code == USUAL
     assert [len(body) for body in behind.bodies] == [14, len(large)]
+
+
+@pytest.mark.parametrize("claimed", [b"40", b"00000000040"], ids=["a lie", "many digits"])
+def test_more_than_was_said_is_not_gathered_here(doors: Doors, behind: Behind, shared_app: FastAPI, claimed: bytes) -> None:
+    """A server may let a false length through: what is read goes on at once, and whoever counts bytes counts these too."""
+    chunk = b"x" * doors.settings.web.hook_body_bytes
+    waiting = [{"type": "http.request", "body": chunk, "more_body": number < 3} for number in range(4)]
+
+    async def receive() -> dict[str, object]:
+        return waiting.pop(0)
+
+    async def send(_: object) -> None: ...
+
+    headers = [(b"content-length", claimed), (b"content-type", b"application/x-www-form-urlencoded")]
+    scope = {"type": "http", "method": "POST", "path": PREFIX + "x", "query_string": b"", "headers": headers, "app": shared_app}
+    asyncio.run(ReceiptDoor(behind)(scope, receive, send))  # type: ignore[arg-type]
+    assert [len(body) for body in behind.bodies] == [4 * len(chunk)]

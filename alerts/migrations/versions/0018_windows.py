@@ -97,7 +97,7 @@ def _create_delivery() -> None:
         sa.CheckConstraint("id = member_id * 64 + step AND step BETWEEN 1 AND 63", name=op.f("ck_delivery_id_is_member_and_step")),
         sa.CheckConstraint("state NOT IN ('accepted', 'sent') OR provider_id IS NOT NULL", name=op.f("ck_delivery_sent_has_provider_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
-        postgresql_with={"fillfactor": "45"},
+        postgresql_with={"fillfactor": "70"},
     )
     op.create_index("ix_delivery_batch_id", "delivery", ["batch_id"])
 

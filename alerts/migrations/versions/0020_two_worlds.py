@@ -141,10 +141,8 @@ SENDING = (
         IF (message.status = 'Exercise') IS DISTINCT FROM (NEW.sender LIKE 'exercise:%') THEN
             RAISE EXCEPTION 'a message of status % is not sent by %', message.status, NEW.sender USING ERRCODE = 'integrity_constraint_violation';
         END IF;
-        -- OFFSET 0: by their keys, whatever the size of the tables was when this was planned.
-        IF EXISTS (SELECT FROM unnest(NEW.deliveries) AS u(id)
-                   LEFT JOIN LATERAL (SELECT d.broadcast_id, d.member_id FROM delivery d WHERE d.id = u.id OFFSET 0) d ON true
-                   LEFT JOIN LATERAL (SELECT a.broadcast_id FROM audience_member a WHERE a.id = d.member_id OFFSET 0) a ON true
+        IF EXISTS (SELECT FROM unnest(NEW.deliveries) AS u(id) LEFT JOIN delivery d ON d.id = u.id
+                   LEFT JOIN audience_member a ON a.id = d.member_id
                    WHERE d.broadcast_id IS DISTINCT FROM message.id OR a.broadcast_id IS DISTINCT FROM message.id) THEN
             RAISE EXCEPTION 'a window sends a message to members of its own lists' USING ERRCODE = 'integrity_constraint_violation';
         END IF;
