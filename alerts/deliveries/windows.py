@@ -26,7 +26,10 @@ EXPIRE_AT_ONCE = 200
 
 @dataclass(frozen=True)
 class Claim:
-    """A batch that is ours until its lease ends or another generation begins. `only_sender`: of a round trip, the one it tries."""
+    """A batch that is ours until its lease ends or another generation begins. `only_sender`: of a round trip, the one it tries.
+
+    `reminds_of`: of a reminder, the messages that it goes after; whoever answered one of them needs none.
+    """
 
     batch_id: int
     broadcast_id: UUID
@@ -37,6 +40,7 @@ class Claim:
     number_country: str
     step: int
     only_sender: str | None = None
+    reminds_of: Sequence[UUID] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,8 @@ def open_window(session: Session, claim: Claim, rows: Sequence[Row], *, sender: 
     """Write down that these are about to be handed over.
 
     None when the claim is stale, the message cancelled or too old, or nobody of these may be sent to any more: whoever
-    opted out, died or was merged since the list was frozen is left out, and so are those who answered an earlier step.
+    opted out, died or was merged since the list was frozen is left out, and so are those who answered an earlier step,
+    or the message that this one only reminds of.
     """
     values = {
         "batch": claim.batch_id,
@@ -89,7 +94,10 @@ def open_window(session: Session, claim: Claim, rows: Sequence[Row], *, sender: 
         "ids": array_of(row.delivery_id for row in rows),
         "citizens": array_of(row.citizen_id for row in rows),
     }
-    found = session.connection().execute(INTEND if claim.step == 1 else INTEND_LATER_STEP, values).first()
+    statement = INTEND if claim.step == 1 else INTEND_LATER_STEP
+    if claim.reminds_of:
+        statement, values["originals"] = INTEND_REMINDER, array_of(claim.reminds_of)
+    found = session.connection().execute(statement, values).first()
     if found is None:
         return None
     by_id = {row.delivery_id: row for row in rows}
@@ -105,7 +113,7 @@ def leave_out(session: Session, claim: Claim, *, is_unserved: bool = False) -> N
     """
     values = {"batch": claim.batch_id, "generation": claim.generation}
     session.execute(STOP_QUEUED, values)
-    session.execute(LEAVE_OUT, values)
+    session.execute(LEAVE_OUT, values | {"originals": array_of(claim.reminds_of or ())})
     if is_unserved:
         session.execute(FAIL_UNSERVED, values)
 
@@ -167,7 +175,8 @@ UPDATE delivery_batch b SET state = 'claimed', generation = generation + 1, owne
 FROM broadcast m
 WHERE b.id = :batch AND m.id = b.broadcast_id
   AND (b.state = 'waiting' AND b.due_at <= clock_timestamp() OR b.state = 'claimed' AND b.lease_until < clock_timestamp())
-RETURNING b.id AS batch_id, b.broadcast_id, m.incident_id, b.generation, m.status, b.channel, b.number_country, b.step, m.only_sender
+RETURNING b.id AS batch_id, b.broadcast_id, m.incident_id, b.generation, m.status, b.channel, b.number_country, b.step, m.only_sender,
+    CASE WHEN m.purpose = 'follow_up' THEN m."references" END AS reminds_of
 """)
 
 RENEW = text("""
@@ -224,8 +233,15 @@ FROM may HAVING count(*) > 0
 RETURNING id, deliveries, numbers
 """
 ANSWERED_BEFORE = "(SELECT FROM delivery p WHERE p.id BETWEEN d.member_id * 64 + 1 AND d.id - 1 AND p.answered_at IS NOT NULL)"
+ANSWERED_ORIGINAL = """(SELECT FROM (SELECT id FROM audience_member o WHERE o.citizen_id = {citizen}
+        AND o.broadcast_id = ANY (CAST(:originals AS uuid[])) OFFSET 0) o
+    CROSS JOIN LATERAL (SELECT FROM delivery p
+        WHERE p.id BETWEEN o.id * 64 + 1 AND o.id * 64 + 63 AND p.answered_at IS NOT NULL OFFSET 0) p)"""
 INTEND = text(_INTEND.format(further=""))
 INTEND_LATER_STEP = text(_INTEND.format(further=f"AND NOT EXISTS {ANSWERED_BEFORE}"))
+INTEND_REMINDER = text(
+    _INTEND.format(further=f"AND NOT EXISTS {ANSWERED_BEFORE} AND NOT EXISTS {ANSWERED_ORIGINAL.format(citizen='r.citizen_id')}")
+)
 
 MINE = """
 EXISTS (SELECT FROM delivery_batch b WHERE b.id = :batch AND b.generation = :generation AND b.state = 'claimed')
@@ -245,7 +261,8 @@ UPDATE delivery d SET state_at = clock_timestamp(), state = CASE WHEN c.opted_ou
         WHEN c.merged_into IS NOT NULL THEN 'merged' ELSE 'answered' END
 FROM audience_member m JOIN citizen c ON c.id = m.citizen_id
 WHERE d.batch_id = :batch AND d.state = 'queued' AND m.id = d.member_id
-  AND (c.opted_out_at IS NOT NULL OR c.died_at IS NOT NULL OR c.merged_into IS NOT NULL OR d.step > 1 AND EXISTS {ANSWERED_BEFORE})
+  AND (c.opted_out_at IS NOT NULL OR c.died_at IS NOT NULL OR c.merged_into IS NOT NULL OR d.step > 1 AND EXISTS {ANSWERED_BEFORE}
+       OR EXISTS {ANSWERED_ORIGINAL.format(citizen="m.citizen_id")})
   AND {MINE}
 """)  # noqa: S608
 

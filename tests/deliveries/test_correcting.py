@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from alerts.broadcasts.waves import open_wave
 from alerts.deliveries.actions import release, stop
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.correcting import correct_broadcast, freeze_copied
+from alerts.deliveries.evidence import mark_answered
 from alerts.deliveries.following import ask_for_promised, follow_up, freeze_follow_up, keep_promises
 from alerts.incidents.actions import change_incident, close_incident
 from alerts.incidents.queries import get_incident, incident_etag
@@ -219,6 +221,31 @@ def test_when_all_have_answered_nobody_is_reminded(fanout: Make, carriers: Carri
     message.run("UPDATE delivery SET answered_at = now()")
     with pytest.raises(ConflictError, match="answered"):
         reminded(message)
+
+
+def test_who_answers_after_the_list_was_frozen_is_not_reminded(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(3))
+    message.release()
+    message.send(carriers)
+    reminder = reminded(message)
+    approved(message, reminder)
+    reminders = replace(message, broadcast_id=reminder.id)
+    assert reminders.release() == 3
+    answerer = message.rows("SELECT citizen_id FROM audience_member WHERE broadcast_id = :id ORDER BY id LIMIT 1", id=reminder.id)[0]
+    with begin(message.sessions) as session:
+        mark_answered(session, [{"citizen_id": answerer["citizen_id"], "incident_id": message.incident_id}])
+    reminders.send(carriers)
+    query = "SELECT state, error_code, citizen_id FROM delivery JOIN audience_member m ON m.id = member_id WHERE m.broadcast_id = :id"
+    sent = message.rows(query, id=reminder.id)
+    assert [row["state"] for row in sent].count("accepted") == 2
+    assert [(r["state"], r["error_code"]) for r in sent if r["citizen_id"] == answerer["citizen_id"]] == [("cancelled", "answered")]
+
+
+def approved(message: Fanout, broadcast: Broadcast) -> Broadcast:
+    """By a second person."""
+    with begin(message.sessions) as session:
+        actor, command = make_actor(session, "approver"), Approval(content_hash=session.get_one(Broadcast, broadcast.id).content_hash or "")
+        return approve_broadcast(session, actor=actor, broadcast_id=broadcast.id, command=command)
 
 
 def test_a_quiet_incident_is_not_reminded(fanout: Make, carriers: Carriers) -> None:

@@ -19,6 +19,7 @@ STATEMENTS = {
     "load": windows.LOAD[Channel.SMS],
     "intend": windows.INTEND,
     "intend a later step": windows.INTEND_LATER_STEP,
+    "intend a reminder": windows.INTEND_REMINDER,
     "record": windows.RECORD,
     "record what was accepted": windows.RECORD_ACCEPTED,
 }
