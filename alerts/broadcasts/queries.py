@@ -174,6 +174,14 @@ def hold_seconds_left(session: Session, broadcast: Broadcast) -> int | None:
     return max(0, ceil((broadcast.hold_until - db_now(session)).total_seconds()))
 
 
+def valid_seconds_left(session: Session, broadcast: Broadcast) -> int:
+    """Whole seconds for which an approved message still holds, by the database's clock; 0: over, or never approved."""
+    if broadcast.approved_at is None:
+        return 0
+    ends_at = broadcast.approved_at + timedelta(seconds=broadcast.validity_seconds)
+    return max(0, int((ends_at - db_now(session)).total_seconds()))
+
+
 def link_of(public_url: str, token: str, *, is_exercise: bool) -> str:
     """The address of a citizen's page; an exercise's lies with the exercises, and neither opens the other."""
     return f"{public_url.rstrip('/')}{'/exercise' if is_exercise else ''}/i/{token}"

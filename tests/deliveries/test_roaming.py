@@ -115,6 +115,25 @@ def test_only_an_approved_actual_loud_message_is_handed_to_operators(
     assert session.execute(text("SELECT count(*) FROM roaming_broadcast")).scalar_one() == 0
 
 
+def test_a_message_whose_time_is_over_reaches_no_country_and_a_later_one_is_told_what_is_left(
+    session: Session, ask: Callable[..., Any], broadcast: Broadcast, savepoint_sessions: Sessions
+) -> None:
+    operator = Operator()
+    ask()
+    session.execute(text("UPDATE broadcast SET approved_at = clock_timestamp() - interval '50 minutes'"))
+    session.commit()
+    run(savepoint_sessions, operator)
+    assert 590 <= operator.asked[0].validity_seconds <= 600
+    ask("SA")
+    session.execute(text("UPDATE broadcast SET approved_at = clock_timestamp() - interval '61 minutes'"))
+    session.commit()
+    run(savepoint_sessions, operator)
+    assert [message.country for message in operator.asked] == ["TR"]
+    assert session.execute(text("SELECT state, error_code FROM roaming_broadcast WHERE country = 'SA'")).one() == ("refused", "message_expired")
+    session.expire_all()
+    assert ask("AE").json()["code"] == "message_expired"
+
+
 def test_an_exercise_never_reaches_a_whole_country(client: TestClient, session: Session, keyring: Keyring, sign_in: SignIn) -> None:
     exercise = make_incident(session, areas=[HATAY], status="Exercise")
     member = make_member(session, exercise, make_citizen(session, keyring, is_tester=True))

@@ -201,6 +201,24 @@ def test_where_calling_ends(
     assert post(client, member, "open", staff).status_code == 409
 
 
+def test_a_later_message_that_fails_brings_back_whoever_was_called_before(
+    client: TestClient, session: Session, sent: Sent, staff: dict[str, str], calls: Callable[..., dict[str, Any]]
+) -> None:
+    person, first = sent.to("failed")
+    post(client, first, "open", staff)
+    assert post(client, first, "outcome", staff, outcome="reached_safe", contact=contact()).status_code == 200
+    mark_answered(session, [{"citizen_id": str(person.id), "incident_id": str(sent.incident.id)}])
+    later = make_member(session, sent.incident, person)
+    make_delivery(session, later, "failed")
+    session.execute(text("UPDATE delivery SET created_at = clock_timestamp() WHERE member_id = :id"), {"id": later.id})
+    session.commit()
+    assert [(row["member_id"], row["gap"], row["tries"]) for row in calls()["items"]] == [(later.id, "failed", 1)]
+    assert post(client, later, "open", staff).status_code == 200
+    assert post(client, later, "outcome", staff, outcome="number_dead").status_code == 200
+    assert calls()["items"] == [], "called to an end for this message too"
+    assert post(client, later, "open", staff).status_code == 409
+
+
 @pytest.mark.parametrize(("outcome", "answer"), [("reached_safe", "safe"), ("reached_need_help", "need_help")])
 def test_somebody_reached_is_contact_made(
     client: TestClient, session: Session, sent: Sent, staff: dict[str, str], calls: Callable[..., dict[str, Any]], outcome: str, answer: str

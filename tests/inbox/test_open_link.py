@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -228,6 +229,12 @@ def test_the_text_to_pass_on_has_the_link_in_both_languages(
     incident.is_quiet = False
     broadcast = session.get(Broadcast, member.broadcast_id)
     assert broadcast is not None
+    approved_at = broadcast.approved_at
+    assert approved_at is not None
+    broadcast.approved_at = approved_at - timedelta(hours=1)
+    session.commit()
+    assert client.get(url, headers=duty).json()["code"] == "message_expired"
+    broadcast.approved_at = approved_at
     broadcast.state = "cancelled"  # type: ignore[assignment]
     session.commit()
     assert client.get(url, headers=duty).status_code == 409

@@ -50,9 +50,10 @@ def open_row(session: Session, *, actor: Actor, member_id: int, lease_seconds: f
     assert row is not None
     now = db_now(session)
     rules.check_free(_claim_of(row), actor.key, now)
-    if row.done_at is not None or find_gap(session, member, broadcast.incident_id) is None:
+    if find_gap(session, row) is None:
         raise ConflictError("no_call_needed", "This person was reached, or is still being tried by message.")
     row.member_id, row.claimed_by, row.claimed_until = member.id, actor.key, now + timedelta(seconds=lease_seconds)
+    row.done_at = None
     _log(session, actor, row, action="call.opened")
     return row
 

@@ -13,7 +13,10 @@ from alerts.kit.db import Base, enum_column, uuid_pk
 
 
 class CallRow(Base):
-    """One person of one incident. Made when somebody opens the row for the first time; the list itself is derived."""
+    """One person of one incident. Made when somebody opens the row for the first time; the list itself is derived.
+
+    `done_at`: calling ended, until a later message fails to reach them.
+    """
 
     __tablename__ = "call_row"
     __table_args__ = (

@@ -49,9 +49,10 @@ def outcomes_of(session: Session, broadcast_id: UUID, *, at: datetime | None = N
     return {Outcome(row.outcome): row.people for row in rows}
 
 
-def find_gap(session: Session, member: AudienceMember, incident_id: UUID) -> Gap | None:
-    """Why this person is to be called, or None: answered since, or still being tried."""
-    values = _values(incident_id, mission_code=None, broadcast_id=None, after_seconds=0) | {"citizen": member.citizen_id}
+def find_gap(session: Session, row: CallRow) -> Gap | None:
+    """Why this person is to be called, or None: answered since, still being tried, or called to an end since their newest message."""
+    values = _values(row.incident_id, mission_code=None, broadcast_id=None, after_seconds=0)
+    values |= {"citizen": row.citizen_id, "done_at": row.done_at}
     found = session.execute(text(ONE), values).scalar_one_or_none()
     return Gap(found) if found else None
 
@@ -108,7 +109,8 @@ def _numbers(session: Session, keyring: Keyring, citizen_id: UUID) -> list[str]:
 
 
 # A person counts by the newest message that went to them. Silence begins a call only after the last way was tried (or the
-# message is no longer valid) and then some; what is still being tried is nobody's call yet.
+# message is no longer valid) and then some; what is still being tried is nobody's call yet. Calls that ended before that
+# message began to go to them say nothing of it: whoever it fails to reach is on the list again.
 _WAITING = """
 WITH newest AS (
     SELECT DISTINCT ON (m.citizen_id) m.id, m.citizen_id, m.broadcast_id, m.unreachable, m.further_ways,
@@ -124,13 +126,13 @@ WITH newest AS (
         bool_or(d.state IN ('accepted', 'sent', 'delivered')) AS is_out,
         bool_or(d.state = 'unknown') AS is_unknown,
         bool_or(d.state = 'undelivered') AS is_undelivered,
-        bool_and(d.state = 'cancelled') AS is_cancelled,
+        bool_and(d.state = 'cancelled') AS is_cancelled, min(d.created_at) AS began_at,
         max(d.step) > jsonb_array_length(n.further_ways) OR n.valid_until < clock_timestamp() AS is_last,
         max(d.state_at) < clock_timestamp() - make_interval(secs => :after) AS is_silent
     FROM newest n JOIN delivery d ON d.member_id = n.id AND d.id BETWEEN n.id * 64 + 1 AND n.id * 64 + 63
     GROUP BY n.id, n.citizen_id, n.broadcast_id, n.unreachable, n.further_ways, n.valid_until
 ), waiting AS (
-    SELECT s.id, s.citizen_id, s.broadcast_id, CASE
+    SELECT s.id, s.citizen_id, s.broadcast_id, s.began_at, CASE
         WHEN s.is_answered OR s.is_cancelled THEN NULL
         WHEN s.is_tried AND NOT s.is_unreachable THEN NULL
         WHEN s.is_out THEN CASE WHEN s.is_last AND s.is_silent THEN 'unanswered' END
@@ -143,7 +145,7 @@ WITH newest AS (
 
 _PEOPLE = """
 FROM waiting w JOIN citizen c ON c.id = w.citizen_id LEFT JOIN call_row r ON r.incident_id = :incident AND r.citizen_id = w.citizen_id
-WHERE w.gap IS NOT NULL AND r.done_at IS NULL AND c.died_at IS NULL AND c.merged_into IS NULL
+WHERE w.gap IS NOT NULL AND (r.done_at IS NULL OR r.done_at < w.began_at) AND c.died_at IS NULL AND c.merged_into IS NULL
   AND (CAST(:mission AS text) IS NULL OR EXISTS (
     SELECT FROM incident_mission i WHERE i.incident_id = :incident AND i.mission_code = :mission AND i.left_at IS NULL
       AND (c.province_code = ANY (i.places) OR c.country_iso2 = ANY (i.places))))
@@ -160,7 +162,7 @@ ORDER BY coalesce(r.next_try_at > clock_timestamp(), false), w.id LIMIT :limit
 
 COUNT_WAITING = f"{_WAITING} SELECT w.gap, count(*) AS people {_PEOPLE} GROUP BY w.gap"
 
-ONE = f"{_WAITING} SELECT w.gap FROM waiting w"  # noqa: S608 - our own words
+ONE = f"{_WAITING} SELECT w.gap FROM waiting w WHERE CAST(:done_at AS timestamptz) IS NULL OR CAST(:done_at AS timestamptz) < w.began_at"  # noqa: S608 - our own words
 
 COUNT_OUTCOMES = """
 SELECT r.last_outcome, count(*) AS people, sum(r.tries) AS calls

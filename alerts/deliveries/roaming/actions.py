@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import Broadcast
-from alerts.broadcasts.queries import claim_broadcast
+from alerts.broadcasts.queries import claim_broadcast, valid_seconds_left
 from alerts.broadcasts.rules import State as MessageState
 from alerts.broadcasts.rules import Variant, compose
 from alerts.deliveries.roaming import rules
@@ -29,12 +29,15 @@ def ask_roaming(
 ) -> RoamingBroadcast:
     """Ask the home operator to text all its phones in a country; the same ask again gives the first one.
 
-    409: an exercise, a quiet incident, a message that is not approved (any more), no operator. 422: no country abroad.
+    409: an exercise, a quiet incident, a message that is not approved (any more) or whose time is over, no operator. 422: no country abroad.
     """
     broadcast = claim_broadcast(session, broadcast.id, actor)
     incident = get_incident(session, broadcast.incident_id)
     is_exercise, is_approved = broadcast.status is Status.EXERCISE, broadcast.state is MessageState.APPROVED
-    rules.check_ask(is_approved=is_approved, is_exercise=is_exercise, is_quiet=incident.is_quiet, has_operator=bool(operator))
+    is_valid = valid_seconds_left(session, broadcast) > 0
+    rules.check_ask(
+        is_approved=is_approved, is_valid=is_valid, is_exercise=is_exercise, is_quiet=incident.is_quiet, has_operator=bool(operator)
+    )
     rules.check_country(command.country, home_country=home_country)
     text = text_of(broadcast, command.language)
     values = {"broadcast_id": broadcast.id, "country": command.country, "operator": operator, "language": command.language}

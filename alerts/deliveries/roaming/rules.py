@@ -32,7 +32,7 @@ ALLOWED: Mapping[RoamingState, frozenset[RoamingState]] = MappingProxyType(
 """`sending → asked` only when surely nothing left; `unknown → accepted` by the operator's word alone, never sent again."""
 
 
-def check_ask(*, is_approved: bool, is_exercise: bool, is_quiet: bool, has_operator: bool) -> None:
+def check_ask(*, is_approved: bool, is_valid: bool, is_exercise: bool, is_quiet: bool, has_operator: bool) -> None:
     """409 for what must not reach every phone in a country."""
     if is_exercise:
         raise ConflictError("exercise_reaches_testers_only", "An exercise never reaches the phones of a whole country.")
@@ -40,6 +40,8 @@ def check_ask(*, is_approved: bool, is_exercise: bool, is_quiet: bool, has_opera
         raise ConflictError("incident_quiet_no_roaming", "This incident is quiet: no phone of a whole country may sound.")
     if not is_approved:
         raise ConflictError("not_approved", "Only an approved message that still stands is handed to the home operators.")
+    if not is_valid:
+        raise ConflictError("message_expired", "The time for which this message holds is over. Write a new one.")
     if not has_operator:
         raise ConflictError("no_roaming_operator", "No home operator is set up for roaming broadcasts.")
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from alerts.broadcasts.queries import get_broadcast
+from alerts.broadcasts.queries import get_broadcast, valid_seconds_left
 from alerts.channels.ports import Rejected, Transient, Unknown
 from alerts.channels.roaming import RoamingCounts, RoamingMessage, RoamingOperator
 from alerts.deliveries.roaming.actions import digest_of, text_of
@@ -63,7 +63,10 @@ async def run_roaming(sessions: Sessions, operator: RoamingOperator, patience: P
 
 
 def commit_intents(session: Session, *, operator: str, lease_seconds: float) -> list[Row]:
-    """Write down what is about to be handed over; a text that changed since, or is not approved any more, is refused."""
+    """Write down what is about to be handed over; what changed since, or does not hold any more, is refused.
+
+    The operator is told for how long the message still holds, never for how long it held when it was approved.
+    """
     session.execute(text(GIVE_UP))
     session.execute(text(LEAVE_OUT))
     rows = rows_of(session.execute(text(INTEND), {"operator": operator, "lease": lease_seconds, "limit": WINDOW}))
@@ -74,7 +77,7 @@ def commit_intents(session: Session, *, operator: str, lease_seconds: float) -> 
         if digest_of(words) != bytes(row["text_sha256"]):
             record(session, row, Told(RoamingState.REFUSED, code="text_changed"), retry_seconds=0)
             continue
-        kept.append(row | {"text": words, "validity_seconds": broadcast.validity_seconds})
+        kept.append(row | {"text": words, "validity_seconds": max(1, valid_seconds_left(session, broadcast))})
     return kept
 
 
@@ -149,9 +152,12 @@ WHERE id IN (
 """
 
 LEAVE_OUT = """
-UPDATE roaming_broadcast SET state = 'refused', state_at = clock_timestamp(), error_code = 'not_approved_any_more' WHERE id IN (
-    SELECT r.id FROM roaming_broadcast r JOIN broadcast b ON b.id = r.broadcast_id JOIN incident i ON i.id = b.incident_id
-    WHERE r.state = 'asked' AND (b.state <> 'approved' OR i.is_quiet OR b.status <> 'Actual') ORDER BY r.id FOR UPDATE OF r SKIP LOCKED)
+UPDATE roaming_broadcast SET state = 'refused', state_at = clock_timestamp(), error_code = left_out.why FROM (
+    SELECT r.id, CASE WHEN b.state <> 'approved' OR i.is_quiet OR b.status <> 'Actual' THEN 'not_approved_any_more'
+        WHEN clock_timestamp() >= b.approved_at + make_interval(secs => b.validity_seconds) THEN 'message_expired' END AS why
+    FROM roaming_broadcast r JOIN broadcast b ON b.id = r.broadcast_id JOIN incident i ON i.id = b.incident_id
+    WHERE r.state = 'asked' ORDER BY r.id FOR UPDATE OF r SKIP LOCKED) left_out
+WHERE roaming_broadcast.id = left_out.id AND left_out.why IS NOT NULL
 """
 
 INTEND = """

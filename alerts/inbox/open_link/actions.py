@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import Broadcast
+from alerts.broadcasts.queries import valid_seconds_left
 from alerts.broadcasts.rules import MsgType
 from alerts.broadcasts.rules import State as MessageState
 from alerts.checkins.actions import NewCheckin, record_checkin
@@ -93,11 +94,12 @@ def receive_claim(session: Session, *, keyring: Keyring, incident: Incident, cla
 
 
 def make_forwardable(session: Session, *, keyring: Keyring, broadcast: Broadcast, public_url: str) -> ForwardableText:
-    """The approved words with the open link. 409: not approved, taken back, a closed or a quiet incident."""
+    """The approved words with the open link. 409: not approved, taken back, its time is over, a closed or a quiet incident."""
     incident = get_incident(session, broadcast.incident_id)
     is_approved = broadcast.state is MessageState.APPROVED and broadcast.msg_type is not MsgType.CANCEL
     is_open = incident.state is IncidentState.OPEN
-    rules.check_forwardable(is_approved=is_approved, is_quiet=incident.is_quiet, is_incident_open=is_open)
+    is_valid = valid_seconds_left(session, broadcast) > 0
+    rules.check_forwardable(is_approved=is_approved, is_valid=is_valid, is_quiet=incident.is_quiet, is_incident_open=is_open)
     link = f"{public_url.rstrip('/')}{path_of(keyring, incident)}"
     return ForwardableText(link=link, texts={lang: rules.forwardable(text, lang, link) for lang, text in broadcast.texts.items()})
 

@@ -60,9 +60,11 @@ def forwardable(text: str, language: str, link: str) -> str:
     return f"{text}\n\n{FORWARD_TAIL[language].format(link=link)}"
 
 
-def check_forwardable(*, is_approved: bool, is_quiet: bool, is_incident_open: bool) -> None:
-    """409 for what must not be passed on: nothing unapproved or taken back, and nothing of a quiet incident."""
+def check_forwardable(*, is_approved: bool, is_valid: bool, is_quiet: bool, is_incident_open: bool) -> None:
+    """409 for what must not be passed on: nothing unapproved, taken back or out of date, and nothing of a quiet incident."""
     if is_quiet:
         raise ConflictError("incident_quiet", "This incident is quiet: nothing of it is passed on in groups.")
     if not (is_approved and is_incident_open):
         raise ConflictError("not_forwardable", "Only an approved message of an open incident is passed on.")
+    if not is_valid:
+        raise ConflictError("message_expired", "The time for which this message holds is over. Write a new one.")
