@@ -143,4 +143,4 @@ def _tell(session: Session, actor: Actor, row: Checkin) -> None:
             detail={"answer": row.answer, "rung": row.rung},
         )
     ids = {"checkin_id": row.id, "citizen_id": row.citizen_id, "incident_id": row.incident_id, "member_id": row.member_id}
-    publish(session, "checkin.recorded", **ids, answer=row.answer.value)
+    publish(session, "checkin.recorded", **ids, answer=row.answer.value, ends_steps=rules.ends_steps(row.channel))

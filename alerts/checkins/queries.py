@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, case, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, Subquery, and_, case, exists, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
+from alerts.broadcasts.models import AudienceMember, Broadcast
 from alerts.checkins.models import Checkin
-from alerts.checkins.rules import Answer, Channel, Standing
+from alerts.checkins.rules import Answer, Channel, Standing, ends_steps
 from alerts.checkins.schemas import CheckinView
 from alerts.incidents.queries import is_for_mission
 from alerts.incidents.rules import Claim, is_bound_to_mission
@@ -39,15 +40,6 @@ class SafeCounts:
     need_help: int
     need_help_says_safe: int
     other: int
-
-
-@dataclass(frozen=True, slots=True)
-class NeedHelp:
-    """One person who asked for help and whom nobody has reached since. `says_safe_at`: said "safe" later."""
-
-    citizen_id: UUID
-    since: datetime
-    says_safe_at: datetime | None
 
 
 def get_checkin(session: Session, checkin_id: UUID, actor: Actor) -> Checkin:
@@ -100,21 +92,6 @@ def standings_at(incident_id: UUID, known_at: datetime | None = None) -> Subquer
     return _per_person(incident_id, known_at).subquery()
 
 
-def list_need_help(
-    session: Session, incident_id: UUID, *, actor: Actor | None = None, known_at: datetime | None = None, limit: int = 200
-) -> list[NeedHelp]:
-    """Who needs help and has been waiting longest, first. Staff of a mission get their own people only."""
-    each = _per_person(incident_id, known_at, visible_to(actor) if actor else None).subquery()
-    says_safe = case((each.c.safe_at > each.c.help_at, each.c.safe_at))
-    query = (
-        select(each.c.citizen_id, each.c.help_at, says_safe)
-        .where(each.c.standing == Standing.NEED_HELP)
-        .order_by(each.c.help_at, each.c.citizen_id)
-        .limit(limit)
-    )
-    return [NeedHelp(*row) for row in session.execute(query)]
-
-
 def present_checkin(row: Checkin, keyring: Keyring | None) -> CheckinView:
     """The answer as the wire shows it; its note only with a keyring."""
     view = CheckinView.model_validate(row)
@@ -130,7 +107,23 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
     return is_for_mission(actor.mission_code or "", citizen_id=Checkin.citizen_id, incident_id=Checkin.incident_id)
 
 
-def _per_person(incident_id: UUID, known_at: datetime | None, only: ColumnElement[bool] | None = None) -> Select[Any]:
+def count_claims(session: Session, broadcast: Broadcast, at: datetime) -> int:
+    """People of a message's lists who said something by a way that proves nothing (`rules.ends_steps`), and by no other."""
+    claims = [channel for channel in Channel if not ends_steps(channel)]
+    other = aliased(Checkin)
+    known = (other.incident_id == Checkin.incident_id, other.citizen_id == Checkin.citizen_id, other.received_at <= at)
+    is_on_list = exists().where(AudienceMember.citizen_id == Checkin.citizen_id, AudienceMember.broadcast_id == broadcast.id)
+    query = select(func.count(Checkin.citizen_id.distinct())).where(
+        Checkin.incident_id == broadcast.incident_id,
+        Checkin.channel.in_(claims),
+        Checkin.received_at <= at,
+        is_on_list,
+        ~exists().where(*known, other.channel.not_in(claims)),
+    )
+    return session.execute(query).scalar_one()
+
+
+def _per_person(incident_id: UUID, known_at: datetime | None) -> Select[Any]:
     """One row per person: the times that `rules.standing` goes by, and its result. The same rule, in SQL."""
     confirmed = and_(Checkin.answer == Answer.SAFE, Checkin.rung.in_(AT_LEAST_CONTACT))
     help_at = func.max(Checkin.received_at).filter(Checkin.answer == Answer.NEED_HELP)
@@ -147,6 +140,4 @@ def _per_person(incident_id: UUID, known_at: datetime | None, only: ColumnElemen
     ).where(Checkin.incident_id == incident_id, Checkin.citizen_id.is_not(None))
     if known_at is not None:
         query = query.where(Checkin.received_at <= known_at)
-    if only is not None:
-        query = query.where(only)
     return query.group_by(Checkin.citizen_id)

@@ -70,6 +70,14 @@ def rung_of(channel: Channel, contact: Contact | None) -> Claim:
     return Claim.CONTACT_MADE if channel is Channel.STAFF and contact is not None else Claim.REPORTED
 
 
+def ends_steps(channel: Channel) -> bool:
+    """Whether an answer shows that the way to the person works, so that trying further ways and calling them would be idle.
+
+    Not by the open link: whoever knows somebody's number may type it there, and must not make us fall silent to them.
+    """
+    return channel is not Channel.OPEN_LINK
+
+
 def channel_of(actor: Actor, said: Channel | None) -> Channel:
     """A person of the staff records as staff; a machine client says what it carries, an app if it does not say."""
     if actor.via is Via.SESSION:

@@ -101,8 +101,10 @@ def mark_answered(session: Session, checkins: Sequence[Mapping[str, Any]]) -> in
     """People answered: the fact is kept on every delivery of theirs in that incident, and ends their steps. The count.
 
     Each check-in names `citizen_id` and `incident_id`; those of people whom we do not know name none and count for none.
+    One with `ends_steps` false is a claim that anybody may have made in the person's name: it ends nothing.
     """
-    pairs = {(row["citizen_id"], row["incident_id"]) for row in checkins if row.get("citizen_id") and row.get("incident_id")}
+    counted = [row for row in checkins if row.get("ends_steps", True)]
+    pairs = {(row["citizen_id"], row["incident_id"]) for row in counted if row.get("citizen_id") and row.get("incident_id")}
     values = {"citizens": [citizen for citizen, _ in pairs], "incidents": [incident for _, incident in pairs]}
     return session.execute(MARK_ANSWERED, values).rowcount  # type: ignore[attr-defined,no-any-return]
 

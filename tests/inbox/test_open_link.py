@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import Broadcast
 from alerts.checkins.cases.models import HelpCase
+from alerts.deliveries.evidence import mark_answered
 from alerts.inbox.models import InboundMessage
 from alerts.inbox.open_link.actions import path_of
 from alerts.inbox.open_link.rules import ADDRESS_LIMIT
@@ -19,7 +20,9 @@ from alerts.inbox.queries import present_message
 from alerts.incidents.actions import close_incident
 from alerts.incidents.models import Incident
 from alerts.kit.crypto import Keyring
-from tests.factories.checkins import Person, make_citizen, make_member
+from alerts.live.reach.queries import load_rows
+from tests.factories.checkins import Person, link_of, make_citizen, make_member
+from tests.factories.deliveries import make_delivery
 from tests.factories.incidents import HATAY, OPENER, make_incident
 
 SignIn = Callable[..., dict[str, str]]
@@ -48,6 +51,12 @@ def link(keyring: Keyring, incident: Incident) -> str:
 def rows(session: Session) -> list[InboundMessage]:
     session.expire_all()
     return list(session.query(InboundMessage).order_by(InboundMessage.id))
+
+
+def hear(session: Session) -> None:
+    """What deliveries do with the newest answer."""
+    newest = "SELECT payload FROM outbox_event WHERE name = 'checkin.recorded' ORDER BY id DESC LIMIT 1"
+    mark_answered(session, [session.execute(text(newest)).scalar_one()])
 
 
 def checkins(session: Session) -> list[tuple[Any, ...]]:
@@ -82,6 +91,29 @@ def test_somebody_whom_the_register_knows_once_is_a_claim_on_the_first_rung(
     assert (view.name, view.place, view.text, view.sender) == ("Siapa Saja", "Antakya", "bertiga", person.e164)
     sealed = session.execute(text("SELECT name_enc, place_enc, body_enc, from_enc FROM inbound_message")).one()
     assert not any(word in bytes(field) for field in sealed for word in (b"Siapa", b"Antakya", b"bertiga", b"6012"))
+
+
+def test_whoever_types_somebody_elses_number_does_not_silence_them(
+    client: TestClient, session: Session, keyring: Keyring, incident: Incident, person: Person, link: str, sign_in: SignIn
+) -> None:
+    member = make_member(session, incident, person)
+    make_delivery(session, member, "failed")
+    session.commit()
+    assert client.post(link, data={"answer": "safe", "phone": person.e164}).status_code == 200
+    hear(session)
+    session.commit()
+    duty = sign_in("duty_officer")
+
+    def stands() -> tuple[list[str], int, int]:
+        calls = client.get(f"/api/v1/incidents/{incident.id}/call-list", headers=duty).json()
+        rows = load_rows(session, session.get_one(Broadcast, member.broadcast_id))
+        return [row["gap"] for row in calls["items"]], rows.claimed, sum(tally.people for tally in rows.people if tally.is_answered)
+
+    assert stands() == (["failed"], 1, 0), "a claim of anybody: said, shown, and nothing stops for it"
+    assert client.post(link_of(keyring, member), data={"answer": "safe"}).status_code == 200
+    hear(session)
+    session.commit()
+    assert stands() == ([], 0, 1), "by the link that only they have"
 
 
 def test_the_answer_does_not_tell_whether_a_number_is_registered(client: TestClient, link: str, person: Person) -> None:

@@ -29,7 +29,8 @@ def ask_roaming(
 ) -> RoamingBroadcast:
     """Ask the home operator to text all its phones in a country; the same ask again gives the first one.
 
-    409: an exercise, a quiet incident, a message that is not approved (any more) or whose time is over, no operator. 422: no country abroad.
+    409: an exercise, a quiet incident, a message that is not approved (any more) or whose time is over, no operator.
+    422: no country abroad.
     """
     broadcast = claim_broadcast(session, broadcast.id, actor)
     incident = get_incident(session, broadcast.incident_id)

@@ -56,6 +56,7 @@ def present_reach(
         sent_twice=rows.sent_twice,
         resent=rows.resent,
         answers=_answers(rows, counts.answered),
+        claimed=rows.claimed,
         hand_over=_pace(broadcast, pace_of(rows.moments.get(Happening.HANDED_OVER, []), wave_tenths)),
         delivery=_pace(broadcast, pace_of(rows.moments.get(Happening.DELIVERED, []), wave_tenths)),
         forecast=forecast,

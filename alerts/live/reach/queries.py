@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import AudienceMember, Broadcast
-from alerts.checkins.queries import standings_at
+from alerts.checkins.queries import count_claims, standings_at
 from alerts.checkins.rules import Standing
 from alerts.country_rules.queries import load_book
 from alerts.deliveries.call_list.queries import outcomes_of
@@ -35,6 +35,7 @@ class Rows:
     moments: Mapping[Happening, Moments] = field(default_factory=dict)
     steps: Sequence[Mapping[str, Any]] = ()
     answers: Mapping[Standing, int] = field(default_factory=dict)
+    claimed: int = 0
     waves: Mapping[int, datetime | None] = field(default_factory=dict)
     newest_at: datetime | None = None
     resent: int = 0
@@ -67,6 +68,7 @@ def load_rows(session: Session, broadcast: Broadcast, *, known_at: datetime | No
         moments=_moments(session, values),
         steps=rows_of(session.execute(text(LATER_STEPS), values)),
         answers=_answers(session, broadcast, values["at"]),
+        claimed=count_claims(session, broadcast, values["at"]),
         waves={row.wave: row.released_at for row in session.execute(text(WAVES), values)},
         newest_at=max((row["newest_at"] for row in rows), default=None),
         resent=again.resent,

@@ -168,6 +168,9 @@ class ReachView(CountsView):
     sent_twice: int
     resent: int
     answers: AnswersView
+    claimed: int = Field(
+        description="people for whom somebody spoke by the open link, and nobody by a way of theirs: not among the answered, still tried"
+    )
     hand_over: PaceView
     delivery: PaceView
     forecast: ForecastView | None = Field(description="null for a past moment")
