@@ -147,13 +147,15 @@ def migrate() -> None:
 def doctor(*, as_json: AsJson = False) -> None:
     """Look at everything once: parts, ages of what waits, promises of the tables. Exit 1 when something is wrong."""
     from alerts.health import examine
+    from workers.wiring import watch
 
     settings = Settings.from_environment()
-    diagnosis = examine(settings, _sessions(settings))
+    diagnosis = examine(settings, _sessions(settings), watch(settings))
     if as_json:
         print(json.dumps(diagnosis.as_json(), default=str))
     else:
         lines = [f"{name}: {value}" for name, value in diagnosis.facts.items()]
+        lines += [f"WARNING: {warning}" for warning in diagnosis.warnings]
         lines += [f"FAULT: {fault}" for fault in diagnosis.faults]
         lines += [f"BROKEN: {v['invariant']} ({v['count']} rows, e.g. {v['sample']})" for v in diagnosis.violations]
         print("\n".join([*lines, "healthy" if diagnosis.is_healthy else "NOT healthy"]))

@@ -16,7 +16,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from alerts.deliveries.queries import backlog, invariants, late
+from alerts.channels.rule_book_outlets import configured_outlets
+from alerts.deliveries.lateness import Stall, Watch, late, list_stalls
+from alerts.deliveries.queries import backlog, invariants
 from alerts.deliveries.restoring import REMEDY, is_elsewhere
 from alerts.deliveries.round_trips.queries import list_ages
 from alerts.deliveries.round_trips.rules import is_late
@@ -28,14 +30,9 @@ from alerts.migrations import alembic_config
 from alerts.notices.queries import backlog as staff_backlog
 from alerts.notices.queries import open_alarms
 from alerts.notices.rules import AlarmKind
-from alerts.settings import Settings
+from alerts.settings import Settings, SettingsDep
 
 router = APIRouter(tags=["health"])
-OUTBOX_AGE_SECONDS_MAX = 60.0
-STAFF_LATE_SECONDS_MAX = 60.0
-WORKER_SECONDS_MAX = 120.0
-QUICK_QUEUE = "quick"
-"""The queue that the clock always has something for: silence there means that nobody works."""
 
 
 class NotReadyError(AppError):
@@ -46,10 +43,11 @@ class NotReadyError(AppError):
 
 @dataclass
 class Diagnosis:
-    """What a doctor says: facts, what is wrong, and what promises of the tables are broken."""
+    """What a doctor says: facts, what is wrong, what promises of the tables are broken; and, as warnings, what nobody could tell."""
 
     facts: dict[str, Any] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     violations: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -62,16 +60,24 @@ class Diagnosis:
         return asdict(self) | {"is_healthy": self.is_healthy}
 
 
-def examine(settings: Settings, sessions: Sessions) -> Diagnosis:
+def examine(settings: Settings, sessions: Sessions, watch: Watch) -> Diagnosis:
     """Look at everything once. Never raises for a part that is down: that is a fault."""
     diagnosis = Diagnosis()
+    for sender, remedy in untried(settings).items():
+        diagnosis.warnings.append(f"{sender} is configured and not tried by the round trip: {remedy}")
     try:
         with begin(sessions) as session:
-            _examine_database(session, diagnosis, period_seconds=settings.synthetic.period_seconds)
+            _examine_database(session, diagnosis, watch, period_seconds=settings.synthetic.period_seconds)
     except SQLAlchemyError as error:
         diagnosis.faults.append(f"the database does not answer ({type(error).__name__})")
     _examine_redis(settings, diagnosis)
     return diagnosis
+
+
+def untried(settings: Settings) -> dict[str, str]:
+    """Live senders that no test message is sent by, and what to set so that they are."""
+    outlets = [outlet for outlet in configured_outlets(settings) if not settings.synthetic.address_of(outlet.channel)]
+    return {outlet.name: f"set SIAGA_SYNTHETIC_{outlet.channel.upper()} to an address of ours" for outlet in outlets}
 
 
 def newest_revision() -> str:
@@ -100,7 +106,7 @@ def get_readyz(session: Tx) -> dict[str, str]:
 
 
 @router.get("/metrics", operation_id="metrics", response_class=Response)
-def get_metrics(session: Tx) -> Response:
+def get_metrics(session: Tx, settings: SettingsDep) -> Response:
     """Prometheus text: this process's counters, and what waits in the database."""
     registry = CollectorRegistry()
     for name, value in (backlog(session) | staff_backlog(session)).items():
@@ -108,12 +114,12 @@ def get_metrics(session: Tx) -> Response:
     alarms = Gauge("siaga_alarm", "what nobody has taken on yet", ("kind", "sender"), registry=registry)
     for alarm in open_alarms(session):
         alarms.labels(alarm["kind"], alarm["sender"]).set(alarm["count"])
-    _gauge_vitals(session, registry)
-    _gauge_trips(session, registry)
+    _gauge_vitals(session, settings, registry)
+    _gauge_trips(session, settings, registry)
     return Response(generate_latest() + generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def _gauge_vitals(session: Session, registry: CollectorRegistry) -> None:
+def _gauge_vitals(session: Session, settings: Settings, registry: CollectorRegistry) -> None:
     """What a task measured, and when a worker last got something done: read from small tables, never asked anew."""
     broken = Gauge("siaga_promise_broken", "1 while a promise of the tables does not hold", ("promise",), registry=registry)
     rows = Gauge("siaga_promise_broken_rows", "how many rows break it", ("promise",), registry=registry)
@@ -129,10 +135,14 @@ def _gauge_vitals(session: Session, registry: CollectorRegistry) -> None:
     lost = Gauge("siaga_workers_without_valkey", "workers that keep to their own share of every pace", registry=registry)
     for queue, beats in _by_queue(session).items():
         since.labels(queue).set(min(each["age_seconds"] for each in beats))
-    lost.set(len({each["owner"] for each in list_beats(session) if _is_blind(each)}))
+    lost.set(len({each["owner"] for each in list_beats(session) if _is_blind(each, settings.health.silent_seconds)}))
 
 
-def _gauge_trips(session: Session, registry: CollectorRegistry) -> None:
+def _gauge_trips(session: Session, settings: Settings, registry: CollectorRegistry) -> None:
+    gone = Gauge("siaga_sender_untried", "1 for a configured sender that no test message is sent by", ("sender",), registry=registry)
+    names = untried(settings)
+    for outlet in configured_outlets(settings):
+        gone.labels(outlet.name).set(float(outlet.name in names))
     age = Gauge("siaga_round_trip_age_seconds", "since a test message by the sender came back", ("sender",), registry=registry)
     took = Gauge("siaga_round_trip_seconds", "how long the last one took there and back", ("sender",), registry=registry)
     for trip in list_ages(session):
@@ -148,12 +158,12 @@ def _by_queue(session: Session) -> dict[str, list[dict[str, Any]]]:
     return queues
 
 
-def _is_blind(each: dict[str, Any]) -> bool:
+def _is_blind(each: dict[str, Any], silent_seconds: float) -> bool:
     """A worker that is at work and does not see Valkey."""
-    return not each["is_pace_shared"] and each["age_seconds"] < WORKER_SECONDS_MAX
+    return not each["is_pace_shared"] and each["age_seconds"] < silent_seconds
 
 
-def _examine_database(session: Session, diagnosis: Diagnosis, *, period_seconds: float) -> None:
+def _examine_database(session: Session, diagnosis: Diagnosis, watch: Watch, *, period_seconds: float) -> None:
     major = int(session.execute(text("SHOW server_version_num")).scalar_one()) // 10000
     revision = database_revision(session)
     diagnosis.facts |= {"postgres": major, "revision": revision}
@@ -166,24 +176,29 @@ def _examine_database(session: Session, diagnosis: Diagnosis, *, period_seconds:
         diagnosis.faults.append(f"nothing is sent: {REMEDY}")
     waiting = backlog(session)
     diagnosis.facts |= waiting | {"missions": session.execute(text("SELECT count(*) FROM mission")).scalar_one()}
-    if waiting["outbox_age_seconds"] > OUTBOX_AGE_SECONDS_MAX:
+    if waiting["outbox_age_seconds"] > watch.late_seconds:
         diagnosis.faults.append(f"events wait since {waiting['outbox_age_seconds']:.0f} s: is a relay running?")
     if not diagnosis.facts["missions"]:
         diagnosis.faults.append("no mission is loaded: run `siaga migrate`")
-    _examine_staff_messages(session, diagnosis)
-    _examine_progress(session, diagnosis, period_seconds=period_seconds)
-    diagnosis.violations += [asdict(violation) for violation in (*invariants(session), *late(session))]
+    _examine_staff_messages(session, diagnosis, late_seconds=watch.late_seconds)
+    diagnosis.faults += [_told(stall) for stall in list_stalls(session, watch)]
+    _examine_progress(session, diagnosis, watch, period_seconds=period_seconds)
+    diagnosis.violations += [asdict(violation) for violation in (*invariants(session), *late(session, watch))]
 
 
-def _examine_progress(session: Session, diagnosis: Diagnosis, *, period_seconds: float) -> None:
+def _told(stall: Stall) -> str:
+    """A queue that stands still, and what to look at."""
+    seen = "was ever seen" if stall.silent_seconds is None else f"has finished anything for {stall.silent_seconds:.0f} s"
+    work = f"{stall.waiting} events wait for it since {stall.waiting_seconds:.0f} s: " if stall.waiting else ""
+    return f"the queue `{stall.queue}` stands still: {work}no worker of it {seen}"
+
+
+def _examine_progress(session: Session, diagnosis: Diagnosis, watch: Watch, *, period_seconds: float) -> None:
     """What the workers last got done, and whether our own test messages come back."""
     queues = {queue: min(each["age_seconds"] for each in beats) for queue, beats in _by_queue(session).items()}
     diagnosis.facts["worker_progress_seconds"] = queues
     diagnosis.facts["outbox_p99_seconds"] = find_vital(session, "outbox_p99_seconds")
-    quick = queues.get(QUICK_QUEUE)
-    if quick is not None and quick > WORKER_SECONDS_MAX:
-        diagnosis.faults.append(f"no worker has finished anything for {quick:.0f} s: do workers run?")
-    blind = sorted({each["owner"] for each in list_beats(session) if _is_blind(each)})
+    blind = sorted({each["owner"] for each in list_beats(session) if _is_blind(each, watch.silent_seconds)})
     diagnosis.facts["workers_without_valkey"] = len(blind)
     if blind:
         diagnosis.faults.append(f"{len(blind)} workers do not see Valkey and keep to their own share of every pace")
@@ -194,7 +209,7 @@ def _examine_progress(session: Session, diagnosis: Diagnosis, *, period_seconds:
             diagnosis.faults.append(f"no test message by {trip.sender} has come back for {trip.seconds:.0f} s")
 
 
-def _examine_staff_messages(session: Session, diagnosis: Diagnosis) -> None:
+def _examine_staff_messages(session: Session, diagnosis: Diagnosis, *, late_seconds: float) -> None:
     """Alarms that nobody has taken on, and pages that do not leave in time."""
     waiting = staff_backlog(session)
     diagnosis.facts |= waiting | {"alarms": open_alarms(session)}
@@ -202,9 +217,9 @@ def _examine_staff_messages(session: Session, diagnosis: Diagnosis) -> None:
         # A roster without addresses is a matter of the office, not of the machinery.
         if alarm["kind"] != AlarmKind.NOBODY_TO_PAGE:
             diagnosis.faults.append(f"alarm of {alarm['sender']}: {alarm['kind']} ({alarm['count']}); somebody must take it on")
-    late = max(waiting["paging_late_seconds"], waiting["notice_age_seconds"])
-    if late > STAFF_LATE_SECONDS_MAX:
-        diagnosis.faults.append(f"messages to staff wait since {late:.0f} s: does a worker serve the queue `paging`?")
+    oldest = max(waiting["paging_late_seconds"], waiting["notice_age_seconds"])
+    if oldest > late_seconds:
+        diagnosis.faults.append(f"messages to staff wait since {oldest:.0f} s: does a worker serve the queue `paging`?")
 
 
 def _examine_redis(settings: Settings, diagnosis: Diagnosis) -> None:

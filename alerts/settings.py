@@ -163,6 +163,15 @@ class Paging(Group):
     alarm_seconds: float = Field(3600, gt=0, description="an alarm of one kind and sender is told at most this often")
 
 
+class Health(Group):
+    """When what waits is a fault, and somebody is called. Seconds."""
+
+    late_seconds: float = Field(60, gt=0, description="work that is due, events, receipts and messages to staff wait so long at most")
+    silent_seconds: float = Field(120, gt=0, description="a queue that always has work may be without any news of a worker")
+    answer_seconds: float = Field(600, gt=0, description="an event whose task has not answered by then")
+    check_seconds: float = Field(60, gt=0, description="how often the promises are looked at")
+
+
 class Live(Group):
     """The live screens. Seconds."""
 
@@ -217,6 +226,7 @@ class Settings(Group):
     relay: Relay = Relay()
     paging: Paging = Paging()
     live: Live = Live()
+    health: Health = Health()
     web: Web = Web()
 
     @model_validator(mode="after")

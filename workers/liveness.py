@@ -7,6 +7,7 @@ from alerts.deliveries.vitals import measure
 from alerts.kit.db import begin
 from workers.app import Runtime
 from workers.tasks import Payload, task
+from workers.wiring import watch
 
 
 @task("round_trips.run")
@@ -20,4 +21,4 @@ def round_trips(runtime: Runtime, _: Payload) -> None:
 @task("deliveries.check")
 def check_promises(runtime: Runtime, _: Payload) -> None:
     with begin(runtime.sessions) as session:
-        measure(session)
+        measure(session, watch(runtime.settings))

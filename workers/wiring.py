@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from alerts.deliveries.lateness import Watch
 from alerts.settings import Settings
 
 REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -91,7 +92,14 @@ def schedule(settings: Settings) -> Mapping[str, float]:
         "inbox.send_replies": settings.delivery.sweep_seconds,
         "deliveries.roaming": settings.delivery.sweep_seconds,
         "live.refresh_all": settings.live.refresh_seconds,
-        "deliveries.check": 60.0,
+        "deliveries.check": settings.health.check_seconds,
         "round_trips.run": settings.synthetic.check_seconds,
         "kit.clean_up": 3600.0,
     }
+
+
+def watch(settings: Settings) -> Watch:
+    """What a doctor and the check look at: silence on a queue that the clock rings means that nobody works there."""
+    health = settings.health
+    clocked = tuple(sorted({QUEUES.get(task, QUICK) for task in schedule(settings)}))
+    return Watch(QUEUES, clocked, QUICK, health.late_seconds, health.silent_seconds, health.answer_seconds)

@@ -66,18 +66,14 @@ def _silent_ways(session: Session) -> list[str]:
 
 def invariants(session: Session) -> list[Violation]:
     """Every promise of the tables that is broken now (see the reliability notes for the numbers)."""
-    return _violations(session, INVARIANTS)
+    return violations(session, INVARIANTS)
 
 
-def late(session: Session) -> list[Violation]:
-    """Every promise of pace that is broken now."""
-    return _violations(session, LIVENESS)
-
-
-def _violations(session: Session, promises: Mapping[str, str]) -> list[Violation]:
+def violations(session: Session, promises: Mapping[str, str], **values: float) -> list[Violation]:
+    """Those of the promises that are broken now: each is a query for what breaks it."""
     found = []
     for name, query in promises.items():
-        rows = session.execute(text(query)).all()
+        rows = session.execute(text(query), values).all()
         if rows:
             found.append(Violation(name, len(rows), str(rows[0][0])))
     return found
@@ -190,17 +186,6 @@ INVARIANTS = {
 
 I7: an override of an opt-out by two names does not exist here, so no exception is made for one.
 """
-
-LIVENESS = {
-    "I8 outbox younger than 5 s": """
-        SELECT percentile_disc(0.99) WITHIN GROUP (ORDER BY rung_at - created_at) FROM outbox_event
-        WHERE created_at > now() - interval '5 minutes' AND rings = 1
-        HAVING percentile_disc(0.99) WITHIN GROUP (ORDER BY rung_at - created_at) > interval '5 seconds'""",
-    "I10 unknown is resolved within ten minutes, or shown": """
-        SELECT delivery_id FROM attempt WHERE state = 'unknown' AND looked_up_at IS NULL AND channel IN ('sms', 'whatsapp', 'voice')
-          AND intent_at < clock_timestamp() - interval '10 minutes'""",
-}
-"""Promises of pace. They depend on the machine too, so a doctor watches them and no test decides by them."""
 
 BACKLOG = """
 SELECT

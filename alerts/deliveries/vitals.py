@@ -7,18 +7,20 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from alerts.deliveries.findings import raise_alarm
-from alerts.deliveries.queries import INVARIANTS, LIVENESS, invariants, late
+from alerts.deliveries.lateness import LIVENESS, Watch, late, list_stalls, promise_of
+from alerts.deliveries.queries import INVARIANTS, invariants
 from alerts.kit.vitals import Measured, find_vital, keep_vitals
 
 log = structlog.get_logger()
 PROMISE = "promise_broken"
 
 
-def measure(session: Session) -> int:
+def measure(session: Session, watch: Watch) -> int:
     """Count what breaks each promise, keep the figures, and call somebody where one has just begun to be broken. The broken ones."""
-    broken = {violation.invariant: violation for violation in (*invariants(session), *late(session))}
+    stalls = [stall.as_violation() for stall in list_stalls(session, watch)]
+    broken = {violation.invariant: violation for violation in (*invariants(session), *late(session, watch), *stalls)}
     measured = [Measured("outbox_p99_seconds", "", float(session.execute(text(OUTBOX_P99)).scalar() or 0))]
-    for name in (*INVARIANTS, *LIVENESS):
+    for name in (*INVARIANTS, *LIVENESS, *map(promise_of, watch.all_queues)):
         violation = broken.get(name)
         count = violation.count if violation else 0
         if violation is not None:

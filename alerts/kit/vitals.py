@@ -98,13 +98,15 @@ def beat(session: Session, *, owner: str, queue: str, task: str, is_pace_shared:
 
 
 def list_beats(session: Session) -> list[dict[str, Any]]:
-    """Per owner and queue: the last task, its `age_seconds`, and `is_pace_shared`. Processes that are long gone are left out."""
+    """Per owner and queue: the last task, its `age_seconds`, and `is_pace_shared`. Of processes that are long gone only a queue's last."""
     return rows_of(session.execute(text(BEATS), {"forgotten": FORGOTTEN_SECONDS}))
 
 
 def forget_beats(session: Session) -> None:
-    """Of processes that are long gone."""
-    session.execute(delete(WorkerBeat).where(WorkerBeat.at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, FORGOTTEN_SECONDS)))
+    """Of processes that are long gone, but for each queue's last: that nobody works there for days must not be forgotten."""
+    newest = select(func.max(WorkerBeat.at)).group_by(WorkerBeat.queue)
+    is_old = WorkerBeat.at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, FORGOTTEN_SECONDS)
+    session.execute(delete(WorkerBeat).where(is_old, WorkerBeat.at.not_in(newest)))
 
 
 VITALS = """
@@ -114,5 +116,6 @@ FROM vital ORDER BY name, label
 
 BEATS = """
 SELECT owner, queue, task, is_pace_shared, CAST(extract(epoch FROM clock_timestamp() - at) AS float8) AS age_seconds
-FROM worker_beat WHERE at > clock_timestamp() - make_interval(secs => :forgotten) ORDER BY queue, at DESC
+FROM worker_beat b WHERE at > clock_timestamp() - make_interval(secs => :forgotten)
+   OR NOT EXISTS (SELECT FROM worker_beat n WHERE n.queue = b.queue AND n.at > b.at) ORDER BY queue, at DESC
 """

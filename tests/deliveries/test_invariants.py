@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import text
 
 from alerts.deliveries.carriers import Carriers
-from alerts.deliveries.queries import INVARIANTS, LIVENESS, invariants, late
+from alerts.deliveries.lateness import LIVENESS, late
+from alerts.deliveries.queries import INVARIANTS, invariants
 from tests.deliveries.conftest import Fanout
+from workers.wiring import watch
 
 pytestmark = pytest.mark.deliveries
 Make = Callable[..., Fanout]
@@ -58,6 +60,18 @@ LATE = {
         """INSERT INTO outbox_event (name, payload, created_at, rung_at, rings)
         SELECT 'x', '{}', now() - interval '10 seconds', now(), 1 FROM generate_series(1, 500)"""
     ],
+    "I8 a batch that is due is asked for": [
+        "UPDATE delivery_batch SET state = 'waiting', due_at = now() - interval '90 seconds', rung_at = now() - interval '80 seconds'",
+        "DELETE FROM outbox_event",
+    ],
+    "I8 events are answered": [
+        """INSERT INTO outbox_event (name, payload, created_at, rung_at, rings, waiting_for)
+        VALUES ('broadcast.freeze_asked', '{}', now() - interval '11 minutes', now(), 12, ARRAY['broadcasts.freeze'])"""
+    ],
+    "I8 receipts are applied in time": [
+        f"""INSERT INTO receipt (delivery_id, number, raw_status, received_at)
+        VALUES ({NEWEST}, 1, 'delivered', now() - interval '90 seconds')"""
+    ],
     "I10 unknown is resolved within ten minutes, or shown": [
         "UPDATE attempt SET state = 'unknown', intent_at = now() - interval '11 minutes'"
     ],
@@ -78,8 +92,8 @@ def test_a_broken_promise_is_named(fanout: Make, carriers: Carriers, name: str) 
     message.release()
     message.send(carriers)
     with message.sessions() as session:
-        assert [*invariants(session), *late(session)] == []
+        assert [*invariants(session), *late(session, watch(message.settings))] == []
         for statement in (BREAKS | LATE)[name]:
             session.execute(text(statement))
-        assert name in {violation.invariant for violation in (*invariants(session), *late(session))}
+        assert name in {violation.invariant for violation in (*invariants(session), *late(session, watch(message.settings)))}
         session.rollback()

@@ -18,6 +18,7 @@ from alerts.health import examine
 from alerts.kit.db import begin
 from alerts.kit.errors import ConflictError
 from tests.deliveries.conftest import Carrier, Fanout
+from workers.wiring import watch
 
 pytestmark = pytest.mark.deliveries
 Make = Callable[..., Fanout]
@@ -40,7 +41,7 @@ def test_nothing_is_sent_from_a_database_that_is_elsewhere(fanout: Make, carrier
     assert send_batch(message.settings, message.sessions, carriers, batch_id=message.batches()[0], owner="test") is False
     assert resend_unknown(message.settings, message.sessions, carriers) == 0
     assert (message.states(), carrier.log_path.read_text()) == ({"queued": 3}, "")
-    assert any("after-restore" in fault for fault in examine(message.settings, message.sessions).faults)
+    assert any("after-restore" in fault for fault in examine(message.settings, message.sessions, watch(message.settings)).faults)
 
 
 def test_what_is_queued_becomes_unknown_and_nothing_goes_out_again(fanout: Make, carriers: Carriers, carrier: Carrier) -> None:

@@ -31,6 +31,7 @@ from alerts.kit.http import Paging
 from alerts.settings import Settings
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import OPENER, make_incident
+from workers.wiring import watch
 
 OURS, HOUR = "+60123456780", 3600
 
@@ -166,7 +167,7 @@ def test_silence_is_an_alarm_after_two_periods_and_once_a_period(chain: Chain) -
         ("round_trip_late", "fcm"),
         ("round_trip_late", "twilio"),
     ]  # type: ignore[index]
-    faults = examine(chain.settings, chain.sessions).faults
+    faults = examine(chain.settings, chain.sessions, watch(chain.settings)).faults
     assert any(fault.startswith("no test message by twilio has come back") for fault in faults)
 
 
@@ -236,7 +237,7 @@ def test_what_is_measured_is_shown(chain: Chain) -> None:
     chain.go()
     chain.follow()
     with begin(chain.sessions) as session:
-        assert measure(session) == 0
+        assert measure(session, watch(chain.settings)) == 0
     with chain.client() as client:
         shown = client.get("/metrics").text
     for line in (
@@ -256,8 +257,8 @@ def test_a_broken_promise_calls_somebody_once(chain: Chain) -> None:
     with begin(chain.sessions) as session:
         session.execute(text("UPDATE delivery_batch SET state = 'done'"))
         session.execute(text("UPDATE delivery SET state = 'queued'"))
-        assert measure(session) >= 1
-        measure(session)
+        assert measure(session, watch(chain.settings)) >= 1
+        measure(session, watch(chain.settings))
     alarms = chain.rows("SELECT payload FROM outbox_event WHERE name = 'delivery.alarm'")
     assert len(alarms) == len({row["payload"]["sender"] for row in alarms})  # type: ignore[index]
     with begin(chain.sessions) as session:
