@@ -17,6 +17,7 @@ from sqlalchemy import text
 
 from alerts import embedded
 from alerts.deliveries.queries import invariants
+from alerts.deliveries.round_trips.queries import list_ages
 from alerts.embedded.safety import require_empty_register, safe_environment
 from alerts.kit.db import begin
 from alerts.stage import Account, Stage, get_json, load_register, post_json
@@ -29,6 +30,7 @@ from alerts.story.telling import Login, Progress, Teller, Telling
 
 BAR = 30
 WORKERS = 2
+TRIP_SECONDS_MAX = 30.0
 WAY_NAMES = {
     "push": "app",
     "web_push": "browser",
@@ -83,7 +85,7 @@ def run_demo(crisis_name: str, *, is_once: bool, json_path: Path | None, port: i
     with embedded.services(purpose="demo", environ=environ) as services:
         printer.line(f"Postgres 18 and Valkey 9 are up · {crisis.about.en}")
         require_empty_register(services.database_url)
-        stage = Stage(services, mode="demo", port=port, ways=ALL_WAYS)
+        stage = Stage(services, mode="demo", port=port, ways=ALL_WAYS, has_own_ends=True)
         try:
             accounts = _set_the_stage(stage, crisis, printer)
             told = _tell(stage, crisis, accounts, printer)
@@ -158,16 +160,19 @@ def _tell(stage: Stage, crisis: Crisis, accounts: Mapping[str, Account], printer
 
 def _figures(stage: Stage, told: Telling, *, seconds: float) -> dict[str, Any]:
     """What the outside judge, the tables and the story say."""
-    total = stage.judge()["total"]
+    trips = _round_trips(stage)
+    judged = stage.judge()["by_broadcast"]
     names = ("handed_over", "delivered", "answered", "unknown", "unreachable", "missed", "sent_twice", "resent")
     with begin(stage.sessions) as session:
         broken = invariants(session)
         answered_by = {row.channel: row.people for row in session.execute(text(ANSWERED_BY))}
         versions = session.execute(text("SELECT coalesce(max(version), 0) FROM snapshot")).scalar_one()
+        ours = {str(row.broadcast_id) for row in session.execute(text("SELECT broadcast_id FROM round_trip"))}
+    counts = [count for broadcast_id, count in judged.items() if broadcast_id not in ours]
     result = told.result
     return {
-        "recipients_frozen": total["frozen"],
-        **{name: total[name] for name in names},
+        "recipients_frozen": sum(count["frozen"] for count in counts),
+        **{name: sum(count[name] for count in counts) for name in names},
         "handed_over_by": stage.accepted_by_way(),
         "answered_by": answered_by,
         "first_sheet_seconds": told.first_sheet_seconds,
@@ -177,21 +182,36 @@ def _figures(stage: Stage, told: Telling, *, seconds: float) -> dict[str, Any]:
         "held": result.count("held") if result else 0,
         "failed_steps": result.count("failed") if result else 0,
         "invariants_violated": len(broken),
+        "round_trip_seconds": trips,
         "seconds": round(seconds, 1),
     }
+
+
+def _round_trips(stage: Stage) -> dict[str, float | None]:
+    """How long a test message by each sender took there and back; None where it has not come back in time."""
+    deadline = time.monotonic() + TRIP_SECONDS_MAX
+    while True:
+        with begin(stage.sessions) as session:
+            took = {age.sender: age.took_seconds for age in list_ages(session)}
+        if None not in took.values() or time.monotonic() > deadline:
+            return {sender: None if seconds is None else round(seconds, 1) for sender, seconds in took.items()}
+        time.sleep(0.2)
 
 
 ANSWERED_BY = "SELECT channel, count(DISTINCT citizen_id) AS people FROM checkin GROUP BY 1 ORDER BY people DESC"
 
 
 def _is_good(figures: Mapping[str, Any]) -> bool:
-    return not any(figures[name] for name in ("missed", "sent_twice", "unknown", "invariants_violated", "failed_steps"))
+    is_back = None not in figures["round_trip_seconds"].values()
+    return is_back and not any(figures[name] for name in ("missed", "sent_twice", "unknown", "invariants_violated", "failed_steps"))
 
 
 def _print_verdict(figures: Mapping[str, Any], printer: Printer) -> None:
     by_way = ", ".join(f"{WAY_NAMES[way]} {count}" for way, count in figures["handed_over_by"].items())
     printer.line(f"handed over by way: {by_way}")
     printer.line("people who answered, by way: " + ", ".join(f"{way} {people}" for way, people in figures["answered_by"].items()))
+    trips = {sender: "not back" if took is None else f"{took} s" for sender, took in figures["round_trip_seconds"].items()}
+    printer.line("a test message by every sender, there and back: " + ", ".join(f"{sender} {took}" for sender, took in trips.items()))
     plain = {name: value for name, value in figures.items() if not isinstance(value, dict)}
     printer.line("the carrier's own log says: " + ", ".join(f"{name} {value}" for name, value in plain.items()))
     printer.line("every promise was kept" if _is_good(figures) else "A PROMISE WAS BROKEN: see the figures above")

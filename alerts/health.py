@@ -20,6 +20,7 @@ from alerts.channels.rule_book_outlets import configured_outlets
 from alerts.deliveries.lateness import Stall, Watch, late, list_stalls
 from alerts.deliveries.queries import backlog, invariants
 from alerts.deliveries.restoring import REMEDY, is_elsewhere
+from alerts.deliveries.round_trips.actions import untried
 from alerts.deliveries.round_trips.queries import list_ages
 from alerts.deliveries.round_trips.rules import is_late
 from alerts.deliveries.vitals import PROMISE
@@ -72,12 +73,6 @@ def examine(settings: Settings, sessions: Sessions, watch: Watch) -> Diagnosis:
         diagnosis.faults.append(f"the database does not answer ({type(error).__name__})")
     _examine_redis(settings, diagnosis)
     return diagnosis
-
-
-def untried(settings: Settings) -> dict[str, str]:
-    """Live senders that no test message is sent by, and what to set so that they are."""
-    outlets = [outlet for outlet in configured_outlets(settings) if not settings.synthetic.address_of(outlet.channel)]
-    return {outlet.name: f"set SIAGA_SYNTHETIC_{outlet.channel.upper()} to an address of ours" for outlet in outlets}
 
 
 def newest_revision() -> str:

@@ -165,7 +165,8 @@ class Sms2(Group):
 class Synthetic(Group):
     """Our own addresses, to which every live sender is tried by a real message once a period (seconds).
 
-    A number, token or mailbox of ours per channel; a channel without one is not tried. `web_push` is a browser's
+    A number, token or mailbox of ours per channel; a channel without one is not tried. `sms2`: for the second provider
+    of texts, where it does not serve the country of `sms`. `web_push` is a browser's
     subscription as its `PushSubscription.toJSON()` gives it. `replies` names the channels whose end answers by itself
     (a phone that replies 1 to every text): there a round trip is over when the answer is back.
     """
@@ -173,6 +174,7 @@ class Synthetic(Group):
     period_seconds: float = Field(3600, gt=0)
     check_seconds: float = Field(60, gt=0)
     sms: str = Field("", pattern=NUMBER)
+    sms2: str = Field("", pattern=NUMBER)
     whatsapp: str = Field("", pattern=NUMBER)
     voice: str = Field("", pattern=NUMBER)
     email: str = ""

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import text
+
 from alerts.country_rules.actions import load_packaged_rules
 from alerts.deliveries.facts import export_facts
 from alerts.embedded import EmbeddedError, Services
@@ -31,7 +33,7 @@ from alerts.sandbox.judge import judge_files
 from alerts.settings import Settings, new_key
 from alerts.staff.actions import NewStaff, create_staff, create_token
 from alerts.staff.rules import Role
-from alerts.stage_ways import ways_environment
+from alerts.stage_ways import own_ends_environment, own_ends_rules, ways_environment
 
 PROCESSES = ("sandbox", "serve", "worker", "quick", "evidence", "paging", "relay")
 READY_SECONDS = 60.0
@@ -54,7 +56,7 @@ class Stage:
     """Starts, watches and stops the processes of one run.
 
     Texts and push are always there; `ways` are the others (`stage_ways.WAYS`). None by default: who measures or breaks
-    sending wants one step per person.
+    sending wants one step per person. `has_own_ends`: every sender is tried there and back at the sandbox.
     """
 
     def __init__(
@@ -65,13 +67,17 @@ class Stage:
         overrides: Mapping[str, str] | None = None,
         port: int | None = None,
         ways: tuple[str, ...] = (),
+        has_own_ends: bool = False,
     ) -> None:
-        self.services = services
+        self.services, self.has_own_ends = services, has_own_ends
         self.folder = services.folder
         self.log_path = self.folder / "carrier.jsonl"
         self.web_port, self.carrier_port = port or free_port(), free_port()
         more = ways_environment(ways, carrier=self.carrier_url, mail_port=free_port())
-        self.environment = require_sandbox(self._environment(mode) | more | dict(overrides or {}))
+        whole = self._environment(mode) | more
+        if has_own_ends:
+            whole |= own_ends_environment(whole, carrier=self.carrier_url)
+        self.environment = require_sandbox(whole | dict(overrides or {}))
         self.settings = Settings.from_environment(self.environment)
         database = self.settings.database.url.get_secret_value()
         self._engine = make_engine(database, pool_size=4)
@@ -97,6 +103,7 @@ class Stage:
         """Start processes (all of them by default) and wait until they serve."""
         plan_path = self.folder / "plan.json"
         if plan is not None:
+            plan = {**plan, "rules": [*plan.get("rules", ()), *own_ends_rules()]} if self.has_own_ends else plan
             plan_path.write_text(json.dumps(plan), encoding="utf-8")
         commands = {
             "sandbox": ["sandbox", "--log", str(self.log_path), "--port", str(self.carrier_port)],
@@ -159,9 +166,12 @@ class Stage:
         return judge_files(self.log_path, path)
 
     def accepted_by_way(self) -> dict[str, int]:
-        """Alerts that the carrier's log says were taken, by door, the busiest first."""
+        """Alerts that the carrier's log says were taken, by door, the busiest first; our own test messages are none."""
         lines = [json.loads(line) for line in self.log_path.read_text(encoding="utf-8").splitlines() if '"kind":"accepted"' in line]
-        taken = Counter(line["channel"] for line in lines if ALERT.fullmatch(line["attempt"]))
+        with begin(self.sessions) as session:
+            ours = {str(row.delivery_id) for row in session.execute(text("SELECT delivery_id FROM round_trip"))}
+        alerts = (line for line in lines if ALERT.fullmatch(line["attempt"]) and line["attempt"].partition("-")[0] not in ours)
+        taken = Counter(line["channel"] for line in alerts)
         return dict(taken.most_common())
 
     def _environment(self, mode: str) -> dict[str, str]:

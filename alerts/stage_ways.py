@@ -27,6 +27,9 @@ from alerts.sandbox.second import PATH as SECOND_PATH
 from alerts.settings import Settings
 from alerts.staff.models import Staff
 
+OWN_NUMBERS = MappingProxyType({"sms": "+60123456780", "sms2": "+628123456780", "whatsapp": "+60123456781", "voice": "+60123456782"})
+"""Our own ends at the sandbox, for round trips: numbers of nobody's, that answer whatever they get."""
+OWN_BROWSER, OWN_TOKEN, OWN_MAILBOX = "our-own-browser", "our-own-device-token", "ujung@example.org"
 LANGUAGES = ("id", "en")
 VARIANTS = ("plain", "link")
 
@@ -37,6 +40,22 @@ def ways_environment(ways: tuple[str, ...], *, carrier: str, mail_port: int) -> 
     for way in ways:
         settings |= WAYS[way](carrier, mail_port)
     return settings
+
+
+def own_ends_environment(environment: Mapping[str, str], *, carrier: str) -> dict[str, str]:
+    """The settings with which every sender of a stage is tried there and back: our own ends are the sandbox's."""
+    keys = browser_of(environment["SIAGA_TWILIO_AUTH_TOKEN"], OWN_BROWSER).keys
+    ends = {**OWN_NUMBERS, "push": OWN_TOKEN, "email": OWN_MAILBOX}
+    ends["web_push"] = json.dumps({"endpoint": f"{carrier}/push/{OWN_BROWSER}", "keys": dict(keys)})
+    return {f"SIAGA_SYNTHETIC_{name.upper()}": written for name, written in ends.items()} | {
+        "SIAGA_SYNTHETIC_REPLIES": "sms,whatsapp,voice",
+        "SIAGA_SYNTHETIC_CHECK_SECONDS": "1",
+    }
+
+
+def own_ends_rules() -> list[dict[str, str]]:
+    """How the sandbox's plan has our own ends answer."""
+    return [{"channel": channel, "suffix": number[-7:], "reply": "1"} for channel, number in OWN_NUMBERS.items()]
 
 
 def _web_push(carrier: str, mail_port: int) -> dict[str, str]:  # noqa: ARG001  (one form for all)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
@@ -28,6 +29,7 @@ from alerts.incidents.queries import list_area_specs, list_incidents, list_open_
 from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions, begin, rows_of
 from alerts.kit.http import Paging
+from alerts.sandbox.second import DESCRIPTION
 from alerts.settings import Settings
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import OPENER, make_incident
@@ -37,7 +39,9 @@ OURS, HOUR = "+60123456780", 3600
 
 
 @pytest.fixture
-def more_settings() -> dict[str, str]:
+def more_settings(request: pytest.FixtureRequest) -> dict[str, str]:
+    if hasattr(request, "param"):
+        return dict(request.param)
     return {
         "SIAGA_SYNTHETIC_SMS": OURS,
         "SIAGA_SYNTHETIC_PUSH": "our-own-device-token",
@@ -230,6 +234,49 @@ def test_the_tables_let_nobody_across(chain: Chain, statement: str) -> None:
     chain.go()
     with pytest.raises(IntegrityError), begin(chain.sessions) as session:
         session.execute(text(statement))
+
+
+SECOND = {
+    "SIAGA_SMS2_URL": "http://127.0.0.1:9/x",
+    "SIAGA_SMS2_DESCRIPTION": json.dumps(dict(DESCRIPTION)),
+    "SIAGA_SMS2_SECRET": "x",
+    "SIAGA_SMS2_RECEIPT_SECRET": "x",
+    "SIAGA_VOICE_FROM": "+15005550008",
+}
+
+
+@pytest.mark.parametrize("more_settings", [SECOND | {"SIAGA_SYNTHETIC_SMS": OURS}], ids=["two-senders"], indirect=True)
+def test_a_sender_that_is_not_tried_is_told_of(chain: Chain) -> None:
+    """The second provider does not serve the country of our number, and for calls and pushes there is none at all."""
+    assert chain.begin() == 1
+    diagnosis = examine(chain.settings, chain.sessions, watch(chain.settings))
+    assert [(line.split()[0], line.split()[11]) for line in diagnosis.warnings] == [
+        ("fcm", "SIAGA_SYNTHETIC_PUSH"),
+        ("voice", "SIAGA_SYNTHETIC_VOICE"),
+        ("lintas", "SIAGA_SYNTHETIC_SMS2"),
+    ]
+    assert diagnosis.is_healthy, diagnosis
+    with chain.client() as client:
+        shown = client.get("/metrics").text
+    assert 'siaga_sender_untried{sender="lintas"} 1.0' in shown
+    assert 'siaga_sender_untried{sender="twilio"} 0.0' in shown
+
+
+TWO_TO_ONE = SECOND | {"SIAGA_SYNTHETIC_SMS": "+628123456780", "SIAGA_SYNTHETIC_REPLIES": "sms"}
+
+
+@pytest.mark.parametrize("more_settings", [TWO_TO_ONE], ids=["one-number"], indirect=True)
+def test_an_answer_is_of_the_trip_that_waits_for_one(chain: Chain) -> None:
+    """Both providers of texts are tried to one number; only to one of them it can answer."""
+    assert chain.begin() == 2
+    assert {(row["sender"], row["expects"]) for row in chain.rows("SELECT sender, expects FROM round_trip")} == {
+        ("twilio", "answered"),
+        ("lintas", "delivered"),
+    }
+    with begin(chain.sessions) as session:
+        session.execute(text("UPDATE round_trip SET began_at = began_at - interval '1 second' WHERE sender = 'lintas'"))
+    chain.reply(number="+628123456780")
+    assert chain.rows("SELECT sender FROM round_trip WHERE answered_at IS NOT NULL") == [{"sender": "twilio"}]
 
 
 def test_what_is_measured_is_shown(chain: Chain) -> None:

@@ -27,6 +27,8 @@ def test_an_invented_crisis_is_told_to_its_end_and_every_promise_is_kept(tmp_pat
     assert figures["report_to_screen_p95_ms"] is not None
     assert figures["sheet_versions"] > 1
     assert figures["failed_steps"] == 0
+    assert set(figures["round_trip_seconds"]) == {"twilio", "lintas", "fcm", "web_push", "whatsapp", "email", "voice"}
+    assert all(took is not None for took in figures["round_trip_seconds"].values())
     told = capsys.readouterr().out
     assert f"{len(load_crisis(INVENTED).prepared)} prepared messages" in told
     assert "handed over by way: " in told

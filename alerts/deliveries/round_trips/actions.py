@@ -35,7 +35,7 @@ FIRST_STEP = 1
 def begin_trips(session: Session, settings: Settings) -> int:
     """Begin a trip by each live sender whose last one began a period ago; the count. Probes of no sender any more retire."""
     session.execute(text("SELECT pg_advisory_xact_lock(hashtext('round_trips'))"))
-    outlets = [outlet for outlet in configured_outlets(settings) if settings.synthetic.address_of(outlet.channel)]
+    outlets = [outlet for outlet in configured_outlets(settings) if own_address(settings, outlet)]
     gone = (Probe.sender.not_in([outlet.name for outlet in outlets]), Probe.retired_at.is_(None))
     session.execute(update(Probe).where(*gone).values(retired_at=func.clock_timestamp()))
     probes = [(outlet, _keep_probe(session, settings, outlet)) for outlet in outlets]
@@ -53,6 +53,21 @@ def follow_trips(session: Session, settings: Settings) -> int:
         if rules.is_late(age.seconds, period_seconds=period) and _may_alarm(session, age.sender, period):
             raise_alarm(session, "round_trip_late", sender=age.sender, count=max(1, round(age.seconds / 60)))
     return int(ended)
+
+
+def own_address(settings: Settings, outlet: Outlet) -> str:
+    """The address of ours that a sender is tried to; empty where there is none in a country that it serves."""
+    own, is_second = settings.synthetic, outlet.name in described_providers(settings)
+    written = (is_second and own.sms2) or own.address_of(outlet.channel)
+    return "" if outlet.countries and country_of(outlet.channel, written) not in outlet.countries else written
+
+
+def untried(settings: Settings) -> dict[str, str]:
+    """Live senders by which no test message goes, and what to set so that one does."""
+    senders = [outlet for outlet in configured_outlets(settings) if not own_address(settings, outlet)]
+    second = described_providers(settings)
+    names = {outlet.name: "sms2" if outlet.name in second and settings.synthetic.sms else outlet.channel for outlet in senders}
+    return {sender: f"set SIAGA_SYNTHETIC_{name.upper()} to an address of ours that it serves" for sender, name in names.items()}
 
 
 def note_reply(session: Session, from_index: bytes) -> bool:
@@ -73,7 +88,7 @@ def note_keypress(session: Session, member_id: int) -> bool:
 
 def _keep_probe(session: Session, settings: Settings, outlet: Outlet) -> Probe:
     """The sender's made-up citizen, at the address that the settings give now."""
-    written, keyring = settings.synthetic.address_of(outlet.channel), settings.keyring
+    written, keyring = own_address(settings, outlet), settings.keyring
     index = address_index(keyring, outlet.channel, written)
     probe = session.get(Probe, outlet.name, with_for_update=True)
     if probe is None or probe.channel != outlet.channel:
@@ -101,7 +116,7 @@ def _is_due(session: Session, probe: Probe, period_seconds: float) -> bool:
 
 def _begin(session: Session, settings: Settings, outlet: Outlet, probe: Probe) -> None:
     """A message of its own to the one made-up citizen, approved by nobody, and released as any other."""
-    country = country_of(outlet.channel, settings.synthetic.address_of(outlet.channel))
+    country = country_of(outlet.channel, own_address(settings, outlet))
     broadcast = _add_message(session, settings, outlet)
     audience = Audience(broadcast_id=broadcast.id, number=1, areas=[], expected=1, count=1)
     session.add(audience)
@@ -167,7 +182,9 @@ def _expected(session: Session, settings: Settings, outlet: Outlet, country: str
     has_receipts = (described is None or described.dialect.receipts is not None) and not {
         (outlet.channel, country), (outlet.channel, "*")
     }.intersection(silent)  # fmt: skip
-    return rules.expected_end(outlet.channel, answers=outlet.channel in settings.synthetic.answering, has_receipts=has_receipts)
+    # A described provider has no way in for answers, and often no number that could be answered.
+    answers = described is None and outlet.channel in settings.synthetic.answering
+    return rules.expected_end(outlet.channel, answers=answers, has_receipts=has_receipts)
 
 
 def _may_alarm(session: Session, sender: str, period_seconds: float) -> bool:
@@ -189,9 +206,10 @@ UPDATE round_trip t SET returned_at = back.at, ended_at = clock_timestamp() FROM
 WHERE back.broadcast_id = t.broadcast_id AND (back.at IS NOT NULL OR t.began_at < clock_timestamp() - make_interval(secs => :period))
 """
 
-# Several senders may try one number: each reply is one trip's, and a lost one leaves one trip without.
+# Several senders may try one number: each reply is one trip's that waits for one, and a lost one leaves one trip without.
 ANSWER_OLDEST = """
 UPDATE round_trip SET answered_at = clock_timestamp() WHERE broadcast_id = (
     SELECT t.broadcast_id FROM round_trip t JOIN probe p ON p.sender = t.sender
-    WHERE p.address_index = :index AND t.ended_at IS NULL AND t.answered_at IS NULL ORDER BY t.began_at LIMIT 1 FOR UPDATE OF t)
+    WHERE p.address_index = :index AND t.expects = 'answered' AND t.ended_at IS NULL AND t.answered_at IS NULL
+    ORDER BY t.began_at LIMIT 1 FOR UPDATE OF t)
 """
