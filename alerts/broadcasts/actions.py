@@ -12,11 +12,10 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts import rules
-from alerts.broadcasts.audience import copy_members, freeze_selected, preview_selected, select_frozen_areas
+from alerts.broadcasts.audience import freeze_selected, preview_selected, select_frozen_areas
 from alerts.broadcasts.freezing import (
     add_broadcast,
     ask_for_approval,
@@ -28,7 +27,7 @@ from alerts.broadcasts.freezing import (
     touch,
     ways_of,
 )
-from alerts.broadcasts.models import Audience, AudienceMember, Broadcast
+from alerts.broadcasts.models import Audience, Broadcast
 from alerts.broadcasts.queries import claim_broadcast, hands_of, list_successors, lists_of, pick_areas, promised_at
 from alerts.broadcasts.rules import Channel, Move, Purpose, ResendUnknown, State
 from alerts.broadcasts.schemas import Approval, BroadcastChange, BroadcastDraft
@@ -98,7 +97,10 @@ def submit_broadcast(
     configured: frozenset[str],
     freeze_at_once_max: int = rules.FREEZE_AT_ONCE_MAX,
 ) -> Broadcast:
-    """Freeze the list and ask for approval. A large list is frozen by a worker: the state is `freezing` until then."""
+    """Freeze the list and ask for approval. A large list is frozen by a worker: the state is `freezing` until then.
+
+    So is the list of a successor submitted anew, whatever its size: who belongs on it is known above, and may have changed.
+    """
     broadcast = claim_broadcast(session, broadcast_id, actor)
     incident = get_open_incident(session, broadcast.incident_id, actor)
     _check_own_words(broadcast)
@@ -110,13 +112,15 @@ def submit_broadcast(
         broadcast.resend_unknown = ResendUnknown.NEVER
     audience = _open_next(session, broadcast)
     touch(session, broadcast, actor)
+    if broadcast.references:
+        _ask_for_list(session, broadcast, audience)
+        return broadcast
     if audience.expected > freeze_at_once_max:
-        if not broadcast.references:
-            rows = preview_selected(session, ways_of(session, broadcast, configured))
-            check_countries(session, broadcast.texts, {row["number_country"] for row in rows if row["channel"] == Channel.SMS})
+        rows = preview_selected(session, ways_of(session, broadcast, configured))
+        check_countries(session, broadcast.texts, {row["number_country"] for row in rows if row["channel"] == Channel.SMS})
         publish(session, "broadcast.freeze_asked", broadcast_id=broadcast.id, audience_id=audience.id)
         return broadcast
-    _fill(session, broadcast, audience, configured)
+    freeze_selected(session, audience, ways_of(session, broadcast, configured))
     ask_for_approval(session, broadcast, audience, actor)
     return broadcast
 
@@ -127,18 +131,17 @@ def freeze_submission(session: Session, *, actor: Actor, broadcast_id: UUID, aud
     if broadcast.state is not State.FREEZING or broadcast.audience_id != audience_id:
         return False
     audience = session.get_one(Audience, audience_id)
-    if not broadcast.references:
-        select_frozen_areas(session, audience.areas, lists_of(session, broadcast), status=broadcast.status)
-    _fill(session, broadcast, audience, configured)
+    select_frozen_areas(session, audience.areas, lists_of(session, broadcast), status=broadcast.status)
+    freeze_selected(session, audience, ways_of(session, broadcast, configured))
     ask_for_approval(session, broadcast, audience, actor)
     return True
 
 
 def return_submission(session: Session, *, actor: Actor, broadcast_id: UUID, audience_id: int, reason: str) -> None:
-    """A large submission that cannot be frozen goes back to its author, with the reason. Prepared words cannot be mended: they end."""
+    """A submission that cannot be frozen goes back to its author, with the reason. Prepared words cannot be mended: they end."""
     broadcast = claim_broadcast(session, broadcast_id)
     if broadcast.state is State.FREEZING and broadcast.audience_id == audience_id:
-        is_prepared = broadcast.template_id is not None
+        is_prepared = broadcast.template_id is not None or broadcast.purpose is Purpose.STILL_VALID
         broadcast.state = rules.next_state(broadcast.state, Move.CANCEL if is_prepared else Move.EDIT)
         broadcast.decision_reason, broadcast.version = reason, broadcast.version + 1
         _void(broadcast)
@@ -250,24 +253,17 @@ def _fix_promise(broadcast: Broadcast, incident: Incident) -> None:
 
 
 def _open_next(session: Session, broadcast: Broadcast) -> Audience:
-    """A successor submitted anew goes to the list that was made for it at first."""
+    """Of a successor submitted anew the list will be about as long as it was."""
     if not broadcast.references:
         return open_audience(session, broadcast)
-    first = session.scalars(_first_list(broadcast)).one()
-    return open_audience(session, broadcast, expected=first.count)
+    before = session.get(Audience, broadcast.audience_id) if broadcast.audience_id is not None else None
+    return open_audience(session, broadcast, expected=before.expected if before else 0)
 
 
-def _fill(session: Session, broadcast: Broadcast, audience: Audience, configured: frozenset[str]) -> None:
-    if broadcast.references:
-        first = _first_list(broadcast).with_only_columns(Audience.id).scalar_subquery()
-        copy_members(session, audience, select(AudienceMember.id).where(AudienceMember.audience_id == first))
-    else:
-        freeze_selected(session, audience, ways_of(session, broadcast, configured))
-
-
-def _first_list(broadcast: Broadcast) -> Select[Any]:
-    frozen = (Audience.broadcast_id == broadcast.id, Audience.frozen_at.is_not(None))
-    return select(Audience).where(*frozen).order_by(Audience.number).limit(1)
+def _ask_for_list(session: Session, broadcast: Broadcast, audience: Audience) -> None:
+    """Let a worker make the list of a successor."""
+    event = "broadcast.follow_up_asked" if broadcast.purpose is Purpose.FOLLOW_UP else "broadcast.copy_asked"
+    publish(session, event, broadcast_id=broadcast.id, audience_id=audience.id)
 
 
 def _void(broadcast: Broadcast) -> None:

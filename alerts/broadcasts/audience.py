@@ -77,15 +77,6 @@ def count_selected_outside(session: Session, audience: Audience) -> int:
     return max(0, count - audience.sharing_address)
 
 
-def copy_members(session: Session, audience: Audience, member_ids: Select[Any]) -> int:
-    """A list made of other lists' members, each by the very way that they had there; the count."""
-    session.execute(text("CREATE TEMP TABLE IF NOT EXISTS selected_member (id bigint PRIMARY KEY) ON COMMIT DROP"))
-    session.execute(text("TRUNCATE selected_member"))
-    session.execute(insert(table("selected_member", column("id"))).from_select(["id"], member_ids))
-    values = {"audience": audience.id, "broadcast": audience.broadcast_id, "wave": audience.wave}
-    return int(session.execute(text(COPY_MEMBERS), values).scalar_one())
-
-
 def _choice_values(session: Session, channels: Collection[str]) -> dict[str, Any]:
     """`unserved`: `channel:country` for every way that goes by a number, by the rules in force at this moment."""
     unserved = [f"{channel}:{country}" for channel, country in load_book(session).unserved_ways()]
@@ -180,11 +171,3 @@ OUTSIDE = """
 SELECT count(*) FROM selected_person s
 WHERE NOT EXISTS (SELECT FROM audience_member m WHERE m.audience_id = :audience AND m.citizen_id = s.citizen_id)
 """
-
-COPY_MEMBERS = f"""
-WITH kept AS (
-    INSERT INTO audience_member (audience_id, broadcast_id, wave, {COLUMNS})
-    SELECT :audience, :broadcast, :wave, {COLUMNS.replace("reason", "'got_the_original'")}
-    FROM audience_member JOIN selected_member USING (id) ORDER BY id RETURNING 1)
-UPDATE audience SET frozen_at = clock_timestamp(), count = (SELECT count(*) FROM kept) WHERE id = :audience RETURNING count
-"""  # noqa: S608

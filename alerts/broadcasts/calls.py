@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import Audience, Broadcast
-from alerts.broadcasts.queries import hands_of, list_waves
+from alerts.broadcasts.queries import hands_of, is_corrected, list_waves
 from alerts.broadcasts.rules import State
 from alerts.incidents.models import Incident
 from alerts.incidents.rules import State as IncidentState
@@ -65,7 +65,7 @@ def still_held(session: Session, paging: Paging) -> bool:
 def wave_still_waits(session: Session, paging: Paging) -> bool:
     """Whether the very wave that was paged about is undecided."""
     broadcast = _find(session, paging)
-    if broadcast is None or broadcast.state is not State.APPROVED:
+    if broadcast is None or broadcast.state is not State.APPROVED or is_corrected(session, broadcast.id):
         return False
     return any(str(w.wave) == paging.version and w.approved_at is None and w.declined_at is None for w in list_waves(session, broadcast.id))
 

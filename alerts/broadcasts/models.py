@@ -114,6 +114,11 @@ class Broadcast(Base):
     cancelled_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = created_at()
 
+    @property
+    def is_correction(self) -> bool:
+        """Whether it puts an earlier message right; a reminder or a "still valid" only repeats one."""
+        return bool(self.references) and self.purpose is Purpose.ALERT
+
 
 class BroadcastHand(Base):
     """Somebody who created, edited or submitted any version. Rows are never removed."""

@@ -64,6 +64,13 @@ def list_successors(session: Session, broadcast_id: UUID, *, purposes: Sequence[
     return list(session.scalars(query.order_by(Broadcast.id)))
 
 
+def is_corrected(session: Session, broadcast_id: UUID) -> bool:
+    """Whether a correction of this message went out or is asked for; one that was refused, or withdrawn in time, is none."""
+    is_standing = Broadcast.state.in_((State.FREEZING, State.SUBMITTED, State.APPROVED)) | Broadcast.released_at.is_not(None)
+    about = (Broadcast.references.contains([broadcast_id]), Broadcast.purpose == Purpose.ALERT)
+    return session.execute(select(Broadcast.id).where(*about, is_standing).limit(1)).first() is not None
+
+
 def promised_at(broadcast: Broadcast) -> datetime | None:
     """When the next message is promised, by the clock in which the text says it."""
     if broadcast.next_message_at is None:

@@ -14,7 +14,7 @@ from alerts.broadcasts.preview import Asked, ground_of, present_audience
 from alerts.broadcasts.preview_schemas import AudienceView
 from alerts.broadcasts.routes_prepared import router as prepared_router
 from alerts.broadcasts.rules import Channel, State, default_validity_seconds
-from alerts.broadcasts.schemas import Approval, BroadcastChange, BroadcastDraft, BroadcastView, Decision, OpenChannel
+from alerts.broadcasts.schemas import BroadcastChange, BroadcastDraft, BroadcastView, Decision, OpenChannel
 from alerts.incidents.queries import get_incident, list_list_ids
 from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor
@@ -112,14 +112,6 @@ def post_submit(broadcast_id: UUID, actor: Writer, session: Tx, settings: Settin
     idem.start(actor.key)
     broadcast = actions.submit_broadcast(session, actor=actor, broadcast_id=broadcast_id, configured=settings.channels)
     return _answer(session, idem, broadcast, settings.public_url, 202 if broadcast.state is State.FREEZING else 200)
-
-
-@router.post("/broadcasts/{broadcast_id}/approve", response_model=BroadcastView, operation_id="approve_broadcast")
-def post_approve(broadcast_id: UUID, body: Approval, actor: Approver, session: Tx, settings: SettingsDep, idem: Idem) -> Response:
-    """Release exactly what was submitted. A signed-in person (never a token) who did not touch the message."""
-    idem.start(actor.key)
-    broadcast = actions.approve_broadcast(session, actor=actor, broadcast_id=broadcast_id, command=body)
-    return _answer(session, idem, broadcast, settings.public_url, 200)
 
 
 @router.post("/broadcasts/{broadcast_id}/reject", response_model=BroadcastView, operation_id="reject_broadcast")

@@ -19,8 +19,9 @@ from alerts.broadcasts.audience import freeze_selected, select_frozen_areas
 from alerts.broadcasts.calls import call_to_wave
 from alerts.broadcasts.freezing import add_audience, check_countries, log_action, ways_of
 from alerts.broadcasts.models import Audience, Broadcast
-from alerts.broadcasts.queries import claim_broadcast, country_counts, get_broadcast, list_waves, lists_of, promised_at
+from alerts.broadcasts.queries import claim_broadcast, country_counts, get_broadcast, is_corrected, list_waves, lists_of, promised_at
 from alerts.broadcasts.rules import State
+from alerts.incidents.queries import get_open_incident
 from alerts.kit.actor import SYSTEM, Actor
 from alerts.kit.clock import db_now
 from alerts.kit.errors import ConflictError, InvalidError, NotFoundError
@@ -75,10 +76,16 @@ def _leave_latecomers(session: Session, broadcast_id: UUID) -> int:
 
 
 def approve_wave(session: Session, *, actor: Actor, broadcast_id: UUID, wave: int, count: int) -> Audience:
-    """Let a waiting wave go, naming its count. Needs a signed-in person who never touched the message."""
+    """Let a waiting wave go, naming its count. Needs a signed-in person who never touched the message.
+
+    ConflictError where no wave would be opened now: the incident is closed, the message over, cancelled or being corrected.
+    """
     broadcast, audience = _claim_waiting(session, actor, broadcast_id, wave)
+    get_open_incident(session, broadcast.incident_id, actor)
     if broadcast.state is not State.APPROVED:
         raise ConflictError("not_approved", "The message itself is not approved any more.", state=broadcast.state.value)
+    if is_corrected(session, broadcast_id):
+        raise ConflictError("corrected", "This message is being corrected: nobody else should get it.")
     if _is_over(session, broadcast):
         raise ConflictError("message_over", "The message does not hold any more: nobody else should get it.")
     if count != audience.count:
@@ -138,7 +145,8 @@ def _is_over(session: Session, broadcast: Broadcast) -> bool:
 
 TAKE_TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('wave:' || :broadcast, 0))"
 
-# Whoever was corrected must not be joined by others; a successor has the list of its original and no latecomers.
+# Whoever is being corrected must not be joined by others: a correction's list is made when it is asked for, not when it is
+# approved. A successor has the list of its original and no latecomers.
 OPEN_FOR_WAVES = """
 SELECT b.id FROM broadcast b JOIN incident i ON i.id = b.incident_id
 WHERE b.state = 'approved' AND b.released_at IS NOT NULL AND b.waves_closed_at IS NULL AND b."references" = '{}'
@@ -146,7 +154,8 @@ WHERE b.state = 'approved' AND b.released_at IS NOT NULL AND b.waves_closed_at I
   AND clock_timestamp() < b.approved_at + make_interval(secs => b.validity_seconds)
   AND NOT EXISTS (SELECT FROM audience a WHERE a.broadcast_id = b.id AND a.wave > 1 AND a.needs_approval
                   AND a.approved_at IS NULL AND a.declined_at IS NULL)
-  AND NOT EXISTS (SELECT FROM broadcast c WHERE b.id = ANY(c."references") AND c.approved_at IS NOT NULL AND c.purpose = 'alert')
+  AND NOT EXISTS (SELECT FROM broadcast c WHERE b.id = ANY(c."references") AND c.purpose = 'alert'
+                  AND (c.state IN ('freezing', 'submitted', 'approved') OR c.released_at IS NOT NULL))
 ORDER BY b.id
 """
 

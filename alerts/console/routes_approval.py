@@ -18,6 +18,7 @@ from alerts.console.pages import go, language_of, render
 from alerts.console.queries import people_by_province
 from alerts.console.routes_broadcasts import BroadcastDep, reason_of
 from alerts.console.routes_incidents import root_of
+from alerts.deliveries.correcting import approve_message
 from alerts.deliveries.forecasting import forecast_of
 from alerts.incidents.queries import get_incident
 from alerts.kit.actor import Actor
@@ -67,7 +68,7 @@ def approval_form(request: Request, form: FormDep, broadcast: BroadcastDep, sess
     if audience is None or typed != str(audience.count):
         raise InvalidError("count_differs", "The number you typed is not the number of people on the list.", field="count")
     command = Approval(content_hash=_hash_of(form.text("content_hash", limit=64)))
-    actions.approve_broadcast(session, actor=actor, broadcast_id=broadcast.id, command=command)
+    approve_message(session, actor=actor, broadcast_id=broadcast.id, command=command)
     return go(f"{root_of(request)}/broadcasts/{broadcast.id}")
 
 

@@ -1,36 +1,36 @@
 """Putting right what went out: a CAP Update or Cancel to exactly those who may have it, by the way that worked.
 
 With words that two people prepared, one person does it with one click: the original is cancelled in the same transaction, so
-that nothing keeps going out that must be corrected, and the correction is released as soon as its list is copied. The
+that nothing keeps going out that must be corrected, and the correction is released as soon as its list is copied. With free
+words the original gets no latecomers and no further steps while they wait for a second person, whose approval cancels it. The
 original's row is locked first: every intent was committed before that, or finds it cancelled, so nobody slips between.
 """
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts import rules
-from alerts.broadcasts.actions import cancel_broadcast
-from alerts.broadcasts.models import Audience, AudienceMember, Broadcast, MessageTemplate
-from alerts.broadcasts.queries import claim_broadcast
+from alerts.broadcasts.actions import approve_broadcast, cancel_broadcast
+from alerts.broadcasts.freezing import check_countries
+from alerts.broadcasts.models import Audience, Broadcast, MessageTemplate
+from alerts.broadcasts.queries import claim_broadcast, get_broadcast
 from alerts.broadcasts.rules import MsgType, Purpose
 from alerts.broadcasts.rules import State as MessageState
-from alerts.broadcasts.schemas import Correction
+from alerts.broadcasts.schemas import Approval, Correction
 from alerts.broadcasts.successors import Successor, begin_list, finish_successor, start_successor
 from alerts.broadcasts.template_rules import TemplateKind, check_usable
 from alerts.broadcasts.templates import get_template
-from alerts.deliveries.models import Delivery, DeliveryBatch, SendWindow
-from alerts.deliveries.rules import State
 from alerts.incidents.queries import get_open_incident
 from alerts.kit.actor import Actor
 from alerts.kit.errors import ConflictError, InvalidError
 from alerts.kit.outbox import publish
 from alerts.staff.access import check_session_actor
 
+CORRECTED = "Dikoreksi / corrected"
 KIND_OF = {MsgType.UPDATE: TemplateKind.UPDATE, MsgType.CANCEL: TemplateKind.CANCEL}
 
 
@@ -41,6 +41,7 @@ def correct_broadcast(
 
     Prepared words go out at once, and the original is cancelled; free ones wait for a second person. A large list is copied by a
     worker: the state is `freezing` until then. ConflictError: nobody has it yet, or free words while it is still going out.
+    InvalidError: a country's network would block the words; then nothing was cancelled either.
     """
     original = claim_broadcast(session, broadcast_id, actor)
     if original.released_at is None:
@@ -50,15 +51,14 @@ def correct_broadcast(
     if template is not None:
         if original.state is MessageState.APPROVED:
             cancel_broadcast(session, actor=actor, broadcast_id=original.id, reason=template.title)
-    elif original.cancelled_at is None and _is_still_going_out(session, broadcast_id):
-        raise ConflictError(
-            "still_sending", "this message is still going out: cancel it first, then correct it", state=original.state.value
-        )
+    else:
+        _check_all_out(session, original)
     said = Successor(msg_type=MsgType(command.msg_type), purpose=Purpose.ALERT, texts=_texts(command, template), template=template)
     correction = start_successor(session, actor=actor, incident=incident, original=original, said=said)
-    expected = session.execute(select(func.count(handed_over(original.id).c.citizen_id.distinct()))).scalar_one()
+    expected = count_handed_over(session, original.id)
     audience = begin_list(session, correction, expected)
     if expected > freeze_at_once_max:
+        check_countries(session, correction.texts, _number_countries(session, original.id))
         publish(session, "broadcast.copy_asked", broadcast_id=correction.id, audience_id=audience.id)
         return correction
     copy_handed_over(session, correction, audience)
@@ -67,10 +67,15 @@ def correct_broadcast(
 
 
 def freeze_copied(session: Session, *, actor: Actor, broadcast_id: UUID, audience_id: int) -> bool:
-    """The worker's half of a large correction. False when it was cancelled or done meanwhile."""
+    """The worker's half of a large correction or "still valid", or of one submitted anew. False when it was cancelled or done.
+
+    ConflictError: free words, and the original is going out again (to latecomers, since the correction was refused before).
+    """
     correction = claim_broadcast(session, broadcast_id)
     if correction.state is not MessageState.FREEZING or correction.audience_id != audience_id:
         return False
+    if correction.approved_by is None:
+        _check_all_out(session, get_broadcast(session, correction.references[0]))
     audience = session.get_one(Audience, audience_id)
     copy_handed_over(session, correction, audience)
     finish_successor(session, actor=actor, broadcast=correction, audience=audience)
@@ -83,26 +88,41 @@ def copy_handed_over(session: Session, successor: Broadcast, audience: Audience)
     return int(session.execute(text(COPY_WORKED), values).scalar_one())
 
 
-def handed_over_members(broadcast_id: UUID) -> Select[Any]:
-    """Members of whom a carrier accepted a message, or of whom nobody knows: both may have read it."""
-    return select(handed_over(broadcast_id).c.id)
+def approve_message(session: Session, *, actor: Actor, broadcast_id: UUID, command: Approval) -> Broadcast:
+    """Approve any message (see `approve_broadcast`); with a correction, what it corrects is cancelled.
+
+    ConflictError where somebody got the original since a correction's list was made: then it is submitted anew.
+    """
+    broadcast = get_broadcast(session, broadcast_id, actor)
+    if not broadcast.is_correction:
+        return approve_broadcast(session, actor=actor, broadcast_id=broadcast_id, command=command)
+    original = claim_broadcast(session, broadcast.references[0])
+    correction = approve_broadcast(session, actor=actor, broadcast_id=broadcast_id, command=command)
+    values = {"original": original.id, "audience": correction.audience_id}
+    if missing := session.execute(text(COUNT_LEFT_OUT), values).scalar_one():
+        raise ConflictError(
+            "list_changed", "Others got the original since this list was made: submit the correction anew.", missing=missing
+        )
+    if original.state is MessageState.APPROVED:
+        cancel_broadcast(session, actor=actor, broadcast_id=original.id, reason=CORRECTED)
+    return correction
 
 
-def handed_over(broadcast_id: UUID) -> Any:
-    """The same with their citizen, as a subquery."""
-    batches = select(DeliveryBatch.id).where(DeliveryBatch.broadcast_id == broadcast_id)
-    under_way = select(SendWindow.id).where(SendWindow.closed_at.is_(None), Delivery.id == SendWindow.deliveries.any_())
-    may_have_it = select(Delivery.member_id).where(
-        Delivery.batch_id.in_(batches),
-        Delivery.accepted_at.is_not(None) | (Delivery.state == State.UNKNOWN) | under_way.correlate(Delivery).exists(),
-    )
-    return select(AudienceMember.id, AudienceMember.citizen_id).where(AudienceMember.id.in_(may_have_it)).subquery("handed_over")
+def count_handed_over(session: Session, broadcast_id: UUID) -> int:
+    """Of how many people a carrier accepted the message, or nobody knows: both may have read it."""
+    return int(session.execute(text(COUNT_HANDED_OVER), {"original": broadcast_id}).scalar_one())
 
 
-def _is_still_going_out(session: Session, broadcast_id: UUID) -> bool:
-    batches = select(DeliveryBatch.id).where(DeliveryBatch.broadcast_id == broadcast_id)
-    waiting = select(Delivery.id).where(Delivery.batch_id.in_(batches), Delivery.state == State.QUEUED).limit(1)
-    return session.execute(waiting).first() is not None
+def _check_all_out(session: Session, original: Broadcast) -> None:
+    """Nobody else is about to get it: nothing is queued, and every list that may go has been given to the workers."""
+    if original.cancelled_at is None and session.execute(text(STILL_GOING_OUT), {"original": original.id}).scalar_one():
+        raise ConflictError(
+            "still_sending", "this message is still going out: cancel it first, then correct it", state=original.state.value
+        )
+
+
+def _number_countries(session: Session, broadcast_id: UUID) -> list[str | None]:
+    return list(session.scalars(text(NUMBER_COUNTRIES), {"original": broadcast_id}))
 
 
 def _prepared(session: Session, actor: Actor, command: Correction) -> MessageTemplate | None:
@@ -126,21 +146,59 @@ def _texts(command: Correction, template: MessageTemplate | None) -> dict[str, s
     return dict(rules.CANCEL_TEXT)
 
 
-# Once a person, whatever waves and steps there were: answered before delivered before accepted, the latest of them.
-COPY_WORKED = """
-WITH worked AS (
-    SELECT DISTINCT ON (m.citizen_id) m.id, m.citizen_id, d.address_id, d.channel, m.language, d.number_country,
-        CASE WHEN d.channel IN ('sms', 'whatsapp', 'voice') THEN d.address_id END AS phone_id,
-        CASE WHEN d.channel = 'push' THEN d.address_id END AS device_id
+STILL_GOING_OUT = """
+SELECT EXISTS (SELECT FROM delivery_batch b JOIN delivery d ON d.batch_id = b.id WHERE b.broadcast_id = :original AND d.state = 'queued')
+    OR EXISTS (SELECT FROM audience a JOIN broadcast m ON m.id = a.broadcast_id WHERE m.id = :original AND a.released_at IS NULL
+               AND (a.id = m.audience_id OR a.wave > 1) AND (NOT a.needs_approval OR a.approved_at IS NOT NULL))
+"""
+
+NUMBER_COUNTRIES = """
+SELECT DISTINCT number_country FROM delivery_batch WHERE broadcast_id = :original AND channel = 'sms' AND number_country <> ''
+"""
+
+_MAY_HAVE_IT = """
+(d.accepted_at IS NOT NULL OR d.state = 'unknown'
+    OR EXISTS (SELECT FROM send_window w WHERE w.closed_at IS NULL AND d.id = ANY (w.deliveries)))
+"""
+
+COUNT_HANDED_OVER = f"""
+SELECT count(DISTINCT m.citizen_id) FROM delivery_batch b JOIN delivery d ON d.batch_id = b.id JOIN audience_member m ON m.id = d.member_id
+WHERE b.broadcast_id = :original AND {_MAY_HAVE_IT}
+"""  # noqa: S608 - our own words
+
+COUNT_LEFT_OUT = f"""
+{COUNT_HANDED_OVER}
+  AND NOT EXISTS (SELECT FROM audience_member l WHERE l.audience_id = :audience AND l.citizen_id = m.citizen_id)
+"""
+
+# Once a person, whatever waves and steps there were. How well a way worked: delivered; taken and answered; taken; nobody knows;
+# never tried; failed. An answer alone says little of a way: it is noted on every step that was begun. The best way comes first,
+# the person's others after it: a correction that fails goes on by them.
+COPY_WORKED = f"""
+WITH tried AS MATERIALIZED (
+    SELECT d.id, d.member_id, d.step, m.citizen_id, d.channel, d.address_id, d.number_country, {_MAY_HAVE_IT} AS may_have_it,
+        CASE WHEN d.delivered_at IS NOT NULL THEN 0 WHEN d.state IN ('failed', 'undelivered') THEN 5 WHEN d.accepted_at IS NULL THEN 3
+             WHEN d.answered_at IS NOT NULL THEN 1 ELSE 2 END AS place
     FROM delivery_batch b JOIN delivery d ON d.batch_id = b.id JOIN audience_member m ON m.id = d.member_id
-    WHERE b.broadcast_id = :original AND (d.accepted_at IS NOT NULL OR d.state = 'unknown'
-        OR EXISTS (SELECT FROM send_window w WHERE w.closed_at IS NULL AND d.id = ANY (w.deliveries)))
-    ORDER BY m.citizen_id, d.answered_at IS NULL, d.delivered_at IS NULL, d.accepted_at IS NULL, d.id DESC
+    WHERE b.broadcast_id = :original
+), places AS MATERIALIZED (
+    SELECT member_id, array_agg(place ORDER BY step) AS of_steps FROM tried GROUP BY 1
+), best AS (
+    SELECT DISTINCT ON (citizen_id) * FROM tried WHERE may_have_it ORDER BY citizen_id, place, id DESC
+), worked AS MATERIALIZED (
+    SELECT b.*, m.language, coalesce((
+        SELECT jsonb_agg(jsonb_build_array(o.channel, o.address_id, o.country) ORDER BY coalesce(p.of_steps[o.step], 4), o.step)
+        FROM (SELECT 1 AS step, CAST(m.channel AS text) AS channel, CAST(m.address_id AS text) AS address_id, m.number_country AS country
+              UNION ALL SELECT n + 1, way ->> 0, way ->> 1, way ->> 2
+              FROM jsonb_array_elements(m.further_ways) WITH ORDINALITY AS f(way, n)) o
+        WHERE o.step <> b.step), '[]') AS further_ways
+    FROM best b JOIN places p ON p.member_id = b.member_id JOIN audience_member m ON m.id = b.member_id
 ), kept AS (
     INSERT INTO audience_member (audience_id, broadcast_id, wave, citizen_id, phone_id, device_id, address_id, channel, language, reason,
-        number_country)
-    SELECT :audience, :broadcast, 1, citizen_id, phone_id, device_id, address_id, channel, language, 'got_the_original', number_country
-    FROM worked ORDER BY id RETURNING 1)
+        number_country, further_ways)
+    SELECT :audience, :broadcast, 1, citizen_id, CASE WHEN channel IN ('sms', 'whatsapp', 'voice') THEN address_id END,
+        CASE WHEN channel = 'push' THEN address_id END, address_id, channel, language, 'got_the_original', number_country, further_ways
+    FROM worked ORDER BY member_id RETURNING 1)
 UPDATE audience SET frozen_at = clock_timestamp(), count = (SELECT count(*) FROM kept), expected = (SELECT count(*) FROM kept)
 WHERE id = :audience RETURNING count
-"""
+"""  # noqa: S608 - our own words

@@ -23,8 +23,9 @@ def begin_next_step(session: Session, batch_id: int, *, only_failed: bool = Fals
     """Make the next step of those in a batch who have one and did not answer; the count.
 
     `only_failed`: of those alone whom this step surely did not reach: they need not wait for the clock. Nobody gets a
-    step after a cancel, past the validity, once a correction went out, or twice. Of a quiet incident nothing that was taken is
-    followed by another step, and nobody is called.
+    step after a cancel, past the validity, once a correction was asked for, or twice. Of a quiet incident nothing that was taken
+    is followed by another step, and nobody is called. What goes by the way that worked (a correction, a "still valid") goes on
+    where that way failed, and there alone.
     """
     states = FAILED if only_failed else UNANSWERED
     values = {"batch": batch_id, "states": list(states), "failed": list(FAILED), "barred": sorted(QUIET.barred_channels)}
@@ -34,19 +35,23 @@ def begin_next_step(session: Session, batch_id: int, *, only_failed: bool = Fals
 FAILED = ("failed", "undelivered")
 UNANSWERED = (*FAILED, "accepted", "sent", "delivered", "unknown")
 
+# While a correction waits for its approval the steps of what it corrects wait too: they go on if it is refused or withdrawn.
 TAKE_DUE = text("""
 UPDATE delivery_batch SET next_step_at = NULL WHERE id IN (
-    SELECT id FROM delivery_batch WHERE next_step_at <= clock_timestamp() ORDER BY next_step_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    SELECT b.id FROM delivery_batch b WHERE b.next_step_at <= clock_timestamp()
+      AND NOT EXISTS (SELECT FROM broadcast k WHERE b.broadcast_id = ANY (k."references") AND k.purpose = 'alert'
+                      AND k.state IN ('freezing', 'submitted'))
+    ORDER BY b.next_step_at LIMIT :limit FOR UPDATE OF b SKIP LOCKED)
 RETURNING id
 """)
 
 NEXT_STEP = text("""
 WITH live AS (
-    SELECT b.id, b.broadcast_id, b.audience_id, i.is_quiet
+    SELECT b.id, b.broadcast_id, b.audience_id, i.is_quiet, m."references" <> '{}' AND m.purpose <> 'follow_up' AS is_by_what_worked
     FROM delivery_batch b JOIN broadcast m ON m.id = b.broadcast_id JOIN incident i ON i.id = m.incident_id
     WHERE b.id = :batch AND m.state = 'approved' AND clock_timestamp() < m.approved_at + make_interval(secs => m.validity_seconds)
-      AND NOT EXISTS (SELECT FROM broadcast k WHERE m.id = ANY (k."references") AND k.msg_type IN ('Update', 'Cancel')
-                      AND k.purpose = 'alert' AND k.released_at IS NOT NULL)
+      AND NOT EXISTS (SELECT FROM broadcast k WHERE m.id = ANY (k."references") AND k.purpose = 'alert'
+                      AND (k.state IN ('freezing', 'submitted', 'approved') OR k.released_at IS NOT NULL))
     FOR SHARE OF m
 ), person AS MATERIALIZED (
     SELECT d.member_id, d.step + 1 AS step, m.further_ways -> (d.step - 1) AS way
@@ -55,6 +60,7 @@ WITH live AS (
       AND NOT EXISTS (SELECT FROM delivery n WHERE n.id = d.id + 1)
       AND (NOT live.is_quiet OR d.state = ANY (CAST(:failed AS text[]))
            AND m.further_ways -> (d.step - 1) ->> 0 <> ALL (CAST(:barred AS text[])))
+      AND (NOT live.is_by_what_worked OR d.state = ANY (CAST(:failed AS text[])))
 ), way AS (
     SELECT member_id, step, way ->> 0 AS channel, CAST(way ->> 1 AS uuid) AS address_id, coalesce(way ->> 2, '') AS lane FROM person
 ), made AS (

@@ -16,13 +16,13 @@ from alerts.broadcasts.audience import freeze_selected, gather
 from alerts.broadcasts.calls import call_to_promise
 from alerts.broadcasts.freezing import log_action, ways_of
 from alerts.broadcasts.models import Audience, AudienceMember, Broadcast
-from alerts.broadcasts.queries import claim_broadcast
+from alerts.broadcasts.queries import claim_broadcast, is_corrected
 from alerts.broadcasts.rules import MsgType, Purpose
 from alerts.broadcasts.rules import State as MessageState
 from alerts.broadcasts.schemas import FollowUp
 from alerts.broadcasts.successors import Successor, begin_list, finish_successor, start_successor
 from alerts.citizens.models import Citizen
-from alerts.deliveries.correcting import copy_handed_over, handed_over
+from alerts.deliveries.correcting import copy_handed_over, count_handed_over
 from alerts.deliveries.models import Delivery
 from alerts.incidents.queries import get_incident, get_open_incident
 from alerts.incidents.rules import State as IncidentState
@@ -44,13 +44,15 @@ def follow_up(
 ) -> Broadcast:
     """A reminder to those of the original's list who have not answered, by the ways they have now; a second person approves it.
 
-    ConflictError: a quiet incident, a message that nobody has or that was cancelled, or everybody answered.
+    ConflictError: a quiet incident, a message that nobody has or that was cancelled or corrected, or everybody answered.
     """
     original = claim_broadcast(session, broadcast_id, actor)
     incident = get_open_incident(session, original.incident_id, actor)
     check_repeat(is_quiet=incident.is_quiet)
     if original.released_at is None or original.state is not MessageState.APPROVED:
         raise ConflictError("not_released", "Only a message that went out and still stands is followed up.", state=original.state.value)
+    if is_corrected(session, original.id):
+        raise ConflictError("corrected", "This message was corrected, or is about to be: remind of the correction instead.")
     said = Successor(msg_type=MsgType.UPDATE, purpose=Purpose.FOLLOW_UP, texts=command.texts.model_dump())
     reminder = start_successor(session, actor=actor, incident=incident, original=original, said=said)
     expected = gather(session, non_responders(original.id), status=original.status)
@@ -121,7 +123,7 @@ def _say_still_valid(session: Session, original: Broadcast) -> None:
     texts = dict(original.still_valid_texts or rules.STILL_VALID_TEXT)
     said = Successor(msg_type=MsgType.UPDATE, purpose=Purpose.STILL_VALID, texts=texts)
     message = start_successor(session, actor=SYSTEM, incident=incident, original=original, said=said)
-    expected = session.execute(select(func.count(handed_over(original.id).c.citizen_id.distinct()))).scalar_one()
+    expected = count_handed_over(session, original.id)
     audience = begin_list(session, message, expected)
     copy_handed_over(session, message, audience)
     finish_successor(session, actor=SYSTEM, broadcast=message, audience=audience)

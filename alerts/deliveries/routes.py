@@ -1,4 +1,4 @@
-"""HTTP of deliveries: correction and reminder."""
+"""HTTP of what looks at who got a message: approval, correction, reminder."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Response
 
 from alerts.broadcasts.queries import present
 from alerts.broadcasts.rules import State as MessageState
-from alerts.broadcasts.schemas import BroadcastView, Correction, FollowUp
-from alerts.deliveries.correcting import correct_broadcast
+from alerts.broadcasts.schemas import Approval, BroadcastView, Correction, FollowUp
+from alerts.deliveries.correcting import approve_message, correct_broadcast
 from alerts.deliveries.following import follow_up
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
@@ -20,9 +20,22 @@ from alerts.staff.access import require
 from alerts.staff.rules import Permission
 
 router = APIRouter(tags=["deliveries"])
+Approver = Annotated[Actor, Depends(require(Permission.APPROVE_BROADCAST))]
 Corrector = Annotated[Actor, Depends(require(Permission.CORRECT_BROADCAST))]
 Writer = Annotated[Actor, Depends(require(Permission.WRITE_BROADCAST))]
 FREEZING: dict[int | str, dict[str, Any]] = {202: {"description": "copying a long list", "model": BroadcastView}}
+
+
+@router.post("/api/v1/broadcasts/{broadcast_id}/approve", response_model=BroadcastView, operation_id="approve_broadcast")
+def post_approve(broadcast_id: UUID, body: Approval, actor: Approver, session: Tx, settings: SettingsDep, idem: Idem) -> Response:
+    """Release exactly what was submitted. A signed-in person (never a token) who did not touch the message.
+
+    A correction: what it corrects is cancelled. 409 `list_changed` where somebody got that since the correction was submitted.
+    """
+    idem.start(actor.key)
+    broadcast = approve_message(session, actor=actor, broadcast_id=broadcast_id, command=body)
+    view = present(session, broadcast, settings.public_url)
+    return idem.answer(200, view, {"ETag": view.etag})
 
 
 @router.post(

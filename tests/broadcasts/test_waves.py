@@ -10,18 +10,20 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts import rules
 from alerts.broadcasts.actions import cancel_broadcast
+from alerts.broadcasts.calls import wave_still_waits
 from alerts.broadcasts.models import Audience
 from alerts.broadcasts.waves import list_open_for_waves, open_wave
 from alerts.deliveries.actions import release
 from alerts.incidents.actions import close_incident
 from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions, begin
+from alerts.notices.models import Paging
 from tests.broadcasts.conftest import people
 from tests.broadcasts.test_routes import Desk
 from tests.factories.citizens import make_citizen
@@ -166,7 +168,7 @@ def test_declined_there_are_no_more(session: Session, released: UUID, approver: 
     assert list_open_for_waves(session) == []
 
 
-@pytest.mark.parametrize("end", ["cancelled", "over", "closed", "corrected"])
+@pytest.mark.parametrize("end", ["cancelled", "over", "closed", "approved", "submitted"])
 def test_what_is_over_gets_no_latecomers(session: Session, keyring: Keyring, released: UUID, incident_id: UUID, end: str) -> None:
     actor = make_actor(session, "duty_officer")
     people(session, keyring, 1)
@@ -177,7 +179,7 @@ def test_what_is_over_gets_no_latecomers(session: Session, keyring: Keyring, rel
     elif end == "closed":
         close_incident(session, actor=actor, incident_id=incident_id, reason="selesai")
     else:
-        session.execute(text(CORRECT), {"original": released})
+        session.execute(text(CORRECT), {"original": released, "state": end})
     assert list_open_for_waves(session) == []
     assert open_wave(session, broadcast_id=released, configured=WAYS) is None
     assert session.execute(text("SELECT count(*) FROM audience WHERE wave > 1")).scalar_one() == 0
@@ -186,9 +188,27 @@ def test_what_is_over_gets_no_latecomers(session: Session, keyring: Keyring, rel
 CORRECT = """
 INSERT INTO broadcast (incident_id, status, msg_type, "references", state, texts, channels, validity_seconds, resend_unknown, content_hash,
     approved_by, approved_via, approved_at)
-SELECT incident_id, status, 'Update', ARRAY[id], 'approved', texts, channels, 60, 'never', 'x', gen_random_uuid(), 'session', now()
+SELECT incident_id, status, 'Update', ARRAY[id], CAST(:state AS text), texts, channels, 60, 'never', 'x', gen_random_uuid(), 'session',
+    CASE WHEN CAST(:state AS text) = 'approved' THEN now() END
 FROM broadcast WHERE id = :original
 """
+
+
+@pytest.mark.parametrize(("end", "code"), [("closed", "incident_closed"), ("submitted", "corrected"), ("approved", "corrected")])
+def test_a_waiting_wave_is_not_approved_once_none_would_be_opened(
+    session: Session, released: UUID, incident_id: UUID, approver: Desk, end: str, code: str
+) -> None:
+    crowd(session, 501)
+    assert found(session, released) is not None
+    if end == "closed":
+        close_incident(session, actor=make_actor(session, "duty_officer"), incident_id=incident_id, reason="selesai")
+    else:
+        session.execute(text(CORRECT), {"original": released, "state": end})
+    session.commit()
+    refused = approver.post(f"/api/v1/broadcasts/{released}/waves/2/approve", {"count": 501})
+    assert (refused.status_code, refused.json()["code"]) == (409, code)
+    paging = session.scalars(select(Paging).where(Paging.kind == "wave")).one()
+    assert wave_still_waits(session, paging) is False
 
 
 def test_a_wave_that_was_found_is_not_released_after_a_cancel(session: Session, keyring: Keyring, released: UUID) -> None:

@@ -14,13 +14,16 @@ import pytest
 from sqlalchemy import text
 
 from alerts.broadcasts.actions import approve_broadcast, draft_broadcast, submit_broadcast
-from alerts.broadcasts.schemas import Approval, BroadcastDraft
+from alerts.broadcasts.models import Broadcast
+from alerts.broadcasts.schemas import Approval, BroadcastDraft, Correction
 from alerts.deliveries.actions import release
 from alerts.deliveries.carriers import Carriers
+from alerts.deliveries.correcting import approve_message, correct_broadcast
 from alerts.deliveries.evidence import apply_receipts
 from alerts.deliveries.receipts import Receipt, keep_receipts
 from alerts.deliveries.sending import send_batch
 from alerts.deliveries.windows import Claim, Window, claim_batch, load_rows, open_window
+from alerts.kit.actor import Actor
 from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions, begin, rows_of
 from alerts.sandbox.carrier import SandboxConfig
@@ -181,3 +184,33 @@ def fanout(sessions: Sessions, sending_settings: Settings) -> Callable[..., Fano
         return Fanout(sending_settings, sessions, keyring, broadcast.id, incident.id)
 
     return make
+
+
+def numbers(count: int) -> list[str]:
+    return [f"+62812{60_000_000 + number}" for number in range(count)]
+
+
+def members(message: Fanout, broadcast: Broadcast) -> list[tuple[str, str, str]]:
+    """(citizen, channel, language) of its list."""
+    query = "SELECT citizen_id::text, channel, language FROM audience_member WHERE broadcast_id = :id ORDER BY 1"
+    return [tuple(row.values()) for row in message.rows(query, id=broadcast.id)]  # type: ignore[misc]
+
+
+def approved(message: Fanout, broadcast: Broadcast) -> Broadcast:
+    """By a second person."""
+    with begin(message.sessions) as session:
+        actor, command = make_actor(session, "approver"), Approval(content_hash=session.get_one(Broadcast, broadcast.id).content_hash or "")
+        return approve_message(session, actor=actor, broadcast_id=broadcast.id, command=command)
+
+
+def freely(message: Fanout, actor: Actor) -> Broadcast:
+    """Free words: they wait for a second person."""
+    command = Correction(msg_type="Update", texts={"id": "Ralat.", "en": "Correction."})
+    with begin(message.sessions) as session:
+        return correct_broadcast(session, actor=actor, broadcast_id=message.broadcast_id, command=command)
+
+
+@pytest.fixture
+def officer(sessions: Sessions) -> Actor:
+    with begin(sessions) as session:
+        return make_actor(session, "duty_officer")

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.orm import Session
 
-from alerts.broadcasts.actions import approve_broadcast, cancel_broadcast
+from alerts.broadcasts.actions import reject_broadcast, submit_broadcast
 from alerts.broadcasts.models import Audience, Broadcast
-from alerts.broadcasts.schemas import Approval, Correction, FollowUp
+from alerts.broadcasts.schemas import Approval, Correction
 from alerts.broadcasts.template_rules import TemplateKind
 from alerts.broadcasts.waves import open_wave
 from alerts.deliveries.actions import release, stop
 from alerts.deliveries.carriers import Carriers
-from alerts.deliveries.correcting import correct_broadcast, freeze_copied
-from alerts.deliveries.evidence import mark_answered
-from alerts.deliveries.following import ask_for_promised, follow_up, freeze_follow_up, keep_promises
-from alerts.incidents.actions import change_incident, close_incident
-from alerts.incidents.queries import get_incident, incident_etag
-from alerts.incidents.schemas import IncidentChange
+from alerts.deliveries.correcting import approve_message, correct_broadcast, freeze_copied
+from alerts.deliveries.escalation import escalate
 from alerts.kit.actor import Actor, Via
 from alerts.kit.db import begin
 from alerts.kit.errors import ConflictError, ForbiddenError
-from tests.deliveries.conftest import Fanout
+from tests.deliveries.conftest import Fanout, approved, freely, members, numbers
 from tests.factories.citizens import make_citizen
 from tests.factories.staff import make_actor
 from tests.factories.templates import make_template
@@ -36,10 +30,6 @@ Make = Callable[..., Fanout]
 WAYS = frozenset({"push", "sms"})
 
 
-def numbers(count: int) -> list[str]:
-    return [f"+62812{60_000_000 + number}" for number in range(count)]
-
-
 def corrected(message: Fanout, kind: TemplateKind = TemplateKind.CANCEL, **more: int) -> Broadcast:
     """One person, prepared words, one click."""
     with begin(message.sessions) as session:
@@ -47,16 +37,6 @@ def corrected(message: Fanout, kind: TemplateKind = TemplateKind.CANCEL, **more:
         actor = make_actor(session, "duty_officer")
         command = Correction(msg_type=kind.value.capitalize(), template_id=template.id)
         return correct_broadcast(session, actor=actor, broadcast_id=message.broadcast_id, command=command, **more)
-
-
-def members(message: Fanout, broadcast: Broadcast) -> list[tuple[str, str, str]]:
-    """(citizen, channel, language) of its list."""
-    query = "SELECT citizen_id::text, channel, language FROM audience_member WHERE broadcast_id = :id ORDER BY 1"
-    return [tuple(row.values()) for row in message.rows(query, id=broadcast.id)]  # type: ignore[misc]
-
-
-def grown(message: Fanout, statement: str) -> None:
-    message.run(statement, id=message.broadcast_id)
 
 
 @pytest.mark.parametrize("kind", [TemplateKind.CANCEL, TemplateKind.UPDATE])
@@ -123,17 +103,106 @@ def test_words_prepared_for_something_else_correct_nothing(fanout: Make, carrier
     assert message.rows("SELECT state FROM broadcast") == [{"state": "approved"}]
 
 
-def test_free_words_still_need_a_second_person(fanout: Make, carriers: Carriers) -> None:
+def test_free_words_still_need_a_second_person(fanout: Make, carriers: Carriers, officer: Actor) -> None:
+    message = fanout(*numbers(2))
+    message.release()
+    message.send(carriers)
+    correction = freely(message, officer)
+    assert (correction.state, correction.approved_by) == ("submitted", None)
+    with pytest.raises(ForbiddenError), begin(message.sessions) as session:
+        approve_message(session, actor=officer, broadcast_id=correction.id, command=Approval(content_hash=correction.content_hash or ""))
+    assert message.rows("SELECT state FROM broadcast WHERE id = :id", id=message.broadcast_id) == [{"state": "approved"}]
+    assert approved(message, correction).state == "approved"
+    assert message.rows("SELECT state FROM broadcast WHERE id = :id", id=message.broadcast_id) == [{"state": "cancelled"}]
+
+
+def test_whoever_turns_out_to_have_it_after_the_list_was_made_is_corrected_too(fanout: Make, carriers: Carriers, officer: Actor) -> None:
+    message = fanout(*numbers(2), "+6281219991211")
+    message.release()
+    message.send(carriers)
+    correction = freely(message, officer)
+    assert len(members(message, correction)) == 2
+    [refused] = message.rows("SELECT id AS delivery_id, attempts AS number FROM delivery WHERE state = 'failed'")
+    assert message.hear(refused, "delivered")
+    message.apply()
+    with pytest.raises(ConflictError, match="submit the correction anew"):
+        approved(message, correction)
+    with begin(message.sessions) as session:
+        anew = submit_broadcast(session, actor=officer, broadcast_id=correction.id, configured=WAYS)
+        assert anew.state == "freezing"
+        asked = session.scalars(text("SELECT payload ->> 'audience_id' FROM outbox_event WHERE name = 'broadcast.copy_asked'")).all()
+        assert asked == [str(anew.audience_id)]
+        assert freeze_copied(session, actor=officer, broadcast_id=anew.id, audience_id=anew.audience_id or 0)
+        assert session.get_one(Audience, anew.audience_id, populate_existing=True).count == 3
+        assert anew.content_hash != correction.content_hash
+    assert approved(message, anew).state == "approved"
+
+
+def test_free_words_wait_until_every_latecomer_has_it(fanout: Make, carriers: Carriers, officer: Actor) -> None:
     message = fanout(*numbers(2))
     message.release()
     message.send(carriers)
     with begin(message.sessions) as session:
-        officer = make_actor(session, "duty_officer")
-        command = Correction(msg_type="Update", texts={"id": "Ralat.", "en": "Correction."})
-        correction = correct_broadcast(session, actor=officer, broadcast_id=message.broadcast_id, command=command)
-    assert (correction.state, correction.approved_by) == ("submitted", None)
-    with pytest.raises(ForbiddenError), begin(message.sessions) as session:
-        approve_broadcast(session, actor=officer, broadcast_id=correction.id, command=Approval(content_hash=correction.content_hash or ""))
+        make_citizen(session, message.keyring, phones=("+6281277700001",))
+    with begin(message.sessions) as session:
+        wave = open_wave(session, broadcast_id=message.broadcast_id, configured=WAYS)
+        assert wave is not None
+    with pytest.raises(ConflictError, match="still going out"):
+        freely(message, officer)
+    for _ in range(2):
+        with begin(message.sessions) as session:
+            release(session, message.broadcast_id, audience_id=wave.id, batch_size=500)
+    with pytest.raises(ConflictError, match="still going out"):
+        freely(message, officer)
+    message.send(carriers)
+    assert len(members(message, freely(message, officer))) == 3
+
+
+BOTH = {"device": "token-koreksi-0002", "phones": ("+6281260000009",)}
+DUE = "UPDATE delivery_batch SET next_step_at = clock_timestamp() WHERE state = 'done'"
+
+
+def stepped(message: Fanout) -> int:
+    message.run(DUE)
+    with begin(message.sessions) as session:
+        return escalate(session)
+
+
+def test_while_free_words_wait_the_original_takes_no_further_step(fanout: Make, carriers: Carriers, officer: Actor) -> None:
+    message = fanout(people=[BOTH])
+    message.release()
+    message.send(carriers)
+    correction = freely(message, officer)
+    assert stepped(message) == 0
+    with begin(message.sessions) as session:
+        reject_broadcast(session, actor=make_actor(session, "approver"), broadcast_id=correction.id, reason="tidak perlu")
+    with begin(message.sessions) as session:
+        assert escalate(session) == 1  # it was only put off
+
+
+@pytest.mark.parametrize(("sms", "first", "second"), [("undelivered", "push", "sms"), ("delivered", "sms", "push")])
+def test_a_correction_goes_by_the_way_that_worked_and_on_where_that_fails(
+    fanout: Make, carriers: Carriers, sms: str, first: str, second: str
+) -> None:
+    message = fanout(people=[BOTH])
+    message.release()
+    message.send(carriers)
+    assert stepped(message) == 1
+    message.send(carriers)
+    [attempt] = message.rows("SELECT delivery_id, number FROM attempt WHERE channel = 'sms'")
+    assert message.hear(attempt, sms)
+    message.apply()
+    assert sorted(message.states()) == sorted({"accepted", sms})
+    correction = corrected(message)
+    ways = message.rows("SELECT channel, further_ways -> 0 ->> 0 AS next FROM audience_member WHERE broadcast_id = :id", id=correction.id)
+    assert ways == [{"channel": first, "next": second}]
+    sent = replace(message, broadcast_id=correction.id)
+    sent.release()
+    sent.send(carriers)
+    assert stepped(message) == 0  # what was taken needs no second way
+    message.run("UPDATE delivery SET state = 'failed' WHERE broadcast_id = :id", id=correction.id)
+    assert stepped(message) == 1
+    assert message.rows("SELECT channel FROM delivery WHERE state = 'queued'") == [{"channel": second}]
 
 
 def test_a_large_list_is_copied_by_a_worker(fanout: Make, carriers: Carriers) -> None:
@@ -167,178 +236,3 @@ def test_all_waves_are_corrected_once_a_person(fanout: Make, carriers: Carriers)
     message.send(carriers)
     assert message.states() == {"accepted": 3}
     assert len(members(message, corrected(message))) == 3
-
-
-def test_cancelling_stops_what_only_repeats_it(fanout: Make, carriers: Carriers) -> None:
-    message = fanout(*numbers(2))
-    message.release()
-    message.send(carriers)
-    reminder = reminded(message)
-    with begin(message.sessions) as session:
-        cancel_broadcast(session, actor=make_actor(session, "approver"), broadcast_id=message.broadcast_id, reason="x")
-    with begin(message.sessions) as session:
-        assert session.get_one(Broadcast, reminder.id).state == "cancelled"
-
-
-# -- reminders ------------------------------------------------------------------------------------------------------------
-
-
-def reminded(message: Fanout, **more: int) -> Broadcast:
-    with begin(message.sessions) as session:
-        actor, command = make_actor(session, "duty_officer"), FollowUp(texts={"id": "Apakah Anda aman?", "en": "Are you safe?"})
-        return follow_up(session, actor=actor, broadcast_id=message.broadcast_id, command=command, configured=WAYS, **more)
-
-
-def test_only_who_did_not_answer_and_may_be_written_to_is_reminded(fanout: Make, carriers: Carriers) -> None:
-    message = fanout(*numbers(5))
-    message.release()
-    message.send(carriers)
-    ids = [row["citizen_id"] for row in message.rows("SELECT citizen_id FROM audience_member ORDER BY id")]
-    message.run("UPDATE delivery SET answered_at = now() WHERE member_id = (SELECT min(id) FROM audience_member)")
-    message.run("UPDATE citizen SET opted_out_at = now() WHERE id = :id", id=ids[1])
-    message.run("UPDATE citizen SET died_at = now() WHERE id = :id", id=ids[2])
-    reminder = reminded(message)
-    assert (reminder.state, reminder.purpose, reminder.references) == ("submitted", "follow_up", [message.broadcast_id])
-    assert [row[0] for row in members(message, reminder)] == sorted(str(each) for each in ids[3:])
-
-
-def test_a_large_reminder_is_frozen_by_a_worker_and_still_needs_a_second_person(fanout: Make, carriers: Carriers) -> None:
-    message = fanout(*numbers(3))
-    message.release()
-    message.send(carriers)
-    reminder = reminded(message, freeze_at_once_max=2)
-    assert reminder.state == "freezing"
-    asked = {"broadcast_id": reminder.id, "audience_id": reminder.audience_id or 0, "configured": WAYS}
-    with begin(message.sessions) as session:
-        assert freeze_follow_up(session, **asked) is True  # type: ignore[arg-type]
-        assert session.get_one(Broadcast, reminder.id).state == "submitted"
-
-
-def test_when_all_have_answered_nobody_is_reminded(fanout: Make, carriers: Carriers) -> None:
-    message = fanout(*numbers(2))
-    message.release()
-    message.send(carriers)
-    message.run("UPDATE delivery SET answered_at = now()")
-    with pytest.raises(ConflictError, match="answered"):
-        reminded(message)
-
-
-def test_who_answers_after_the_list_was_frozen_is_not_reminded(fanout: Make, carriers: Carriers) -> None:
-    message = fanout(*numbers(3))
-    message.release()
-    message.send(carriers)
-    reminder = reminded(message)
-    approved(message, reminder)
-    reminders = replace(message, broadcast_id=reminder.id)
-    assert reminders.release() == 3
-    answerer = message.rows("SELECT citizen_id FROM audience_member WHERE broadcast_id = :id ORDER BY id LIMIT 1", id=reminder.id)[0]
-    with begin(message.sessions) as session:
-        mark_answered(session, [{"citizen_id": answerer["citizen_id"], "incident_id": message.incident_id}])
-    reminders.send(carriers)
-    query = "SELECT state, error_code, citizen_id FROM delivery JOIN audience_member m ON m.id = member_id WHERE m.broadcast_id = :id"
-    sent = message.rows(query, id=reminder.id)
-    assert [row["state"] for row in sent].count("accepted") == 2
-    assert [(r["state"], r["error_code"]) for r in sent if r["citizen_id"] == answerer["citizen_id"]] == [("cancelled", "answered")]
-
-
-def approved(message: Fanout, broadcast: Broadcast) -> Broadcast:
-    """By a second person."""
-    with begin(message.sessions) as session:
-        actor, command = make_actor(session, "approver"), Approval(content_hash=session.get_one(Broadcast, broadcast.id).content_hash or "")
-        return approve_broadcast(session, actor=actor, broadcast_id=broadcast.id, command=command)
-
-
-def test_a_quiet_incident_is_not_reminded(fanout: Make, carriers: Carriers) -> None:
-    message = fanout(*numbers(2))
-    message.release()
-    message.send(carriers)
-    hushed(message)
-    with pytest.raises(ConflictError, match="quiet"):
-        reminded(message)
-
-
-def hushed(message: Fanout) -> None:
-    with begin(message.sessions) as session:
-        incident, actor = get_incident(session, message.incident_id), make_actor(session, "duty_officer")
-        command = IncidentChange(is_quiet=True, quiet_reason="penyanderaan")
-        values = {"incident_id": incident.id, "command": command, "if_match": incident_etag(incident)}
-        change_incident(session, actor=actor, report_due=timedelta(minutes=5), **values)  # type: ignore[arg-type]
-
-
-# -- what was promised ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def promised(fanout: Make, carriers: Carriers) -> Fanout:
-    """A message to three people that promises the next one, and the promised time has come."""
-    message = fanout(*numbers(3), next_message_at=datetime.now(UTC) + timedelta(minutes=30), validity_seconds=3600)
-    message.release()
-    message.send(carriers)
-    return message
-
-
-def due(message: Fanout) -> None:
-    message.run("UPDATE broadcast SET next_message_at = clock_timestamp() - interval '1 second' WHERE next_message_at IS NOT NULL")
-
-
-def kept(message: Fanout) -> int:
-    with begin(message.sessions) as session:
-        return keep_promises(session)
-
-
-def newest(session: Session) -> Broadcast:
-    return session.scalars(text("SELECT id FROM broadcast ORDER BY id DESC LIMIT 1")).one()
-
-
-def test_before_the_time_somebody_is_asked_once_and_nothing_is_sent(promised: Fanout) -> None:
-    for lead, count in ((60, 0), (3600, 1), (3600, 0)):
-        with begin(promised.sessions) as session:
-            assert ask_for_promised(session, lead_seconds=lead) == count
-    assert promised.rows("SELECT role FROM paging WHERE kind = 'promise'") == [{"role": "duty_officer"}]
-    assert kept(promised) == 0
-
-
-def test_at_the_time_the_prepared_word_goes_by_itself_to_those_who_got_it(promised: Fanout, carriers: Carriers) -> None:
-    due(promised)
-    assert kept(promised) == 1
-    assert kept(promised) == 0
-    [row] = promised.rows("SELECT * FROM broadcast WHERE purpose = 'still_valid'")
-    [original] = promised.rows("SELECT * FROM broadcast WHERE id = :id", id=promised.broadcast_id)
-    assert (row["state"], row["msg_type"], row["references"]) == ("approved", "Update", [promised.broadcast_id])
-    assert (row["approved_by"], row["created_by"]) == (original["approved_by"], None)
-    assert row["texts"] == original["still_valid_texts"]
-    assert promised.rows("SELECT count(*) AS n FROM audience_member WHERE broadcast_id = :id", id=row["id"]) == [{"n": 3}]
-
-
-def test_the_text_itself_promises_the_time(promised: Fanout) -> None:
-    bodies = [row["body"] for row in promised.rows("SELECT body FROM broadcast_text WHERE variant = 'plain' AND language = 'id'")]
-    assert all("Kabar berikutnya pukul" in body for body in bodies)
-
-
-@pytest.mark.parametrize("end", ["cancelled", "over", "closed", "quiet", "something_else"])
-def test_it_is_never_said_of_what_is_over(promised: Fanout, end: str) -> None:
-    due(promised)
-    with begin(promised.sessions) as session:
-        actor = make_actor(session, "duty_officer")
-        if end == "cancelled":
-            cancel_broadcast(session, actor=actor, broadcast_id=promised.broadcast_id, reason="x")
-        elif end == "closed":
-            close_incident(session, actor=actor, incident_id=promised.incident_id, reason="selesai")
-        elif end == "over":
-            session.execute(text("UPDATE broadcast SET approved_at = approved_at - interval '2 hours'"))
-    if end == "quiet":
-        hushed(promised)
-    if end == "something_else":
-        promised.run(NEWER, original=promised.broadcast_id)
-    assert kept(promised) == 0
-    assert promised.rows("SELECT count(*) AS n FROM broadcast WHERE purpose = 'still_valid'") == [{"n": 0}]
-    why = promised.rows("SELECT detail ->> 'why' AS why FROM action_log WHERE action = 'broadcast.promise_settled'")
-    assert len(why) == 1
-
-
-NEWER = """
-INSERT INTO broadcast (incident_id, status, msg_type, state, texts, channels, validity_seconds, resend_unknown, content_hash, approved_by,
-    approved_via, approved_at)
-SELECT incident_id, status, 'Alert', 'approved', texts, channels, 60, 'never', 'x', gen_random_uuid(), 'session', clock_timestamp()
-FROM broadcast WHERE id = :original
-"""

@@ -103,6 +103,13 @@ def test_every_action_on_an_incident_has_words_on_its_page() -> None:
     slices = ("incidents", "broadcasts", "reports", "people", "checkins", "inbox")
     name = re.compile(r'"((?:incident|broadcast|report|conflict|person|checkin|inbound)\.[a-z_]+)"')
     used = {found for part in slices for found in name.findall((CHECKOUT / f"alerts/{part}/actions.py").read_text(encoding="utf-8"))}
-    events = {"broadcast.freeze_asked", "inbound.received", "person.changed", "report.resolved"}
+    events = {
+        "broadcast.copy_asked",
+        "broadcast.follow_up_asked",
+        "broadcast.freeze_asked",
+        "inbound.received",
+        "person.changed",
+        "report.resolved",
+    }
     assert len(used - events) > 12
     assert [action for action in sorted(used - events) if f'"{action}"' not in words] == []

@@ -1,0 +1,207 @@
+"""Reminding who did not answer, and saying what was promised: to whom, when, and of what never."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from alerts.broadcasts.actions import cancel_broadcast
+from alerts.broadcasts.models import Broadcast
+from alerts.broadcasts.schemas import FollowUp
+from alerts.deliveries.carriers import Carriers
+from alerts.deliveries.evidence import mark_answered
+from alerts.deliveries.following import ask_for_promised, follow_up, freeze_follow_up, keep_promises
+from alerts.incidents.actions import change_incident, close_incident
+from alerts.incidents.queries import get_incident, incident_etag
+from alerts.incidents.schemas import IncidentChange
+from alerts.kit.actor import Actor
+from alerts.kit.db import begin
+from alerts.kit.errors import ConflictError
+from tests.deliveries.conftest import Fanout, approved, freely, members, numbers
+from tests.factories.staff import make_actor
+
+pytestmark = pytest.mark.deliveries
+Make = Callable[..., Fanout]
+WAYS = frozenset({"push", "sms"})
+
+
+def reminded(message: Fanout, **more: int) -> Broadcast:
+    with begin(message.sessions) as session:
+        actor, command = make_actor(session, "duty_officer"), FollowUp(texts={"id": "Apakah Anda aman?", "en": "Are you safe?"})
+        return follow_up(session, actor=actor, broadcast_id=message.broadcast_id, command=command, configured=WAYS, **more)
+
+
+def test_only_who_did_not_answer_and_may_be_written_to_is_reminded(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(5))
+    message.release()
+    message.send(carriers)
+    ids = [row["citizen_id"] for row in message.rows("SELECT citizen_id FROM audience_member ORDER BY id")]
+    message.run("UPDATE delivery SET answered_at = now() WHERE member_id = (SELECT min(id) FROM audience_member)")
+    message.run("UPDATE citizen SET opted_out_at = now() WHERE id = :id", id=ids[1])
+    message.run("UPDATE citizen SET died_at = now() WHERE id = :id", id=ids[2])
+    reminder = reminded(message)
+    assert (reminder.state, reminder.purpose, reminder.references) == ("submitted", "follow_up", [message.broadcast_id])
+    assert [row[0] for row in members(message, reminder)] == sorted(str(each) for each in ids[3:])
+
+
+def test_a_large_reminder_is_frozen_by_a_worker_and_still_needs_a_second_person(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(3))
+    message.release()
+    message.send(carriers)
+    reminder = reminded(message, freeze_at_once_max=2)
+    assert reminder.state == "freezing"
+    asked = {"broadcast_id": reminder.id, "audience_id": reminder.audience_id or 0, "configured": WAYS}
+    with begin(message.sessions) as session:
+        assert freeze_follow_up(session, **asked) is True  # type: ignore[arg-type]
+        assert session.get_one(Broadcast, reminder.id).state == "submitted"
+
+
+def test_when_all_have_answered_nobody_is_reminded(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(2))
+    message.release()
+    message.send(carriers)
+    message.run("UPDATE delivery SET answered_at = now()")
+    with pytest.raises(ConflictError, match="answered"):
+        reminded(message)
+
+
+def test_who_answers_after_the_list_was_frozen_is_not_reminded(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(3))
+    message.release()
+    message.send(carriers)
+    reminder = reminded(message)
+    approved(message, reminder)
+    reminders = replace(message, broadcast_id=reminder.id)
+    assert reminders.release() == 3
+    answerer = message.rows("SELECT citizen_id FROM audience_member WHERE broadcast_id = :id ORDER BY id LIMIT 1", id=reminder.id)[0]
+    with begin(message.sessions) as session:
+        mark_answered(session, [{"citizen_id": answerer["citizen_id"], "incident_id": message.incident_id}])
+    reminders.send(carriers)
+    query = "SELECT state, error_code, citizen_id FROM delivery JOIN audience_member m ON m.id = member_id WHERE m.broadcast_id = :id"
+    sent = message.rows(query, id=reminder.id)
+    assert [row["state"] for row in sent].count("accepted") == 2
+    assert [(r["state"], r["error_code"]) for r in sent if r["citizen_id"] == answerer["citizen_id"]] == [("cancelled", "answered")]
+
+
+def test_what_is_being_corrected_is_not_reminded_of(fanout: Make, carriers: Carriers, officer: Actor) -> None:
+    message = fanout(*numbers(2))
+    message.release()
+    message.send(carriers)
+    correction = freely(message, officer)
+    with pytest.raises(ConflictError, match="corrected"):
+        reminded(message)
+    approved(message, correction)
+    with pytest.raises(ConflictError, match="still stands"):
+        reminded(message)
+
+
+def test_a_quiet_incident_is_not_reminded(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(2))
+    message.release()
+    message.send(carriers)
+    hushed(message)
+    with pytest.raises(ConflictError, match="quiet"):
+        reminded(message)
+
+
+def hushed(message: Fanout) -> None:
+    with begin(message.sessions) as session:
+        incident, actor = get_incident(session, message.incident_id), make_actor(session, "duty_officer")
+        command = IncidentChange(is_quiet=True, quiet_reason="penyanderaan")
+        values = {"incident_id": incident.id, "command": command, "if_match": incident_etag(incident)}
+        change_incident(session, actor=actor, report_due=timedelta(minutes=5), **values)  # type: ignore[arg-type]
+
+
+def test_cancelling_stops_what_only_repeats_it(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(2))
+    message.release()
+    message.send(carriers)
+    reminder = reminded(message)
+    with begin(message.sessions) as session:
+        cancel_broadcast(session, actor=make_actor(session, "approver"), broadcast_id=message.broadcast_id, reason="x")
+    with begin(message.sessions) as session:
+        assert session.get_one(Broadcast, reminder.id).state == "cancelled"
+
+
+# -- what was promised ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def promised(fanout: Make, carriers: Carriers) -> Fanout:
+    """A message to three people that promises the next one, and the promised time has come."""
+    message = fanout(*numbers(3), next_message_at=datetime.now(UTC) + timedelta(minutes=30), validity_seconds=3600)
+    message.release()
+    message.send(carriers)
+    return message
+
+
+def due(message: Fanout) -> None:
+    message.run("UPDATE broadcast SET next_message_at = clock_timestamp() - interval '1 second' WHERE next_message_at IS NOT NULL")
+
+
+def kept(message: Fanout) -> int:
+    with begin(message.sessions) as session:
+        return keep_promises(session)
+
+
+def newest(session: Session) -> Broadcast:
+    return session.scalars(text("SELECT id FROM broadcast ORDER BY id DESC LIMIT 1")).one()
+
+
+def test_before_the_time_somebody_is_asked_once_and_nothing_is_sent(promised: Fanout) -> None:
+    for lead, count in ((60, 0), (3600, 1), (3600, 0)):
+        with begin(promised.sessions) as session:
+            assert ask_for_promised(session, lead_seconds=lead) == count
+    assert promised.rows("SELECT role FROM paging WHERE kind = 'promise'") == [{"role": "duty_officer"}]
+    assert kept(promised) == 0
+
+
+def test_at_the_time_the_prepared_word_goes_by_itself_to_those_who_got_it(promised: Fanout, carriers: Carriers) -> None:
+    due(promised)
+    assert kept(promised) == 1
+    assert kept(promised) == 0
+    [row] = promised.rows("SELECT * FROM broadcast WHERE purpose = 'still_valid'")
+    [original] = promised.rows("SELECT * FROM broadcast WHERE id = :id", id=promised.broadcast_id)
+    assert (row["state"], row["msg_type"], row["references"]) == ("approved", "Update", [promised.broadcast_id])
+    assert (row["approved_by"], row["created_by"]) == (original["approved_by"], None)
+    assert row["texts"] == original["still_valid_texts"]
+    assert promised.rows("SELECT count(*) AS n FROM audience_member WHERE broadcast_id = :id", id=row["id"]) == [{"n": 3}]
+
+
+def test_the_text_itself_promises_the_time(promised: Fanout) -> None:
+    bodies = [row["body"] for row in promised.rows("SELECT body FROM broadcast_text WHERE variant = 'plain' AND language = 'id'")]
+    assert all("Kabar berikutnya pukul" in body for body in bodies)
+
+
+@pytest.mark.parametrize("end", ["cancelled", "over", "closed", "quiet", "something_else"])
+def test_it_is_never_said_of_what_is_over(promised: Fanout, end: str) -> None:
+    due(promised)
+    with begin(promised.sessions) as session:
+        actor = make_actor(session, "duty_officer")
+        if end == "cancelled":
+            cancel_broadcast(session, actor=actor, broadcast_id=promised.broadcast_id, reason="x")
+        elif end == "closed":
+            close_incident(session, actor=actor, incident_id=promised.incident_id, reason="selesai")
+        elif end == "over":
+            session.execute(text("UPDATE broadcast SET approved_at = approved_at - interval '2 hours'"))
+    if end == "quiet":
+        hushed(promised)
+    if end == "something_else":
+        promised.run(NEWER, original=promised.broadcast_id)
+    assert kept(promised) == 0
+    assert promised.rows("SELECT count(*) AS n FROM broadcast WHERE purpose = 'still_valid'") == [{"n": 0}]
+    why = promised.rows("SELECT detail ->> 'why' AS why FROM action_log WHERE action = 'broadcast.promise_settled'")
+    assert len(why) == 1
+
+
+NEWER = """
+INSERT INTO broadcast (incident_id, status, msg_type, state, texts, channels, validity_seconds, resend_unknown, content_hash, approved_by,
+    approved_via, approved_at)
+SELECT incident_id, status, 'Alert', 'approved', texts, channels, 60, 'never', 'x', gen_random_uuid(), 'session', clock_timestamp()
+FROM broadcast WHERE id = :original
+"""
