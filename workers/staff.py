@@ -14,6 +14,7 @@ from alerts.channels.outlets import exercise_senders, live_senders
 from alerts.checkins.cases import paging as cases
 from alerts.deliveries.carriers import NO_SENDER, Carriers
 from alerts.deliveries.rules import Outcome, State
+from alerts.inbox import paging as messages
 from alerts.incidents.rules import Status
 from alerts.kit.db import begin
 from alerts.kit.outbox import drain
@@ -32,6 +33,7 @@ STILL_WAITS: Mapping[str, StillWaits] = {
     CallKind.WAVE: wave_still_waits,
     CallKind.PROMISE: promise_still_open,
     cases.KIND: cases.still_waits,
+    messages.KIND: messages.still_waits,
 }
 """Kind of page → whether it is still needed. A kind that is not here is stopped by its own slice alone."""
 
@@ -73,6 +75,12 @@ def page_approver(runtime: Runtime, payload: Payload) -> None:
 def page_owners(runtime: Runtime, _: Payload) -> None:
     with begin(runtime.sessions) as session:
         cases.page_owners(session, {UUID(payload["case_id"]) for payload in drain(session, "checkins.page_owners")})
+
+
+@task("inbox.page_readers")
+def page_readers(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        messages.page_readers(session, {UUID(payload["message_id"]) for payload in drain(session, "inbox.page_readers")})
 
 
 @task("notices.raise")

@@ -32,6 +32,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "alarm.raised": ("notices.ring",),
         "notice.queued": ("notices.send",),
         "inbound.received": ("inbox.understand",),
+        "inbound.urgent": ("inbox.page_readers",),
         "case.raised": ("checkins.page_owners", "inbox.reply"),
         "case.changed": ("checkins.page_owners", "inbox.reply"),
         "reply.asked": ("inbox.send_replies",),
@@ -47,6 +48,7 @@ DRAINS: frozenset[str] = frozenset(
     {
         "checkins.page_owners",
         "deliveries.mark_answered",
+        "inbox.page_readers",
         "live.progress",
         "live.refresh",
         "notices.raise",

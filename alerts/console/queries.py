@@ -10,10 +10,15 @@ from sqlalchemy.orm import Session
 
 from alerts.citizens.models import Citizen
 from alerts.citizens.queries import in_areas
+from alerts.inbox.queries import count_tray
+from alerts.incidents.rules import Status
+from alerts.kit.actor import Actor
 from alerts.kit.audit import ActionLog
 from alerts.missions.models import Mission
 from alerts.places import AreaSpec
+from alerts.staff.access import may
 from alerts.staff.queries import names_of
+from alerts.staff.rules import Permission
 
 
 def people_by_province(session: Session, areas: Sequence[AreaSpec]) -> dict[str, int]:
@@ -39,3 +44,10 @@ def names_by_key(session: Session, keys: Iterable[str]) -> dict[str, str]:
     ids = {key: UUID(key.removeprefix("staff:")) for key in keys if key.startswith("staff:")}
     names = names_of(session, ids.values())
     return {key: names[staff_id] for key, staff_id in ids.items() if staff_id in names}
+
+
+def count_urgent(session: Session, actor: Actor, status: Status, incident_id: UUID | None = None) -> int:
+    """Unread messages that may call for help, for a reader who may read them; 0 for anybody else."""
+    if not may(actor, Permission.RECORD_CHECKIN):
+        return 0
+    return count_tray(session, actor, incident_id=incident_id, status=status).urgent

@@ -34,7 +34,6 @@ ROUTERS = (
     routes_duty.router,
     routes_incidents.shapes_router,
     routes_rules.router,
-    routes_inbox.router,
     routes_prepared.router,
 )
 # These exist twice: an exercise has its own addresses, so that a link can never be taken for a real one.
@@ -53,6 +52,7 @@ INCIDENT_ROUTERS = (
     routes_live.router,
     routes_moves.router,
     routes_calls.router,
+    routes_inbox.router,
     routes_cases.list_router,
     routes_cases.router,
 )

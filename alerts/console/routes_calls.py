@@ -31,8 +31,18 @@ from alerts.staff.rules import Permission
 
 router = APIRouter(prefix="/incidents/{incident_id}/calls", include_in_schema=False)
 Caller = Annotated[Actor, Depends(require(Permission.RECORD_CHECKIN))]
-MemberId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 SHOWN = 50
+
+
+def member_of_route(member_id: Annotated[int, Path(ge=1, le=2**63 - 1)], incident: IncidentDep, session: Tx, actor: Caller) -> int:
+    """Somebody of this incident, whom this actor may call; 404 for anybody else's row."""
+    _, broadcast = get_member(session, member_id, actor)
+    if broadcast.incident_id != incident.id:
+        raise NotFoundError("row_not_found", "There is no such person on the call list.")
+    return member_id
+
+
+MemberId = Annotated[int, Depends(member_of_route, scope="function")]
 
 
 @router.get("")
@@ -67,8 +77,6 @@ def calls_page(
 def call_page(member_id: MemberId, request: Request, incident: IncidentDep, session: Tx, keyring: KeyringDep, actor: Caller) -> Response:
     """The row that this caller has open, with name and numbers."""
     row = actions.get_mine(session, actor=actor, member_id=member_id)
-    if row.incident_id != incident.id:
-        raise NotFoundError("row_not_found", "There is no such person on the call list.")
     member, _ = get_member(session, member_id, actor)
     view = present_open(session, row, member, keyring)
     context = {

@@ -15,6 +15,7 @@ from alerts.console.elsewhere import status_of_route
 from alerts.console.forms import Form, FormDep, parse_id
 from alerts.console.once import start_once
 from alerts.console.pages import go, is_exercise, language_of, render
+from alerts.console.queries import count_urgent
 from alerts.console.routes_incidents import root_of
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
@@ -48,6 +49,7 @@ def duty_page(request: Request, session: Tx, settings: SettingsDep, actor: Curre
     context = {
         "pagings": presenting.present_pagings(session, pagings, lang),
         "alarms": _alarms(session, request, actor, lang),
+        "urgent": count_urgent(session, actor, status_of_route(request)),
         "contacts": presenting.present_contacts(session, settings.keyring, actor.staff_id).items,
     }
     return render(request, "duty.html", context, actor=actor)

@@ -9,11 +9,13 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
 from alerts.checkins.rules import Answer
+from alerts.console.elsewhere import check_route, status_of_route
 from alerts.console.forms import Form, FormDep, parse_id
 from alerts.console.once import start_once
 from alerts.console.pages import render
+from alerts.console.routes_incidents import root_of
 from alerts.inbox import actions
-from alerts.inbox.queries import count_tray, list_tray, present_message
+from alerts.inbox.queries import count_tray, get_message, list_tray, present_message
 from alerts.inbox.schemas import HandleIn
 from alerts.incidents.queries import list_incidents
 from alerts.incidents.rules import State, is_bound_to_mission
@@ -31,16 +33,23 @@ Reader = Annotated[Actor, Depends(require(Permission.RECORD_CHECKIN))]
 SHOWN = 50
 
 
+def message_of_route(request: Request, message_id: UUID, session: Tx, actor: Reader) -> UUID:
+    """The message of the address, if the actor may see it and the address is the right one."""
+    check_route(request, get_message(session, message_id, actor).status)
+    return message_id
+
+
+MessageId = Annotated[UUID, Depends(message_of_route, scope="function")]
+
+
 @router.get("")
 def tray_page(request: Request, session: Tx, keyring: KeyringDep, actor: Reader) -> Response:
-    """What waits for this reader. Handle one, and the next moves up."""
-    is_ministry = not is_bound_to_mission(actor)
-    waiting, calls = count_tray(session) if is_ministry else (None, None)
+    """What waits for this reader: of exercises on their own page. Handle one, and the next moves up."""
+    is_ministry, status = not is_bound_to_mission(actor), status_of_route(request)
     context = {
-        "rows": [present_message(row, keyring) for row in list_tray(session, actor, limit=SHOWN)],
-        "waiting": waiting,
-        "calls": calls,
-        "incidents": list_incidents(session, actor, Paging(None, SHOWN), state=State.OPEN),
+        "rows": [present_message(row, keyring) for row in list_tray(session, actor, limit=SHOWN, status=status)],
+        "counts": count_tray(session, actor, status=status),
+        "incidents": list_incidents(session, actor, Paging(None, SHOWN), state=State.OPEN, status=status),
         "missions": mission_names(session) if is_ministry else {},
         "is_ministry": is_ministry,
         "answers": list(Answer),
@@ -49,19 +58,19 @@ def tray_page(request: Request, session: Tx, keyring: KeyringDep, actor: Reader)
 
 
 @router.post("/{message_id}/handle")
-def handle_form(message_id: UUID, request: Request, form: FormDep, session: Tx, keyring: KeyringDep, actor: Reader) -> Response:
+def handle_form(message_id: MessageId, request: Request, form: FormDep, session: Tx, keyring: KeyringDep, actor: Reader) -> Response:
     """A person has read it, and says what it means."""
     once = start_once(request, session, form, actor)
     actions.handle_message(session, actor=actor, keyring=keyring, message_id=message_id, command=_read(form))
-    return once.go("/inbox")
+    return once.go(f"{root_of(request)}/inbox")
 
 
 @router.post("/{message_id}/assign")
-def assign_form(message_id: UUID, request: Request, form: FormDep, session: Tx, actor: Reader) -> Response:
+def assign_form(message_id: MessageId, request: Request, form: FormDep, session: Tx, actor: Reader) -> Response:
     """Give it to a mission."""
     once = start_once(request, session, form, actor)
     actions.assign_message(session, actor=actor, message_id=message_id, mission_code=form.optional("mission_code", limit=60))
-    return once.go("/inbox")
+    return once.go(f"{root_of(request)}/inbox")
 
 
 def _read(form: Form) -> HandleIn:

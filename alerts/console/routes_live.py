@@ -18,7 +18,7 @@ from alerts.console.elsewhere import IncidentDep, Viewer
 from alerts.console.incident_forms import KIND_NAMES, parse_local
 from alerts.console.map_view import CELL_MIN, Post, cells_of, draw
 from alerts.console.pages import language_of, render
-from alerts.console.queries import actor_names, missions_by_code, names_by_key, people_by_province
+from alerts.console.queries import actor_names, count_urgent, missions_by_code, names_by_key, people_by_province
 from alerts.console.routes_incidents import clocks_of_incident, root_of
 from alerts.console.routes_moves import words_for_level
 from alerts.console.sheet_view import changes_shown, current_sheet, marks_of, minutes_by_figure
@@ -74,6 +74,7 @@ def incident_page(request: Request, incident: IncidentDep, session: Tx, actor: V
         "log": log,
         "names": actor_names(session, log),
         "sheet": None,
+        "urgent": count_urgent(session, actor, incident.status, incident.id),
     }
     context |= _map(session, incident, [Post(m.name, m.lat, m.lon) for m in missions.values()], language_of(request, actor))
     if may(actor, Permission.VIEW_SUMMARY):

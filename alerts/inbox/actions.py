@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts.models import AudienceMember
 from alerts.broadcasts.queries import get_broadcast
 from alerts.checkins.actions import NewCheckin, record_checkin
+from alerts.checkins.cases.queries import find_owner
 from alerts.checkins.cases.raising import Unknown, hear_unknown, identify
 from alerts.checkins.rules import Answer, Channel
 from alerts.citizens.actions import record_opt_in, record_opt_out
@@ -20,10 +21,11 @@ from alerts.citizens.models import Citizen
 from alerts.citizens.queries import find_by_phone_index
 from alerts.citizens.rules import OptSource
 from alerts.citizens.testers import withdraw_tester
+from alerts.deliveries.call_list.actions import keep_listed, let_go
 from alerts.deliveries.round_trips.actions import note_reply
 from alerts.inbox import rules
 from alerts.inbox.models import InboundMessage
-from alerts.inbox.queries import claim_message, find_member_of, open_field
+from alerts.inbox.queries import claim_message, find_member_of, is_urgent_unread, open_field
 from alerts.inbox.rules import Flag, State, Understood
 from alerts.inbox.schemas import HandleIn
 from alerts.incidents.queries import find_citizen_id, get_incident
@@ -107,10 +109,21 @@ def understand_message(session: Session, *, keyring: Keyring, message_id: UUID) 
     if member is not None and reading.understood is not Understood.OPT_OUT:
         row.citizen_id, row.incident_id = member.citizen_id, get_broadcast(session, member.broadcast_id).incident_id
         _record(session, INBOX, keyring, row=row, answer=ANSWERS[reading.understood], member_id=member.id)
+    if reading.understood is Understood.URGENT_UNREAD:
+        _alert_desk(session, row, member)
     if reading.understood is Understood.NEED_HELP and row.checkin_id is None:
         raise_for_sender(session, INBOX, keyring, row=row)
     session.flush()
     return reading.understood
+
+
+def _alert_desk(session: Session, row: InboundMessage, member: AudienceMember | None) -> None:
+    """What may call for help has a desk at once, which is paged; and its sender stays to be called until somebody has read it."""
+    row.mission_code = find_owner(session, incident_id=row.incident_id, citizen_id=row.citizen_id).mission_code
+    row.given_at = db_now(session)
+    if member is not None and row.incident_id is not None:
+        keep_listed(session, incident_id=row.incident_id, citizen_id=member.citizen_id, member_id=member.id)
+    publish(session, "inbound.urgent", message_id=row.id)
 
 
 def _hear_opting(session: Session, row: InboundMessage, citizens: Sequence[Citizen], *, is_out: bool, is_in: bool) -> None:
@@ -149,6 +162,8 @@ def handle_message(session: Session, *, actor: Actor, keyring: Keyring, message_
         _record(session, actor, keyring, row=row, answer=command.answer)
     row.state, row.handled_by, row.handled_at = State.HANDLED, actor.key, db_now(session)
     session.flush()
+    if row.incident_id is not None and row.citizen_id is not None and not _has_urgent(session, row.incident_id, row.citizen_id):
+        let_go(session, incident_id=row.incident_id, citizen_id=row.citizen_id)
     detail = {"answer": command.answer}
     audit.record(
         session, actor=actor, action="inbound.handled", incident_id=row.incident_id, subject=("inbound_message", row.id), detail=detail
@@ -164,11 +179,19 @@ def assign_message(session: Session, *, actor: Actor, message_id: UUID, mission_
     rules.check_move(row.state, State.HANDLED)
     if mission_code is not None and find_mission(session, mission_code) is None:
         raise InvalidError("unknown_mission", "There is no mission of this code.", field="mission_code")
-    row.mission_code = mission_code
+    row.mission_code, row.given_at = mission_code, db_now(session)
     session.flush()
+    if row.understood is Understood.URGENT_UNREAD:
+        publish(session, "inbound.urgent", message_id=row.id)
     subject, detail = ("inbound_message", row.id), {"mission": mission_code}
     audit.record(session, actor=actor, action="inbound.assigned", incident_id=row.incident_id, subject=subject, detail=detail)
     return row
+
+
+def _has_urgent(session: Session, incident_id: UUID, citizen_id: UUID) -> bool:
+    """Whether a message of this person that may call for help is still unread."""
+    theirs = (InboundMessage.incident_id == incident_id, InboundMessage.citizen_id == citizen_id)
+    return session.scalar(select(InboundMessage.id).where(*theirs, is_urgent_unread()).limit(1)) is not None
 
 
 def _flags_of_sender(citizens: Sequence[Citizen], member: AudienceMember | None) -> set[Flag]:

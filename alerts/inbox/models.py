@@ -17,9 +17,10 @@ from alerts.kit.db import Base, enum_column, uuid_pk
 class InboundMessage(Base):
     """One message, kept as it came. `understood` is null until a task has read it, once.
 
-    `status`: of the number it was written to: exercises have numbers of their own. `mission_code`: the mission that the
-    ministry gave it to. `case_id`: the call for help it raised or belongs to. By the open link also a name and a place come,
-    and a fingerprint of the address it was posted from (to count by).
+    `status`: of the number it was written to: exercises have numbers of their own. `mission_code`: the mission that has to read
+    it, since `given_at`: by the ministry's word, or (what may call for help) at once by the sender's place. `case_id`: the call
+    for help it raised or belongs to. By the open link also a name and a place come, and a fingerprint of the address it was
+    posted from (to count by).
     """
 
     __tablename__ = "inbound_message"
@@ -48,6 +49,7 @@ class InboundMessage(Base):
     checkin_id: Mapped[UUID | None] = mapped_column(ForeignKey("checkin.id"))
     channel: Mapped[WayIn] = mapped_column(enum_column(WayIn), server_default=WayIn.SMS.value)
     mission_code: Mapped[str | None] = mapped_column(ForeignKey("mission.code"))
+    given_at: Mapped[datetime | None]
     case_id: Mapped[UUID | None] = mapped_column(ForeignKey("help_case.id"))
     name_enc: Mapped[bytes | None] = mapped_column(LargeBinary)
     place_enc: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select
@@ -22,39 +23,56 @@ from alerts.kit.errors import NotFoundError
 from alerts.kit.text import visible
 
 SEALED = {"sender": "from_enc", "text": "body_enc", "name": "name_enc", "place": "place_enc"}
+CALLS = (Understood.URGENT_UNREAD, Understood.NEED_HELP)
 FOR_A_PERSON = (Understood.URGENT_UNREAD, Understood.UNCLEAR)
 
 
+def get_message(session: Session, message_id: UUID, actor: Actor) -> InboundMessage:
+    """The message; 404 when there is none that this actor may see."""
+    row = session.scalars(select(InboundMessage).where(InboundMessage.id == message_id, visible_to(actor))).one_or_none()
+    return _found(row)
+
+
 def claim_message(session: Session, message_id: UUID, actor: Actor | None = None) -> InboundMessage:
-    """The message, locked; 404 when there is none that this actor may see."""
+    """The same, locked."""
     query = select(InboundMessage).where(InboundMessage.id == message_id).with_for_update()
     if actor is not None:
         query = query.where(visible_to(actor))
-    row = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
-    if row is None:
-        raise NotFoundError("message_not_found", "There is no such message.")
-    return row
+    return _found(session.scalars(query.execution_options(populate_existing=True)).one_or_none())
 
 
-def list_tray(session: Session, actor: Actor, *, limit: int, incident_id: UUID | None = None) -> list[InboundMessage]:
+@dataclass(frozen=True, slots=True)
+class TrayCounts:
+    """Messages that wait for a person, how many of them are or may be calls for help, and how many of those nobody has read."""
+
+    waiting: int
+    calls: int
+    urgent: int
+
+
+def list_tray(
+    session: Session, actor: Actor, *, limit: int, incident_id: UUID | None = None, status: Status | None = None
+) -> list[InboundMessage]:
     """What waits for a person: calls for help first, then the oldest; what a program may have filled in comes last."""
     is_program = literal(Flag.PERHAPS_A_PROGRAM.value) == func.any(InboundMessage.flags)
-    is_call = InboundMessage.understood.in_((Understood.URGENT_UNREAD, Understood.NEED_HELP))
+    is_call = InboundMessage.understood.in_(CALLS)
     first = case((is_program, 2), (is_call, 0), else_=1)
-    query = select(InboundMessage).where(_waits(), visible_to(actor))
-    if incident_id is not None:
-        query = query.where(InboundMessage.incident_id == incident_id)
-    return list(session.scalars(query.order_by(first, InboundMessage.id).limit(limit)))
+    query = select(InboundMessage).where(*_of(actor, incident_id, status)).order_by(first, InboundMessage.id)
+    return list(session.scalars(query.limit(limit)))
 
 
-def count_tray(session: Session, incident_id: UUID | None = None) -> tuple[int, int]:
-    """How many messages wait for a person, and how many of them are calls for help; of one incident or of all."""
-    urgent = InboundMessage.understood.in_((Understood.URGENT_UNREAD, Understood.NEED_HELP))
-    query = select(func.count(), func.count().filter(urgent)).select_from(InboundMessage).where(_waits())
-    if incident_id is not None:
-        query = query.where(InboundMessage.incident_id == incident_id)
-    waiting, calls = session.execute(query).one()
-    return waiting, calls
+def count_tray(session: Session, actor: Actor, *, incident_id: UUID | None = None, status: Status | None = None) -> TrayCounts:
+    """How much waits for this reader; of one incident or of all, of one status or of both."""
+    calls, urgent = func.count().filter(InboundMessage.understood.in_(CALLS)), func.count().filter(is_urgent_unread())
+    query = select(func.count(), calls, urgent).select_from(InboundMessage).where(*_of(actor, incident_id, status))
+    waiting, calling, unread = session.execute(query).one()
+    return TrayCounts(waiting, calling, unread)
+
+
+def is_urgent_unread() -> ColumnElement[bool]:
+    """The condition on messages that may call for help and that nobody has read."""
+    waits = InboundMessage.state.in_((State.MATCHED, State.UNMATCHED))
+    return and_(waits, InboundMessage.understood == Understood.URGENT_UNREAD)
 
 
 def find_member_of(session: Session, from_index: bytes, citizens: Sequence[Citizen], status: Status) -> AudienceMember | None:
@@ -96,6 +114,21 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
     code = actor.mission_code or ""
     own = is_for_mission(code, citizen_id=InboundMessage.citizen_id, incident_id=InboundMessage.incident_id)
     return or_(own, InboundMessage.mission_code == code)
+
+
+def _found(row: InboundMessage | None) -> InboundMessage:
+    if row is None:
+        raise NotFoundError("message_not_found", "There is no such message.")
+    return row
+
+
+def _of(actor: Actor, incident_id: UUID | None, status: Status | None) -> list[ColumnElement[bool]]:
+    wanted = [_waits(), visible_to(actor)]
+    if incident_id is not None:
+        wanted.append(InboundMessage.incident_id == incident_id)
+    if status is not None:
+        wanted.append(InboundMessage.status == status)
+    return wanted
 
 
 def _waits() -> ColumnElement[bool]:

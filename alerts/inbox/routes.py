@@ -48,10 +48,11 @@ def get_tray(
     session: Tx,
     keyring: KeyringDep,
     incident_id: Annotated[UUID | None, Query()] = None,
+    status: Annotated[Status | None, Query(description="of one status alone; without it both come, each with its status")] = None,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
 ) -> list[MessageView]:
     """Messages that wait for a person, calls for help first, then the oldest. Handle one and the next moves up."""
-    rows = queries.list_tray(session, actor, limit=limit, incident_id=incident_id)
+    rows = queries.list_tray(session, actor, limit=limit, incident_id=incident_id, status=status)
     return [queries.present_message(row, keyring) for row in rows]
 
 

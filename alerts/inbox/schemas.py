@@ -10,16 +10,19 @@ from pydantic import ConfigDict, Field, model_validator
 
 from alerts.checkins.rules import Answer
 from alerts.inbox.rules import Flag, State, Understood, WayIn
+from alerts.incidents.rules import Status
 from alerts.kit.http import View, Wire
 
 
 class MessageView(View):
     """One message for a reader: `text`, `name` and `place` are a stranger's, without what cannot be seen; `sender` is the
-    number to call. `mission_code`: whom the ministry gave it to. `case_id`: the call for help that it belongs to.
+    number to call. `mission_code`: whom the ministry gave it to, or what may call for help went to at once. `status`: of the number it
+    was written to. `case_id`: the call for help that it belongs to.
     """
 
     id: UUID
     received_at: datetime
+    status: Status
     channel: WayIn
     state: State
     understood: Understood | None

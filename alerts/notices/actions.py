@@ -28,7 +28,7 @@ from alerts.notices.alarms import raise_alarm
 from alerts.notices.models import Notice, Paging
 from alerts.notices.posting import Configured, Post, post
 from alerts.notices.queries import get_paging, list_candidates
-from alerts.notices.rules import ACTUAL, AlarmKind, Candidate, StopReason, channels_of, ladder, people_of_round
+from alerts.notices.rules import ACTUAL, AlarmKind, Candidate, StopReason, channels_of, ladder, people_of_round, with_ministry
 from alerts.staff.models import Staff
 from alerts.staff.rules import Role
 from alerts.staff.sign_in import actor_of
@@ -184,8 +184,15 @@ def _ring(session: Session, paging: Paging, *, configured: Configured, repeat_se
 
 
 def _rungs(session: Session, paging: Paging, configured: Configured) -> list[Candidate]:
-    """Whom this page can ask, in order: only people with a way that has a sender."""
-    candidates = list_candidates(session, paging.role, paging.mission_code)
+    """Whom this page can ask, in order: only people with a way that has a sender. After a mission's own, the ministry's."""
+    own = _ladder(session, paging, configured, role=paging.role, mission_code=paging.mission_code)
+    if paging.mission_code is None:
+        return own
+    return with_ministry(own, _ladder(session, paging, configured, role=Role.DUTY_OFFICER, mission_code=None))
+
+
+def _ladder(session: Session, paging: Paging, configured: Configured, *, role: Role, mission_code: str | None) -> list[Candidate]:
+    candidates = list_candidates(session, role, mission_code)
     reachable = [each for each in candidates if channels_of(each, configured(paging.status), is_quiet=paging.is_quiet)]
     return ladder(reachable, excluded=paging.excluded, now=db_now(session))
 

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import ColumnElement, and_, exists, or_, select, text
 from sqlalchemy.orm import Session
 
 from alerts.kit.actor import Actor
 from alerts.kit.db import rows_of
 from alerts.kit.errors import NotFoundError
 from alerts.kit.http import Paging as Page
-from alerts.notices.models import Alarm, Duty, Paging, StaffContact
+from alerts.notices.models import Alarm, Duty, Notice, Paging, StaffContact
 from alerts.notices.rules import Candidate, Contact
 from alerts.staff.models import Staff
 from alerts.staff.rules import Role
@@ -59,19 +59,19 @@ def list_candidates(session: Session, role: Role, mission_code: str | None) -> l
 def get_paging(session: Session, paging_id: UUID, actor: Actor, *, is_locked: bool = False) -> Paging:
     """A page that concerns the actor's role (and mission); NotFoundError for any other."""
     paging = session.get(Paging, paging_id, with_for_update=is_locked, populate_existing=is_locked)
-    if paging is None or not is_for(paging, actor):
+    if paging is None or not is_for(session, paging, actor):
         raise NotFoundError("paging_not_found", "There is no such page.")
     return paging
 
 
-def is_for(paging: Paging, actor: Actor) -> bool:
-    """Whether the page asks for somebody of the actor's role and mission."""
-    return actor.role == paging.role and actor.mission_code == paging.mission_code
+def is_for(session: Session, paging: Paging, actor: Actor) -> bool:
+    """Whether the page asks for somebody of the actor's role and mission, or has gone on to the ministry and reached this actor."""
+    return session.scalar(select(Paging.id).where(Paging.id == paging.id, _concerns(actor))) is not None
 
 
 def list_pagings(session: Session, actor: Actor, page: Page, *, only_open: bool = True, status: str | None = None) -> list[Paging]:
-    """Pages that ask for somebody of the actor's role and mission, newest first, one more than asked for."""
-    mine = select(Paging).where(Paging.role == actor.role, Paging.mission_code.is_not_distinct_from(actor.mission_code))
+    """Pages that are for this actor (`is_for`), newest first, one more than asked for."""
+    mine = select(Paging).where(_concerns(actor))
     mine = mine.where(Paging.stopped_at.is_(None)) if only_open else mine
     mine = mine.where(Paging.status == status) if status else mine
     mine = mine.where(Paging.id < page.cursor) if page.cursor else mine
@@ -89,7 +89,7 @@ def find_open_paging(session: Session, subject: tuple[str, object], actor: Actor
     """The open page about something that the actor could take on."""
     about = (Paging.subject_kind == subject[0], Paging.subject_id == str(subject[1]), Paging.stopped_at.is_(None))
     found = session.scalars(select(Paging).where(*about).order_by(Paging.id.desc())).all()
-    return next((each for each in found if is_for(each, actor) and actor.staff_id not in each.excluded), None)
+    return next((each for each in found if is_for(session, each, actor) and actor.staff_id not in each.excluded), None)
 
 
 def states_of(session: Session, paging_ids: Iterable[UUID]) -> dict[UUID, dict[str, int]]:
@@ -108,6 +108,14 @@ def backlog(session: Session) -> dict[str, float]:
 def open_alarms(session: Session) -> list[dict[str, Any]]:
     """For a doctor: kind, sender, count and age of what nobody has taken on."""
     return rows_of(session.execute(text(OPEN_ALARMS)))
+
+
+def _concerns(actor: Actor) -> ColumnElement[bool]:
+    own = and_(Paging.role == actor.role, Paging.mission_code.is_not_distinct_from(actor.mission_code))
+    if actor.role != Role.DUTY_OFFICER:
+        return own
+    was_told = exists().where(Notice.paging_id == Paging.id, Notice.staff_id == actor.staff_id)
+    return or_(own, and_(Paging.mission_code.is_not(None), was_told))
 
 
 def _contacts_of(session: Session, staff_ids: Sequence[UUID]) -> dict[UUID, list[Contact]]:

@@ -18,6 +18,8 @@ from alerts.kit.i18n import N_, find_zone, translator
 ACTUAL, EXERCISE = "Actual", "Exercise"
 EXERCISE_WORD = "LATIHAN"
 TITLE_MAX, TEXT_MAX = 60, 400
+ROUNDS_OF_MISSION = 3
+"""So many of a mission's people are paged, one more in each round, before the ministry is paged too."""
 
 
 class ContactKind(StrEnum):
@@ -172,6 +174,11 @@ def ladder(candidates: Iterable[Candidate], *, excluded: Iterable[UUID], now: da
     out = set(excluded)
     usable = [each for each in candidates if each.staff_id not in out and each.contacts]
     return sorted(usable, key=lambda each: (not is_on_duty(each, now), each.position is None, each.position or 0, str(each.staff_id)))
+
+
+def with_ministry(mission: Sequence[Candidate], ministry: Sequence[Candidate]) -> list[Candidate]:
+    """A mission's page goes on to the ministry's duty officers once the first of its own people did nothing, however many they are."""
+    return [*mission[:ROUNDS_OF_MISSION], *ministry, *mission[ROUNDS_OF_MISSION:]]
 
 
 def people_of_round(rungs: Sequence[Candidate], number: int, *, is_quiet: bool) -> list[tuple[Candidate, bool]]:

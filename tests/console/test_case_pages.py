@@ -141,6 +141,21 @@ def test_the_tray_is_read_assigned_and_answered(
     assert "Sebutkan" in empty.text
 
 
+def test_what_may_be_a_call_is_counted_where_people_look(
+    browse: Browser, session: Session, keyring: Keyring, incident: Incident, person: Person
+) -> None:
+    make_member(session, incident, person)
+    row = write(session, keyring, person.e164, "tolong, terjebak")
+    duty, words = browse("duty_officer"), "1 pesan yang belum dibaca mungkin permintaan tolong"
+    for path in ("/duty", f"/incidents/{incident.id}"):
+        assert words in duty.get(path).text
+        assert words in browse("mission_staff", **ANKARA).get(path).text
+        assert words not in browse("minister").get(path).text, "only to those who may read it"
+    assert words not in duty.get("/exercise/duty").text
+    assert duty.post(f"/inbox/{row.id}/handle", form_key=key_of(duty.get("/inbox").text, "h1")).status_code == 303
+    assert words not in duty.get("/duty").text
+
+
 def test_somebody_unknown_gets_a_case_for_the_number(browse: Browser, session: Session, keyring: Keyring, incident: Incident) -> None:
     row = write(session, keyring, "+60999999997", "tolong kami di atap")
     duty = browse("duty_officer")

@@ -12,6 +12,7 @@ from alerts.broadcasts.rules import Channel
 from alerts.channels.marks import is_marked
 from alerts.citizens.addresses import register_browser, set_email
 from alerts.citizens.rules import parse_browser
+from alerts.deliveries.following import keep_promises
 from alerts.deliveries.messages import Messages, Row
 from alerts.incidents.rules import Status
 from alerts.kit.actor import SYSTEM
@@ -167,6 +168,75 @@ def test_pages_lie_under_their_own_address_alone(worlds: Worlds) -> None:
             assert (there.status_code, there.headers["location"]) == (303, own + path)
         listed = worlds.client.get(f"{other}/incidents", headers=headers).text
         assert str(incident) not in listed
+
+
+def test_each_tray_and_call_list_is_of_its_own_world_alone(worlds: Worlds) -> None:
+    words = {Status.ACTUAL: "tolong kami sungguh", Status.EXERCISE: "tolong kami pura-pura"}
+    tokens = {Status.ACTUAL: LIVE_TOKEN, Status.EXERCISE: DRILL_TOKEN}
+    rows = {status: worlds.text_in(TESTER, words[status], tokens[status]) for status in Status}
+    for status in Status:
+        worlds.text_in("+60123459999", f"halo {status.value}", tokens[status])
+    headers = worlds.headers | {"Accept": "text/html"}
+
+    def get(path: str) -> Response:
+        return worlds.client.get(path, headers=headers, follow_redirects=False)
+
+    for status, own, other in ((Status.ACTUAL, "", "/exercise"), (Status.EXERCISE, "/exercise", "")):
+        page, foreign = get(f"{own}/inbox"), get(f"{other}/inbox").text
+        assert ('class="exercise"' in page.text) is (status is Status.EXERCISE)
+        for word in (words[status], str(worlds.incidents[status])):
+            assert (word in page.text, word in foreign) == (True, False)
+        assert '<span class="big">2</span>' in page.text
+        assert f'href="{own}/inbox"' in get(f"{own}/duty").text
+        listed = worlds.client.get(f"/api/v1/inbox?status={status.value}", headers=worlds.headers).json()
+        assert [(row["text"], row["status"]) for row in listed] == [(w, status.value) for w in (words[status], f"halo {status.value}")]
+        form = {"form_key": "f" * 32 + "h1", "answer": "safe"}
+        crossed = worlds.client.post(f"{other}/inbox/{rows[status]['id']}/handle", data=form, headers=headers, follow_redirects=False)
+        assert (crossed.status_code, crossed.headers["location"]) == (303, "/")
+        row, incident = f"calls/{worlds.member(status)}/open", worlds.incidents
+        assert get(f"{other}/incidents/{incident[status]}/calls").headers["location"] == f"{own}/incidents/{incident[status]}/calls"
+        elsewhere = next(other for other in Status if other is not status)
+        crossed = worlds.client.post(f"{other}/incidents/{incident[elsewhere]}/{row}", headers=headers, follow_redirects=False)
+        assert crossed.status_code == 404
+        called = worlds.client.get(f"/api/v1/incidents/{incident[status]}/call-list", headers=worlds.headers).json()
+        assert {each["broadcast_id"] for each in called["items"]} <= {str(worlds.broadcasts[status])}
+        assert get(f"{other}/broadcasts/{worlds.broadcasts[status]}/exports").headers["location"].startswith(f"{own}/broadcasts/")
+    assert worlds.rows("SELECT 1 FROM inbound_message WHERE state = 'handled'") == []
+    assert worlds.rows("SELECT citizen_id FROM call_row WHERE claimed_by IS NOT NULL") == []
+    pages = worlds.rows("SELECT DISTINCT status FROM inbound_message m JOIN call_row r USING (incident_id)")
+    assert len(pages) == 2, "each keeps its own on its own list"
+
+
+def test_what_follows_a_message_stays_in_its_world(worlds: Worlds) -> None:
+    def post(path: str, **body: Any) -> Response:
+        return worlds.client.post(f"/api/v1/{path}", json=body, headers=worlds.headers | {"Idempotency-Key": uuid4().hex})
+
+    with begin(worlds.sessions) as session:
+        session.execute(
+            text("""UPDATE broadcast SET next_message_at = clock_timestamp(), next_message_offset = 420,
+            still_valid_texts = jsonb_build_object('id', word || 'Tidak ada perubahan.', 'en', word || 'Nothing new.')
+            FROM (VALUES ('Actual', ''), ('Exercise', 'LATIHAN: ')) AS w(world, word) WHERE status = world""")
+        )
+        assert keep_promises(session) == 2
+    for status in Status:
+        texts = {"id": "Apa kabar?", "en": "How are you?"}
+        asked = post(f"broadcasts/{worlds.broadcasts[status]}/follow-up", texts=texts)
+        assert (asked.status_code, asked.json()["status"]) == (201, status.value), asked.text
+    said = worlds.rows("""SELECT b.purpose, b.status, t.body, t.body LIKE 'LATIHAN%' AS is_marked, c.is_tester
+        FROM broadcast b JOIN broadcast_text t ON t.broadcast_id = b.id JOIN audience_member m ON m.broadcast_id = b.id
+        JOIN citizen c ON c.id = m.citizen_id WHERE b.purpose IN ('still_valid', 'follow_up')""")
+    assert {(row["purpose"], row["status"]) for row in said} == {(p, s.value) for p in ("still_valid", "follow_up") for s in Status}
+    assert all(row["is_marked"] is (row["status"] == "Exercise") for row in said)
+    assert all(row["is_tester"] for row in said if row["status"] == "Exercise")
+
+
+def test_no_account_answers_a_call_of_the_other(worlds: Worlds) -> None:
+    for status, own, other in ((Status.ACTUAL, LIVE_TOKEN, DRILL_TOKEN), (Status.EXERCISE, DRILL_TOKEN, LIVE_TOKEN)):
+        path = "/hooks/twilio/voice/" + callback_token(worlds.settings.keyring.callback, f"{worlds.member(status) * 64 + 1}-1")
+        assert worlds.hook(path, other, CallSid="CA1", Digits="1").status_code == 404
+        assert worlds.rows("SELECT 1 FROM checkin WHERE incident_id = :i", i=worlds.incidents[status]) == []
+        assert worlds.hook(path, own, CallSid="CA1", Digits="1").status_code == 200
+        assert len(worlds.rows("SELECT 1 FROM checkin WHERE incident_id = :i", i=worlds.incidents[status])) == 1
 
 
 def test_ids_of_the_other_world_are_refused(worlds: Worlds) -> None:

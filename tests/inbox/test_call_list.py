@@ -217,6 +217,16 @@ def test_a_later_message_that_fails_brings_back_whoever_was_called_before(
     assert post(client, later, "outcome", staff, outcome="number_dead").status_code == 200
     assert calls()["items"] == [], "called to an end for this message too"
     assert post(client, later, "open", staff).status_code == 409
+    again = make_member(session, sent.incident, person)
+    make_delivery(session, again, "failed")
+    session.execute(text("UPDATE delivery SET created_at = clock_timestamp() WHERE member_id = :id"), {"id": again.id})
+    pair = {"old": later.broadcast_id, "new": again.broadcast_id}
+    session.execute(text("UPDATE broadcast SET still_valid_texts = texts WHERE id = :old"), pair)
+    said = """UPDATE broadcast n SET purpose = 'still_valid', "references" = ARRAY[o.id], approved_by = o.approved_by
+        FROM broadcast o WHERE n.id = :new AND o.id = :old"""
+    session.execute(text(said), pair)
+    session.commit()
+    assert calls()["items"] == [], "that nothing is new asks for no answer"
 
 
 @pytest.mark.parametrize(("outcome", "answer"), [("reached_safe", "safe"), ("reached_need_help", "need_help")])

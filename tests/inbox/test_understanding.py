@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts.rules import Channel
 from alerts.inbox.actions import understand_message
 from alerts.inbox.models import InboundMessage
-from alerts.inbox.queries import count_tray
+from alerts.inbox.queries import TrayCounts, count_tray
 from alerts.incidents.actions import close_incident
 from alerts.incidents.models import Incident
 from alerts.kit.crypto import Keyring
@@ -120,7 +120,7 @@ def test_nobody_we_know_goes_to_the_tray(session: Session, text_us: TextUs, unde
         ("unmatched", "opt_out", None),
     ]
     assert checkins(session) == []
-    assert count_tray(session) == (2, 1), "an opt-out of a stranger leaves nothing to do"
+    assert count_tray(session, OPENER) == TrayCounts(waiting=2, calls=1, urgent=1), "an opt-out of a stranger leaves nothing to do"
 
 
 def test_somebody_whom_no_open_incident_asked_is_not_lost(
@@ -131,7 +131,7 @@ def test_somebody_whom_no_open_incident_asked_is_not_lost(
     text_us(person.e164, "2")
     (row,) = understand()
     assert (row.state, row.citizen_id, row.incident_id, row.flags) == ("unmatched", person.id, None, ["no_open_incident"])
-    assert count_tray(session) == (1, 1)
+    assert count_tray(session, OPENER) == TrayCounts(waiting=1, calls=1, urgent=0)
 
 
 def test_a_shared_number_speaks_for_the_one_whom_we_texted(

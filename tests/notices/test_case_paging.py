@@ -17,7 +17,10 @@ from alerts.checkins.rules import Answer, Channel
 from alerts.incidents.models import Incident
 from alerts.kit.actor import SYSTEM, Via
 from alerts.kit.db import begin
+from alerts.kit.errors import NotFoundError
+from alerts.kit.http import Paging as Page
 from alerts.notices.actions import acknowledge_paging, ring_due, settle
+from alerts.notices.queries import list_pagings
 from alerts.staff.sign_in import actor_of
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import HATAY, make_incident
@@ -143,6 +146,25 @@ def test_a_mission_without_anybody_to_reach_leaves_it_to_the_ministry(office: Of
     people("duty_officer")
     call(office)
     assert asked(office) == ("duty_officer", None)
+
+
+def test_a_mission_that_does_nothing_is_not_the_last_to_be_asked(office: Office, people: People) -> None:
+    people("mission_staff", mission_code="kbri-ankara")
+    officer = people("duty_officer")
+    call(office)
+    assert ring(office) == ["sms", "voice"], "the mission first, alone"
+    with begin(office.sessions) as session:
+        actor = actor_of(officer, Via.SESSION)
+        assert list_pagings(session, actor, Page(None, 10)) == []
+        with pytest.raises(NotFoundError):
+            acknowledge_paging(session, actor=actor, paging_id=office.paging()["id"])
+    office.pass_time()
+    assert ring(office) == ["sms", "sms", "voice", "voice"], "then the ministry too"
+    with begin(office.sessions) as session:
+        assert [each.mission_code for each in list_pagings(session, actor, Page(None, 10))] == ["kbri-ankara"]
+        acknowledge_paging(session, actor=actor, paging_id=office.paging()["id"])
+    office.pass_time()
+    assert ring(office) == []
 
 
 def test_another_owner_is_paged_instead(office: Office, people: People) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -91,10 +91,26 @@ def record_outcome(session: Session, *, actor: Actor, keyring: Keyring, member_i
     again, at = ended.again_seconds, ended.call_back_at
     row.next_try_at = rules.next_try_at(ended.outcome, tries=row.tries, again_seconds=again, call_back_at=at, now=now)
     row.done_at = None if row.next_try_at is not None else now
+    if ended.outcome in rules.REACHED:
+        row.urgent_at = None  # who was spoken to needs no reading any more
     row.claimed_by = row.claimed_until = None
     _log(session, actor, row, action="call.recorded", outcome=ended.outcome)
     publish(session, "call.recorded", incident_id=row.incident_id, broadcast_id=broadcast.id)
     return row
+
+
+def keep_listed(session: Session, *, incident_id: UUID, citizen_id: UUID, member_id: int) -> None:
+    """Somebody wrote what may be a call for help, and nobody has read it: whatever else they answered, they are to be called."""
+    values = {"incident_id": incident_id, "citizen_id": citizen_id, "member_id": member_id, "urgent_at": func.clock_timestamp()}
+    statement = insert(CallRow).values(**values)
+    again = {"urgent_at": statement.excluded.urgent_at, "next_try_at": None}
+    session.execute(statement.on_conflict_do_update(index_elements=["incident_id", "citizen_id"], set_=again))
+
+
+def let_go(session: Session, *, incident_id: UUID, citizen_id: UUID) -> None:
+    """All that this person wrote has been read: from now on they stand on the list only for what `keep_listed` does not concern."""
+    mine = (CallRow.incident_id == incident_id, CallRow.citizen_id == citizen_id, CallRow.urgent_at.is_not(None))
+    session.execute(update(CallRow).where(*mine).values(urgent_at=None))
 
 
 def get_mine(session: Session, *, actor: Actor, member_id: int) -> CallRow:

@@ -15,7 +15,8 @@ from alerts.kit.db import Base, enum_column, uuid_pk
 class CallRow(Base):
     """One person of one incident. Made when somebody opens the row for the first time; the list itself is derived.
 
-    `done_at`: calling ended, until a later message fails to reach them.
+    `done_at`: calling ended, until a later message fails to reach them. `urgent_at`: they wrote what may be a call for help,
+    and nobody has read it yet.
     """
 
     __tablename__ = "call_row"
@@ -35,6 +36,7 @@ class CallRow(Base):
     last_at: Mapped[datetime | None]
     next_try_at: Mapped[datetime | None]
     done_at: Mapped[datetime | None]
+    urgent_at: Mapped[datetime | None]
 
 
 class CallOutcome(Base):

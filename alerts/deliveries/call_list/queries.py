@@ -27,8 +27,9 @@ from alerts.kit.errors import NotFoundError
 def list_calls(
     session: Session, incident_id: UUID, *, mission_code: str | None, broadcast_id: UUID | None, after_seconds: float, limit: int
 ) -> CallList:
-    """Whom to call, first those whose time has come, in the order in which messages go out: nearest to the danger first,
-    then declared need. `mission_code`: its people only. `after_seconds`: how long silence lasts before somebody calls.
+    """Whom to call: who may have called for help, then those whose time has come, in the order in which messages go out: nearest
+    to the danger first, then declared need. `mission_code`: its people only. `after_seconds`: how long silence lasts before
+    somebody calls.
     """
     values = _values(incident_id, mission_code=mission_code, broadcast_id=broadcast_id, after_seconds=after_seconds)
     items = [CallRowView(**row) for row in rows_of(session.execute(text(LIST), values | {"limit": limit}))]
@@ -110,13 +111,15 @@ def _numbers(session: Session, keyring: Keyring, citizen_id: UUID) -> list[str]:
 
 # A person counts by the newest message that went to them. Silence begins a call only after the last way was tried (or the
 # message is no longer valid) and then some; what is still being tried is nobody's call yet. Calls that ended before that
-# message began to go to them say nothing of it: whoever it fails to reach is on the list again.
+# message began to go to them say nothing of it: whoever it fails to reach is on the list again ("nothing new" asks for no
+# answer, and brings nobody back). An unread message of theirs that may call for help keeps them there, though it is an answer.
 _WAITING = """
 WITH newest AS (
     SELECT DISTINCT ON (m.citizen_id) m.id, m.citizen_id, m.broadcast_id, m.unreachable, m.further_ways,
         b.released_at + make_interval(secs => b.validity_seconds) AS valid_until
     FROM audience_member m JOIN broadcast b ON b.id = m.broadcast_id
     WHERE b.incident_id = :incident AND b.released_at IS NOT NULL AND b.msg_type <> 'Cancel' AND b.state <> 'cancelled'
+      AND b.purpose <> 'still_valid'
       AND (CAST(:broadcast AS uuid) IS NULL OR b.id = :broadcast) AND (CAST(:citizen AS uuid) IS NULL OR m.citizen_id = :citizen)
     ORDER BY m.citizen_id, m.id DESC
 ), stands AS (
@@ -132,7 +135,8 @@ WITH newest AS (
     FROM newest n JOIN delivery d ON d.member_id = n.id AND d.id BETWEEN n.id * 64 + 1 AND n.id * 64 + 63
     GROUP BY n.id, n.citizen_id, n.broadcast_id, n.unreachable, n.further_ways, n.valid_until
 ), waiting AS (
-    SELECT s.id, s.citizen_id, s.broadcast_id, s.began_at, CASE
+    SELECT s.id, s.citizen_id, s.broadcast_id, greatest(s.began_at, r.urgent_at) AS since, CASE
+        WHEN r.urgent_at IS NOT NULL THEN 'urgent_unread'
         WHEN s.is_answered OR s.is_cancelled THEN NULL
         WHEN s.is_tried AND NOT s.is_unreachable THEN NULL
         WHEN s.is_out THEN CASE WHEN s.is_last AND s.is_silent THEN 'unanswered' END
@@ -140,12 +144,12 @@ WITH newest AS (
         WHEN s.is_unknown THEN 'unknown'
         WHEN s.is_undelivered THEN 'undelivered'
         ELSE 'failed' END AS gap
-    FROM stands s
+    FROM stands s LEFT JOIN call_row r ON r.incident_id = :incident AND r.citizen_id = s.citizen_id
 )"""
 
 _PEOPLE = """
 FROM waiting w JOIN citizen c ON c.id = w.citizen_id LEFT JOIN call_row r ON r.incident_id = :incident AND r.citizen_id = w.citizen_id
-WHERE w.gap IS NOT NULL AND (r.done_at IS NULL OR r.done_at < w.began_at) AND c.died_at IS NULL AND c.merged_into IS NULL
+WHERE w.gap IS NOT NULL AND (r.done_at IS NULL OR r.done_at < w.since) AND c.died_at IS NULL AND c.merged_into IS NULL
   AND (CAST(:mission AS text) IS NULL OR EXISTS (
     SELECT FROM incident_mission i WHERE i.incident_id = :incident AND i.mission_code = :mission AND i.left_at IS NULL
       AND (c.province_code = ANY (i.places) OR c.country_iso2 = ANY (i.places))))
@@ -157,12 +161,12 @@ SELECT w.id AS member_id, w.broadcast_id, w.gap, coalesce(c.province_code, c.cou
     CASE WHEN r.claimed_until > clock_timestamp() THEN r.claimed_by END AS claimed_by,
     CASE WHEN r.claimed_until > clock_timestamp() THEN r.claimed_until END AS claimed_until
 {_PEOPLE}
-ORDER BY coalesce(r.next_try_at > clock_timestamp(), false), w.id LIMIT :limit
+ORDER BY w.gap <> 'urgent_unread', coalesce(r.next_try_at > clock_timestamp(), false), w.id LIMIT :limit
 """
 
 COUNT_WAITING = f"{_WAITING} SELECT w.gap, count(*) AS people {_PEOPLE} GROUP BY w.gap"
 
-ONE = f"{_WAITING} SELECT w.gap FROM waiting w WHERE CAST(:done_at AS timestamptz) IS NULL OR CAST(:done_at AS timestamptz) < w.began_at"  # noqa: S608 - our own words
+ONE = f"{_WAITING} SELECT w.gap FROM waiting w WHERE CAST(:done_at AS timestamptz) IS NULL OR CAST(:done_at AS timestamptz) < w.since"  # noqa: S608 - our own words
 
 COUNT_OUTCOMES = """
 SELECT r.last_outcome, count(*) AS people, sum(r.tries) AS calls

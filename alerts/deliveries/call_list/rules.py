@@ -14,8 +14,12 @@ CALL_BACK_DAYS_MAX = 14
 
 
 class Gap(StrEnum):
-    """Why the messages are not enough, the worst knowledge first. `unanswered`: handed over or delivered, and silence since."""
+    """Why the messages are not enough, the worst knowledge first. `unanswered`: handed over or delivered, and silence since.
 
+    `urgent_unread`: they wrote what may be a call for help, and nobody has read it.
+    """
+
+    URGENT_UNREAD = "urgent_unread"
     UNREACHABLE = "unreachable"
     FAILED = "failed"
     UNDELIVERED = "undelivered"
