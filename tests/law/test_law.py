@@ -108,6 +108,7 @@ def test_every_action_on_an_incident_has_words_on_its_page() -> None:
         "broadcast.follow_up_asked",
         "broadcast.freeze_asked",
         "inbound.received",
+        "inbound.urgent",
         "person.changed",
         "report.resolved",
     }
