@@ -36,6 +36,8 @@ STILL_WAITS: Mapping[str, StillWaits] = {
     messages.KIND: messages.still_waits,
 }
 """Kind of page → whether it is still needed. A kind that is not here is stopped by its own slice alone."""
+AT_ONCE = frozenset({CallKind.HOLD.value})
+"""A first alert's hold is no longer than a round: approver and deputies are called to it together."""
 
 
 class StaffOutlet:
@@ -95,7 +97,7 @@ def ring(runtime: Runtime, _: Payload) -> None:
     with begin(runtime.sessions) as session:
         drain(session, "notices.ring")
         settle(session, STILL_WAITS)
-    ring_due(runtime.sessions, configured=configured, repeat_seconds=paging.repeat_seconds, checks=STILL_WAITS)
+    ring_due(runtime.sessions, configured=configured, repeat_seconds=paging.repeat_seconds, checks=STILL_WAITS, at_once=AT_ONCE)
     with begin(runtime.sessions) as session:
         tell_alarms(session, configured=configured, again_seconds=paging.alarm_seconds)
 

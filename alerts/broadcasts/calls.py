@@ -36,7 +36,7 @@ class CallKind(StrEnum):
 
 
 def call_to_hold(session: Session, broadcast: Broadcast) -> UUID | None:
-    """The second person, at once: they may stop it, or confirm and send it earlier."""
+    """The second person, and with them every deputy, at once: they may stop it, or confirm and send it earlier."""
     incident = session.get_one(Incident, broadcast.incident_id)
     texts = in_both(HELD_QUIETLY if incident.is_quiet else HELD, time=_wib(broadcast.hold_until), title=_title(incident))
     return start_paging(session, _start(session, CallKind.HOLD, broadcast, texts=texts, version=str(broadcast.id)))

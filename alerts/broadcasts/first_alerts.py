@@ -116,6 +116,7 @@ def confirm_first_alert(session: Session, *, actor: Actor, broadcast_id: UUID, c
     """A second person has read it: it goes out before its hold ends. Names the hash of what was shown."""
     broadcast = claim_broadcast(session, broadcast_id, actor)
     check_session_actor(actor)
+    get_open_incident(session, broadcast.incident_id, actor)
     check_decider(session, actor, broadcast)
     if broadcast.state is not State.HELD:
         raise ConflictError("not_held", "This message is not in its hold.", state=broadcast.state.value)

@@ -7,7 +7,7 @@ ring the same one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -135,15 +135,27 @@ def acknowledge_by_call(session: Session, notice_id: UUID, *, takes_it_on: bool)
     return words.gettext("Recorded: you take it on. Please open the page."), notice.language
 
 
-def ring_due(sessions: Sessions, *, configured: Configured, repeat_seconds: float, checks: Mapping[str, StillWaits]) -> int:
-    """Ring every page that is due, each in a transaction of its own; the number of rounds rung."""
+def ring_due(
+    sessions: Sessions,
+    *,
+    configured: Configured,
+    repeat_seconds: float,
+    checks: Mapping[str, StillWaits],
+    at_once: Collection[str] = (),
+) -> int:
+    """Ring every page that is due, each in a transaction of its own; the number of rounds rung.
+
+    `at_once`: kinds of pages that nobody's turn is waited for: deputies are paged together with the first.
+    """
     rung = 0
     while True:
         with begin(sessions) as session:
             paging = _claim_due(session)
             if paging is None:
                 return rung
-            rung += _ring(session, paging, configured=configured, repeat_seconds=repeat_seconds, checks=checks)
+            if _is_needed(session, paging, checks):
+                _ring(session, paging, configured=configured, repeat_seconds=repeat_seconds, is_at_once=paging.kind in at_once)
+                rung += 1
 
 
 def settle(session: Session, checks: Mapping[str, StillWaits]) -> int:
@@ -163,24 +175,28 @@ def _claim_due(session: Session) -> Paging | None:
     return session.scalars(due.limit(1).with_for_update(skip_locked=True)).first()
 
 
-def _ring(session: Session, paging: Paging, *, configured: Configured, repeat_seconds: float, checks: Mapping[str, StillWaits]) -> bool:
-    """One round. False where it turned out that nobody is needed any more."""
+def _is_needed(session: Session, paging: Paging, checks: Mapping[str, StillWaits]) -> bool:
+    """Whether the matter still waits for somebody; if not, the page stops."""
     check = checks.get(paging.kind)
     if check is not None and not check(session, paging):
         _stop(session, paging, StopReason.DONE, None)
         return False
+    return True
+
+
+def _ring(session: Session, paging: Paging, *, configured: Configured, repeat_seconds: float, is_at_once: bool) -> None:
+    """One round."""
     now = db_now(session)
     paging.level += 1
     paging.next_at = now + timedelta(seconds=repeat_seconds)
     rungs = _rungs(session, paging, configured)
-    for candidate, is_new in people_of_round(rungs, paging.level, is_quiet=paging.is_quiet):
+    for candidate, is_new in people_of_round(rungs, paging.level, is_quiet=paging.is_quiet, is_at_once=is_at_once):
         ways = channels_of(candidate, configured(paging.status), is_quiet=paging.is_quiet, is_new=is_new)
         quiet = paging.is_quiet and candidate.is_of_mission
         post(session, _post_of(paging, repeat_seconds, is_quiet=quiet), candidate, ways)
     session.flush()
     if not rungs and paging.status == ACTUAL:
         raise_alarm(session, kind=AlarmKind.NOBODY_TO_PAGE, sender=_who(paging), count=1)
-    return True
 
 
 def _rungs(session: Session, paging: Paging, configured: Configured) -> list[Candidate]:

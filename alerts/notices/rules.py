@@ -181,13 +181,16 @@ def with_ministry(mission: Sequence[Candidate], ministry: Sequence[Candidate]) -
     return [*mission[:ROUNDS_OF_MISSION], *ministry, *mission[ROUNDS_OF_MISSION:]]
 
 
-def people_of_round(rungs: Sequence[Candidate], number: int, *, is_quiet: bool) -> list[tuple[Candidate, bool]]:
+def people_of_round(rungs: Sequence[Candidate], number: int, *, is_quiet: bool, is_at_once: bool = False) -> list[tuple[Candidate, bool]]:
     """Round 1 pages the first; every further round adds the next deputy and pages again all before. With whether they are new.
 
+    `is_at_once`: what is over before a second round pages everybody in the first.
     In a quiet incident nobody at a mission is paged twice: a phone that rings again may give them away.
     """
-    repeated = [(each, False) for each in rungs[: number - 1] if not (is_quiet and each.is_of_mission)]
-    return repeated + [(each, True) for each in rungs[number - 1 : number]]
+    before = len(rungs) if is_at_once and number > 1 else number - 1
+    until = len(rungs) if is_at_once else number
+    repeated = [(each, False) for each in rungs[:before] if not (is_quiet and each.is_of_mission)]
+    return repeated + [(each, True) for each in rungs[before:until]]
 
 
 def channels_of(candidate: Candidate, configured: Iterable[str], *, is_quiet: bool, is_new: bool = True) -> list[tuple[Contact, Channel]]:

@@ -286,10 +286,13 @@ def test_twenty_races_at_the_end_of_a_hold_have_one_winner_each(
 
 
 def test_nothing_leaves_for_an_incident_that_was_closed_in_the_hold(
-    session: Session, officer: Desk, incident_id: UUID, body: dict[str, Any]
+    session: Session, officer: Desk, approver: Desk, incident_id: UUID, body: dict[str, Any]
 ) -> None:
-    pressed(officer, incident_id, body)
+    held = pressed(officer, incident_id, body)
     close_incident(session, actor=make_actor(session, "duty_officer"), incident_id=incident_id, reason="alarm palsu")
+    session.commit()
+    refused = approver.post(f"/api/v1/broadcasts/{held['id']}/confirm", {"content_hash": held["content_hash"]})
+    assert (refused.status_code, refused.json()["code"]) == (409, "incident_closed")
     session.execute(text(ENDS))
     assert release_due(session) == 0
     assert session.execute(text("SELECT state FROM broadcast")).scalar_one() == "cancelled"

@@ -26,6 +26,7 @@ from alerts.settings import Settings
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
 from tests.factories.staff import make_actor
+from workers.staff import AT_ONCE
 
 TEXTS = {"id": "Gempa kuat.", "en": "Strong earthquake."}
 CHECKS = {"approval": still_waits_for_approval}
@@ -80,7 +81,7 @@ class Office:
         """What the clock rings: settle, and a round of all that is due."""
         with begin(self.sessions) as session:
             settle(session, CHECKS)
-        return ring_due(self.sessions, configured=lambda _: self.channels, repeat_seconds=120, checks=CHECKS)
+        return ring_due(self.sessions, configured=lambda _: self.channels, repeat_seconds=120, checks=CHECKS, at_once=AT_ONCE)
 
     def send(self) -> int:
         with begin(self.sessions) as session:

@@ -11,15 +11,20 @@ from uuid import UUID
 import pytest
 
 from alerts.broadcasts.actions import approve_broadcast, cancel_broadcast, edit_broadcast, reject_broadcast, submit_broadcast
+from alerts.broadcasts.first_alerts import release_first_alert
 from alerts.broadcasts.queries import claim_broadcast
-from alerts.broadcasts.schemas import Approval, BroadcastChange
+from alerts.broadcasts.schemas import Approval, BroadcastChange, FirstAlert
+from alerts.incidents.queries import list_areas
 from alerts.kit.actor import Via
 from alerts.kit.db import begin
 from alerts.kit.errors import ConflictError, ForbiddenError, NotFoundError
 from alerts.notices.actions import acknowledge_paging
 from alerts.staff.sign_in import actor_of
+from tests.factories.citizens import make_citizen
+from tests.factories.incidents import make_incident
 from tests.factories.notices import make_roster
 from tests.factories.staff import make_actor
+from tests.factories.templates import make_template
 from tests.notices.conftest import Office, address_of
 
 People = Callable[..., Any]
@@ -49,6 +54,18 @@ def test_the_first_is_paged_by_every_way_and_each_round_adds_a_deputy(office: Of
     office.pass_time()
     assert {pair[0] for pair in office.round() if pair[1] == "sms"} == {a, b, c}, "and on until somebody acts"
     assert office.paging()["level"] == 4
+
+
+def test_a_deputy_is_called_to_a_first_alert_while_it_is_held(office: Office, people: People) -> None:
+    for _ in range(3):
+        people("approver", "phone")
+    with begin(office.sessions) as session:
+        incident, template = make_incident(session), make_template(session)
+        make_citizen(session, office.keyring)
+        [area] = list_areas(session, incident.id)
+        actor, command = make_actor(session, "duty_officer"), FirstAlert(template_id=template.id, area_id=area.id)
+        release_first_alert(session, actor=actor, incident_id=incident.id, command=command, settings=office.settings)
+    assert len({address for address, _ in office.round()}) == 3
 
 
 def test_each_reads_their_own_language_and_where_to_act(office: Office, people: People) -> None:

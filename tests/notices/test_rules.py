@@ -82,6 +82,15 @@ def test_in_a_quiet_incident_a_mission_is_paged_once_and_never_called() -> None:
     assert [channel for _, channel in channels_of(person(3), ALL, is_quiet=True)] == [Channel.SMS, Channel.VOICE]
 
 
+def test_what_cannot_wait_for_a_second_round_pages_everybody_in_the_first() -> None:
+    rungs = [person(number, position=number) for number in (1, 2, 3)]
+    rounds = [
+        [(each.staff_id.int, is_new) for each, is_new in people_of_round(rungs, number, is_quiet=False, is_at_once=True)]
+        for number in (1, 2)
+    ]
+    assert rounds == [[(1, True), (2, True), (3, True)], [(1, False), (2, False), (3, False)]]
+
+
 def test_all_ways_with_a_sender_at_once_and_mail_only_the_first_time() -> None:
     everything = person(1, contacts=(PUSH, PHONE, MAIL))
     assert [c.value for _, c in channels_of(everything, ALL, is_quiet=False)] == ["push", "sms", "voice", "email"]
