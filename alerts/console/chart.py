@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from alerts.live.reach.board import Shown
-from alerts.live.reach.rules import Happening
-from alerts.live.reach.schemas import PointView, ReachSeries
+from alerts.live.reach.rules import Cut, Happening
+from alerts.live.reach.schemas import CountsView, PointView, ReachSeries, ReachView, SeriesPart
 
 WIDTH, HEIGHT = 600.0, 180.0
 TABLE_ROWS_MAX = 40
@@ -40,12 +40,30 @@ def reach_context(shown: Shown) -> dict[str, Any]:
 
 def chart_of(series: ReachSeries) -> Chart | None:
     """None before there are two points."""
-    if len(series.points) < 2:
-        return None
-    last = series.points[-1]
+    return _chart(series.points) if len(series.points) > 1 else None
+
+
+def _chart(points: Sequence[PointView]) -> Chart:
+    last = points[-1]
     top = max(1, *(getattr(last, each) for each in Happening))
-    curves = [Curve(each.value, _path(series.points, each, top), getattr(last, each)) for each in Happening]
-    return Chart(curves, top, last.seconds, _rows(series.points))
+    curves = [Curve(each.value, _path(points, each, top), getattr(last, each)) for each in Happening]
+    return Chart(curves, top, last.seconds, _rows(points))
+
+
+def charts_of(series: ReachSeries) -> list[tuple[SeriesPart, Chart | None]]:
+    """A chart for each part; None where nothing has happened to anybody of it."""
+    return [(part, _chart(part.points) if any(_figures(part.points[-1])) else None) for part in series.parts if part.points]
+
+
+def counts_by(reach: ReachView, cut: Cut | None) -> list[tuple[str | None, CountsView]]:
+    """Rows of the table of counts beside the charts, by the key of each part (None: without one); of everybody without a cut."""
+    if cut is Cut.COUNTRY:
+        return [(row.number_country, row) for row in reach.countries]
+    if cut is Cut.CHANNEL:
+        return [(row.channel.value, row) for row in reach.channels]
+    if cut is Cut.MISSION:
+        return [(row.mission_code, row) for row in reach.missions]
+    return [(None, reach)]
 
 
 def _path(points: Sequence[PointView], what: Happening, top: int) -> str:

@@ -93,6 +93,11 @@ def parse_local(text: str, field: str) -> datetime:
     raise InvalidError("not_a_time", "Write the time as 2023-02-06 04:17.", field=field)
 
 
+def parse_moment(text: str, field: str) -> datetime | None:
+    """A past moment by Jakarta's clock, as the pages ask for one; None for none."""
+    return parse_local(text, field).replace(tzinfo=JAKARTA) if text else None
+
+
 def _fits(text: str, form: str) -> bool:
     try:
         datetime.strptime(text, form)  # noqa: DTZ007

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from datetime import datetime
 from time import monotonic
 from typing import Annotated, Any
 
@@ -15,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts.queries import find_audience, list_broadcasts
 from alerts.console.elsewhere import IncidentDep, Viewer
-from alerts.console.incident_forms import KIND_NAMES, parse_local
+from alerts.console.incident_forms import KIND_NAMES, parse_moment
 from alerts.console.map_view import CELL_MIN, Post, cells_of, draw
 from alerts.console.pages import language_of, render
 from alerts.console.queries import actor_names, count_urgent, missions_by_code, names_by_key, people_by_province
@@ -30,7 +29,7 @@ from alerts.kit.actor import Actor
 from alerts.kit.audit import list_actions
 from alerts.kit.db import Tx
 from alerts.kit.http import Paging
-from alerts.kit.i18n import JAKARTA, both
+from alerts.kit.i18n import both
 from alerts.live.hub import Hub
 from alerts.live.queries import Asked, load_sheet
 from alerts.live.schemas import AnswerSheet
@@ -139,7 +138,7 @@ def sheet_page(
     known_at: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
     """Every figure, now or as it stood and was known at another time."""
-    asked = Asked(as_of=_time(as_of, "as_of"), known_at=_time(known_at, "known_at"))
+    asked = Asked(as_of=parse_moment(as_of, "as_of"), known_at=parse_moment(known_at, "known_at"))
     sheet = load_sheet(session, incident, asked) if as_of or known_at else current_sheet(session, incident)
     context = _place(request, incident) | _sheet(sheet) | {"asked": {"as_of": as_of, "known_at": known_at}}
     return render(request, "sheet.html", context, actor=actor)
@@ -195,7 +194,3 @@ def _seen(request: Request, incident: Incident) -> int | None:
     """The version that this browser saw before, as far as its cookie says so."""
     incident_id, _, version = request.cookies.get(SEEN_COOKIE, "").partition(".")
     return int(version) if incident_id == str(incident.id) and version.isascii() and version.isdigit() and len(version) < 9 else None
-
-
-def _time(text: str, field: str) -> datetime | None:
-    return parse_local(text, field).replace(tzinfo=JAKARTA) if text else None

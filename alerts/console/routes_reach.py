@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 
 from alerts.broadcasts.models import Broadcast
-from alerts.console.chart import reach_context
+from alerts.console.chart import chart_of, charts_of, counts_by, reach_context
 from alerts.console.elsewhere import Viewer
 from alerts.console.forms import Form, FormDep
+from alerts.console.incident_forms import parse_moment
 from alerts.console.once import start_once
 from alerts.console.pages import SECURITY_HEADERS, language_of, render
 from alerts.console.routes_broadcasts import BroadcastDep
@@ -24,8 +25,11 @@ from alerts.kit.actor import Actor
 from alerts.kit.db import Sessions, Tx
 from alerts.kit.errors import InvalidError, NotFoundError
 from alerts.kit.http import Paging
-from alerts.live.reach.board import board_of
+from alerts.live.reach.board import board_of, course_of
+from alerts.live.reach.presenting import present_reach, present_series
 from alerts.live.reach.proving import prove
+from alerts.live.reach.queries import load_missions, load_rows
+from alerts.live.reach.rules import Cut
 from alerts.settings import KeyringDep, SettingsDep
 from alerts.staff.access import require
 from alerts.staff.queries import names_of
@@ -34,6 +38,7 @@ from alerts.staff.rules import Permission
 router = APIRouter(prefix="/broadcasts/{broadcast_id}", include_in_schema=False)
 Exporter = Annotated[Actor, Depends(require(Permission.EXPORT_REACH))]
 EXPORTS_SHOWN = 20
+CHARTS_AT_ONCE = 12
 
 
 @router.get("/reach")
@@ -45,6 +50,42 @@ def reach_part(request: Request, broadcast: BroadcastDep, session: Tx, actor: Vi
         page = render(request, "_reach.html", reach_context(shown), actor=actor)
         shown.pages[key] = bytes(page.body).decode()
     return HTMLResponse(shown.pages[key], headers=SECURITY_HEADERS)
+
+
+@router.get("/reach/course")
+def course_page(
+    request: Request,
+    broadcast: BroadcastDep,
+    session: Tx,
+    settings: SettingsDep,
+    actor: Viewer,
+    by: Annotated[str, Query(max_length=10)] = "",
+    known_at: Annotated[str, Query(max_length=20)] = "",
+) -> Response:
+    """Who was reached over time, for everybody or for each country, way or mission; now, or as it was known at another time."""
+    moment, cut, board = parse_moment(known_at, "known_at"), _cut(by), board_of(request.app)
+    if moment is None:
+        shown = board.read(session, broadcast)
+        reach, series = shown.view, shown.series
+    else:
+        rows, missions = load_rows(session, broadcast, known_at=moment), load_missions(session, broadcast, known_at=moment)
+        reach = present_reach(settings, broadcast, rows, missions=missions, forecast=None)
+        series = present_series(broadcast, rows)
+    if cut is not None:
+        series = course_of(board, session, broadcast, cut, known_at=moment)
+    context = {
+        "incident": get_incident(session, broadcast.incident_id),
+        "broadcast": broadcast,
+        "reach": reach,
+        "series": series,
+        "chart": chart_of(series),
+        "charts": charts_of(series),
+        "counts": counts_by(reach, cut),
+        "cuts": list(Cut),
+        "asked": {"by": cut, "known_at": known_at},
+        "shown_at_once": CHARTS_AT_ONCE,
+    }
+    return render(request, "reach_course.html", context, actor=actor)
 
 
 @router.get("/proof")
@@ -109,6 +150,13 @@ def file_form(request: Request, broadcast: BroadcastDep, export_id: UUID, sessio
     export = queries.present_export(session, row)
     headers = queries.file_headers(export)
     return StreamingResponse(queries.csv_of(sessions, export, keyring), media_type=queries.MEDIA_TYPE, headers=headers)
+
+
+def _cut(by: str) -> Cut | None:
+    """The cut that the address names; none without a word."""
+    if by and by not in set(Cut):
+        raise InvalidError("unknown_choice", "Choose one of the values offered.", field="by")
+    return Cut(by) if by else None
 
 
 def _of(session: Tx, broadcast: Broadcast, export_id: UUID, actor: Actor) -> ReachExport:

@@ -30,6 +30,8 @@ PAGES: dict[str | None, list[tuple[str, str]]] = {
         ("forward", "/broadcasts/{c.approved}/forward"),
         ("roaming", "/broadcasts/{c.approved}/roaming"),
         ("proof", "/broadcasts/{c.approved}/proof"),
+        ("reach-course", "/broadcasts/{c.approved}/reach/course"),
+        ("reach-course-country", "/broadcasts/{c.approved}/reach/course?by=country"),
         ("exports", "/broadcasts/{c.approved}/exports"),
         ("first-alert", f"{INCIDENT}/first-alert"),
         ("broadcast-held", "/broadcasts/{c.held}"),

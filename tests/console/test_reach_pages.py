@@ -16,7 +16,9 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts.models import Broadcast
 from alerts.console.chart import HEIGHT, TABLE_ROWS_MAX, chart_of
 from alerts.kit.crypto import Keyring
+from alerts.kit.i18n import JAKARTA
 from alerts.live.reach.proving import digest_of
+from alerts.live.reach.rules import Cut
 from alerts.live.reach.schemas import PointView, ProofView, ReachSeries
 from tests.console.conftest import Browser
 from tests.factories.checkins import make_citizen, make_member
@@ -147,3 +149,24 @@ def test_another_messages_export_is_not_here(message: Broadcast, browse: Browser
     officer = browse("duty_officer")
     stranger = UUID("01900000-0000-7000-8000-000000000000")
     assert officer.post(f"/broadcasts/{message.id}/exports/{stranger}/decline", form_key="x").status_code == 404
+
+
+@pytest.mark.parametrize("lang", ["id", "en"])
+@pytest.mark.parametrize("by", ["", *Cut])
+def test_the_course_is_drawn_for_each_part_with_its_table(message: Broadcast, browse: Browser, lang: str, by: str) -> None:
+    page = browse("minister", lang=lang).get(f"/broadcasts/{message.id}/reach/course?by={by}").text
+    named = {"": "", "country": "Malaysia", "channel": "SMS", "mission": "KBRI Ankara"}[by]
+    assert page.count('<svg viewBox="0 0 600 180"') == page.count('-table"><summary>') == (2 if by else 1)
+    assert page.count("<thead><tr><th") >= page.count('-table"><summary>') + 1
+    assert named in page
+    assert 'aria-current="true"' in page
+
+
+def test_the_course_of_a_past_moment(session: Session, message: Broadcast, browse: Browser) -> None:
+    officer, path = browse("duty_officer", lang="en"), f"/broadcasts/{message.id}/reach/course?by=country&known_at="
+    taken_at = session.execute(text("SELECT accepted_at FROM delivery")).scalar_one().astimezone(JAKARTA)
+    then = officer.get(path + f"{taken_at + timedelta(seconds=10):%Y-%m-%dT%H:%M:%S}").text
+    assert re.search(r"handed to the carrier: <strong>1</strong>", then)
+    assert re.search(r"delivered: <strong>0</strong>", then)
+    assert "Nothing of it had been released by then." in officer.get(path + "2020-01-01T00:00").text
+    assert officer.get(path + "yesterday").status_code == officer.get(f"/broadcasts/{message.id}/reach/course?by=x").status_code == 422

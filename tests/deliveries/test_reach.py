@@ -25,14 +25,20 @@ from alerts.deliveries.queries import reach_of_broadcast
 from alerts.deliveries.sending import send_batch
 from alerts.kit.actor import SYSTEM
 from alerts.kit.db import begin
-from alerts.live.reach.presenting import present_reach, present_series
+from alerts.live.reach.courses import load_course
+from alerts.live.reach.presenting import present_course, present_reach, present_series
 from alerts.live.reach.queries import load_missions, load_rows
-from alerts.live.reach.rules import POINTS_MAX, Happening, Tally, Verdict, pace_of, series_of, sum_by, sum_up
+from alerts.live.reach.rules import POINTS_MAX, Cut, Happening, Tally, Verdict, pace_of, series_of, sum_by, sum_up
 from alerts.live.reach.schemas import CountsView, ReachSeries, ReachView
 from alerts.sandbox.judge import judge, read_facts, read_journal
 from tests.deliveries.conftest import Carrier, Fanout
 
 Make = Callable[..., Fanout]
+CUTS = (
+    (Cut.COUNTRY, "countries", "number_country"),
+    (Cut.CHANNEL, "channels", "channel"),
+    (Cut.MISSION, "missions", "mission_code"),
+)
 SETS = [verdict.value for verdict in Verdict]
 # By the sandbox's last digits: throttled, taken though it said no, not taken, cut off after and before, a bad number, opted out.
 FAULTS = ("9990429", "9990500", "9990503", "9990104", "9990103", "9991211", "9991610")
@@ -133,6 +139,32 @@ def test_the_course_ends_with_the_counts(fanout: Make, carriers: Carriers) -> No
         rows = load_rows(session, broadcast)
     assert len(series.points) <= POINTS_MAX
     assert series.points[-1].handed_over == reach.handed_over == sum(n for *_, n in rows.moments[Happening.HANDED_OVER])
+
+
+@pytest.mark.deliveries
+def test_the_course_of_each_part_sums_to_that_of_all(fanout: Make, carriers: Carriers) -> None:
+    """By country, way and mission: whoever is in the counts of a part is at the end of its course, now and at a past moment."""
+    message = fanout(*MIXED[:12], *MIXED[40:], people=[{"phones": ()}])
+    message.release()
+    message.send(carriers)
+    early = now_of(message)
+    for attempt in message.attempts()[:5]:
+        message.hear(attempt, "delivered", provider_id=attempt["provider_id"])
+    message.apply()
+    with begin(message.sessions) as session:
+        broadcast = get_broadcast(session, message.broadcast_id)
+        for known_at in (early, None):
+            reach, whole = read(session, message, known_at)
+            for cut, rows, key in CUTS:
+                course = present_course(broadcast, cut, load_course(session, broadcast, cut, known_at=known_at))
+                assert course.points == whole.points
+                counts = {getattr(row, key): row for row in getattr(reach, rows)}
+                assert {part.key for part in course.parts} == set(counts)
+                for part in course.parts:
+                    row = counts[part.key]
+                    assert (part.frozen, len(part.points)) == (row.frozen, len(whole.points))
+                    last = part.points[-1]
+                    assert (last.handed_over, last.delivered, last.answered) == (row.handed_over, row.delivered, row.answered)
 
 
 people = st.builds(

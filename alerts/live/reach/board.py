@@ -1,7 +1,8 @@
 """One count per message and few seconds for all who watch, in each web process.
 
 A recount costs as much as the message is large, so what was counted is kept for `live.reach_seconds`, and for four times as
-long as the counting took; people by mission, which cost most, for a minute and for twenty times as long. However many watch
+long as the counting took; people by mission, which cost most, for a minute and for twenty times as long; courses by a cut,
+which few look at, for twenty times as long. However many watch
 however large a message, counting takes a quarter of one core of the database at most. While one request counts, the others
 are shown what was counted before.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from datetime import datetime
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -21,8 +23,10 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts.models import Broadcast
 from alerts.deliveries.forecasting import forecast_of
 from alerts.kit.http import etag_of
-from alerts.live.reach.presenting import present_reach, present_series
+from alerts.live.reach.courses import load_course
+from alerts.live.reach.presenting import present_course, present_reach, present_series
 from alerts.live.reach.queries import MissionRows, load_missions, load_rows
+from alerts.live.reach.rules import Cut
 from alerts.live.reach.schemas import ReachSeries, ReachView
 from alerts.settings import Settings
 
@@ -47,6 +51,20 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptCourse:
+    """The course by one cut, when it was counted, and how long that took."""
+
+    series: ReachSeries
+    state: tuple[object, ...]
+    counted_at: float
+    cost_seconds: float
+
+    def is_fresh(self, state: tuple[object, ...], keep: float) -> bool:
+        kept_seconds = max(keep, MISSIONS_SHARE * self.cost_seconds)
+        return keep > 0 and self.state == state and monotonic() - self.counted_at < kept_seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """One count: as JSON's views, and as pages drawn from it (by language and place), each made once."""
 
@@ -63,6 +81,7 @@ class Shown:
 class _Place:
     shown: Shown | None = None
     missions: Counted | None = None
+    courses: dict[Cut, KeptCourse] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -76,7 +95,7 @@ class Board:
 
     def read(self, session: Session, broadcast: Broadcast) -> Shown:
         """The newest count, made anew when it is old. Who may see the message is the caller's to check."""
-        place, state = self._place(broadcast.id), (broadcast.state, broadcast.released_at, broadcast.audience_id)
+        place, state = self._place(broadcast.id), _state_of(broadcast)
         before = place.shown
         if before is not None and before.state == state:
             if self._is_fresh(before):
@@ -91,6 +110,17 @@ class Board:
             return place.shown
         finally:
             place.lock.release()
+
+    def read_course(self, session: Session, broadcast: Broadcast, cut: Cut) -> ReachSeries:
+        """The course by a cut, counted anew when it is old; one request at a time counts."""
+        place, state = self._place(broadcast.id), _state_of(broadcast)
+        with place.lock:
+            before = place.courses.get(cut)
+            if before is None or not before.is_fresh(state, self._settings.live.reach_seconds):
+                began = monotonic()
+                series = present_course(broadcast, cut, load_course(session, broadcast, cut))
+                before = place.courses[cut] = KeptCourse(series, state, monotonic(), monotonic() - began)
+            return before.series
 
     def _place(self, broadcast_id: UUID) -> _Place:
         with self._guard:
@@ -120,6 +150,18 @@ class Board:
         rows = load_missions(session, broadcast)
         place.missions = Counted(rows, monotonic(), monotonic() - began)
         return rows
+
+
+def course_of(board: Board, session: Session, broadcast: Broadcast, cut: Cut, *, known_at: datetime | None) -> ReachSeries:
+    """The course by a cut now, as the board has it; of a past moment it is counted for this request."""
+    if known_at is None:
+        return board.read_course(session, broadcast, cut)
+    return present_course(broadcast, cut, load_course(session, broadcast, cut, known_at=known_at))
+
+
+def _state_of(broadcast: Broadcast) -> tuple[object, ...]:
+    """What makes an older count useless at once."""
+    return broadcast.state, broadcast.released_at, broadcast.audience_id
 
 
 def board_of(app: FastAPI) -> Board:

@@ -14,8 +14,9 @@ from alerts.broadcasts.rules import Channel
 from alerts.checkins.rules import Standing
 from alerts.deliveries.call_list.rules import Outcome
 from alerts.deliveries.rules import State
+from alerts.live.reach.courses import Course
 from alerts.live.reach.queries import MissionRows, Rows
-from alerts.live.reach.rules import TENTHS, Counts, Happening, Next, Pace, Tally, pace_of, series_of, sum_by, sum_up
+from alerts.live.reach.rules import TENTHS, Counts, Cut, Happening, Moments, Next, Pace, Tally, end_of, pace_of, series_of, sum_by, sum_up
 from alerts.live.reach.schemas import (
     AlarmView,
     AnswersView,
@@ -29,6 +30,7 @@ from alerts.live.reach.schemas import (
     ReachSeries,
     ReachView,
     RoamingReach,
+    SeriesPart,
     StepReach,
     UnknownView,
     WaveReach,
@@ -79,10 +81,29 @@ def present_reach(
 
 def present_series(broadcast: Broadcast, rows: Rows) -> ReachSeries:
     """The course over time."""
-    points = [PointView(**_fields(point)) for point in series_of(rows.moments)]
+    return _series(broadcast, rows.at, rows.moments)
+
+
+def present_course(broadcast: Broadcast, cut: Cut, course: Course) -> ReachSeries:
+    """The course over time, of everybody and of each part at the same times; the largest part first."""
+    together = course.together
+    until = end_of(together)
+    parts = [
+        SeriesPart(key=key, name=course.names.get(key or ""), frozen=part.people, points=_points(part.moments, until))
+        for key, part in sorted(course.parts.items(), key=lambda item: (-item[1].people, item[0] or ""))
+    ]
+    return _series(broadcast, course.at, together).model_copy(update={"by": cut, "parts": parts})
+
+
+def _series(broadcast: Broadcast, at: datetime, moments: Mapping[Happening, Moments]) -> ReachSeries:
+    points = _points(moments, end_of(moments))
     step = points[1].seconds if len(points) > 1 else 0
-    released_at = broadcast.released_at if broadcast.released_at and broadcast.released_at <= rows.at else None
-    return ReachSeries(broadcast_id=broadcast.id, released_at=released_at, as_of=rows.at, step_seconds=step, points=points)
+    released_at = broadcast.released_at if broadcast.released_at and broadcast.released_at <= at else None
+    return ReachSeries(broadcast_id=broadcast.id, released_at=released_at, as_of=at, step_seconds=step, points=points)
+
+
+def _points(moments: Mapping[Happening, Moments], until: int) -> list[PointView]:
+    return [PointView(**_fields(point)) for point in series_of(moments, until=until)]
 
 
 def _fields(row: Any) -> dict[str, Any]:

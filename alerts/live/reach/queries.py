@@ -57,7 +57,7 @@ class MissionRows:
 
 def load_rows(session: Session, broadcast: Broadcast, *, known_at: datetime | None = None) -> Rows:
     """Everything as it stands, or as it was known at `known_at`. A message that was not released by then has no rows."""
-    values = _values(session, broadcast, known_at)
+    values = values_of(session, broadcast, known_at)
     if values["released_at"] is None:
         return Rows(values["at"])
     rows = rows_of(session.execute(text(PEOPLE), values))
@@ -82,7 +82,7 @@ def load_rows(session: Session, broadcast: Broadcast, *, known_at: datetime | No
 
 def load_missions(session: Session, broadcast: Broadcast, *, known_at: datetime | None = None) -> MissionRows:
     """People by the mission that answers for their registered place; None: none does."""
-    values = _values(session, broadcast, known_at)
+    values = values_of(session, broadcast, known_at)
     if values["released_at"] is None:
         return MissionRows(values["at"])
     people: dict[str | None, list[Group]] = defaultdict(list)
@@ -92,7 +92,7 @@ def load_missions(session: Session, broadcast: Broadcast, *, known_at: datetime 
     return MissionRows(values["at"], dict(people), mission_names(session, [code for code in people if code]))
 
 
-def _values(session: Session, broadcast: Broadcast, known_at: datetime | None) -> dict[str, Any]:
+def values_of(session: Session, broadcast: Broadcast, known_at: datetime | None) -> dict[str, Any]:
     """What the statements ask with; `released_at` None: not released by then."""
     now = db_now(session)
     at = min(known_at or now, now)
@@ -141,7 +141,7 @@ def _answers(session: Session, broadcast: Broadcast, at: datetime) -> dict[Stand
 _STATE = """CASE WHEN d.state_at <= :at THEN d.state WHEN d.delivered_at <= :at THEN 'delivered' WHEN d.accepted_at <= :at THEN 'accepted'
     ELSE 'queued' END"""
 
-_PLACES = """
+PLACES = """
 SELECT DISTINCT ON (place) place, mission_code FROM incident_mission, unnest(places) AS place
 WHERE incident_id = :incident AND (left_at IS NULL OR left_at > :at) ORDER BY place, part, mission_code
 """
@@ -154,7 +154,7 @@ _SILENT = """
 
 # One row per person: the first step, with what the later ones (of the few who have any) add to it. The last step has the last
 # word on who was stopped, the last that was begun on what is unknown. No CTE: those keep Postgres from sharing the work out.
-_PERSON = f"""
+PERSON = f"""
 (SELECT q.id, q.channel, coalesce(a.wave, 1) AS wave, concat_ws('|', coalesce(a.wave, 1), q.channel, q.number_country) AS lane,
         {_SILENT} AS is_silent
     FROM delivery_batch q LEFT JOIN audience a ON a.id = q.audience_id WHERE q.broadcast_id = :broadcast AND q.step = 1) b
@@ -192,7 +192,7 @@ _PEOPLE_KEY = _KEY.format(
     CASE WHEN d.state_at <= :at THEN coalesce(d.error_code, '') ELSE '' END""",
 )
 PEOPLE = f"""
-SELECT {_PEOPLE_KEY} AS key, count(*) AS people, max(greatest(least(d.state_at, :at), l.state_at)) AS newest_at FROM {_PERSON} GROUP BY 1
+SELECT {_PEOPLE_KEY} AS key, count(*) AS people, max(greatest(least(d.state_at, :at), l.state_at)) AS newest_at FROM {PERSON} GROUP BY 1
 """  # noqa: S608
 
 # The place is grouped by as it is registered, and which mission answers for it is looked up for the groups.
@@ -200,20 +200,21 @@ _MISSIONS_KEY = _KEY.format("c.country_iso2, coalesce(c.province_code, '')", "")
 MISSIONS = f"""
 SELECT coalesce(p.mission_code, n.mission_code) AS mission, g.key, g.people FROM (
     SELECT {_MISSIONS_KEY} AS key, count(*) AS people
-    FROM {_PERSON} JOIN audience_member m ON m.id = d.member_id JOIN citizen c ON c.id = m.citizen_id GROUP BY 1
-) g LEFT JOIN ({_PLACES}) p ON p.place = split_part(g.key, '|', 2) LEFT JOIN ({_PLACES}) n ON n.place = split_part(g.key, '|', 1)
+    FROM {PERSON} JOIN audience_member m ON m.id = d.member_id JOIN citizen c ON c.id = m.citizen_id GROUP BY 1
+) g LEFT JOIN ({PLACES}) p ON p.place = split_part(g.key, '|', 2) LEFT JOIN ({PLACES}) n ON n.place = split_part(g.key, '|', 1)
 """  # noqa: S608
 
 # Tenths of a second since the release, rounded up: to the second after 100 seconds, to ten seconds after an hour. So there
 # are never more than a few thousand of them, whatever the number of people.
-MOMENTS = f"""
-SELECT b.wave, y.kind, count(*) AS people,
-    CAST(CASE WHEN y.s < 100 THEN ceil(y.s * 10) WHEN y.s < 3600 THEN ceil(y.s) * 10 ELSE ceil(y.s / 10) * 100 END AS int) AS tenths
-FROM {_PERSON} CROSS JOIN LATERAL (VALUES
+TENTHS = "CAST(CASE WHEN y.s < 100 THEN ceil(y.s * 10) WHEN y.s < 3600 THEN ceil(y.s) * 10 ELSE ceil(y.s / 10) * 100 END AS int)"
+HAPPENINGS = """
     ('handed_over', date_part('epoch', t.accepted_at - :released_at)),
     ('delivered', date_part('epoch', t.delivered_at - :released_at)),
-    ('answered', date_part('epoch', t.answered_at - :released_at))) AS y(kind, s)
-WHERE y.s IS NOT NULL GROUP BY b.wave, y.kind, tenths
+    ('answered', date_part('epoch', t.answered_at - :released_at))
+"""
+MOMENTS = f"""
+SELECT b.wave, y.kind, count(*) AS people, {TENTHS} AS tenths
+FROM {PERSON} CROSS JOIN LATERAL (VALUES {HAPPENINGS}) AS y(kind, s) WHERE y.s IS NOT NULL GROUP BY b.wave, y.kind, tenths
 """  # noqa: S608
 
 LATER_STEPS = f"""

@@ -12,10 +12,11 @@ from alerts.incidents.queries import get_incident
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
 from alerts.kit.http import View, etag_of, is_unchanged
-from alerts.live.reach.board import board_of
+from alerts.live.reach.board import board_of, course_of
 from alerts.live.reach.presenting import present_reach, present_series
 from alerts.live.reach.proving import prove
 from alerts.live.reach.queries import load_missions, load_rows
+from alerts.live.reach.rules import Cut
 from alerts.live.reach.schemas import ProofView, ReachSeries, ReachView
 from alerts.reports.schemas import Moment
 from alerts.settings import SettingsDep
@@ -25,6 +26,7 @@ from alerts.staff.rules import Permission
 router = APIRouter(prefix="/api/v1/broadcasts/{broadcast_id}", tags=["reach"])
 Viewer = Annotated[Actor, Depends(require(Permission.VIEW_INCIDENTS))]
 KnownAt = Annotated[Moment | None, Query(description="as it was known then; by default now")]
+By = Annotated[Cut | None, Query(description="also for each country (of the number), channel (first way) or mission (of the place)")]
 UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "nothing is new"}}
 
 
@@ -46,10 +48,15 @@ def get_reach(
 
 
 @router.get("/reach/series", response_model=ReachSeries, operation_id="get_reach_series")
-def get_series(broadcast_id: UUID, request: Request, actor: Viewer, session: Tx, known_at: KnownAt = None) -> Response:
-    """How many had been handed the message, had it delivered and had answered, by seconds since its release."""
+def get_series(broadcast_id: UUID, request: Request, actor: Viewer, session: Tx, known_at: KnownAt = None, by: By = None) -> Response:
+    """How many had been handed the message, had it delivered and had answered, by seconds since its release.
+
+    With `by` also for each country, first way or mission: at every point the parts sum to the whole.
+    """
     broadcast = get_broadcast(session, broadcast_id, actor)
-    if known_at is not None:
+    if by is not None:
+        series = course_of(board_of(request.app), session, broadcast, by, known_at=known_at)
+    elif known_at is not None:
         series = present_series(broadcast, load_rows(session, broadcast, known_at=known_at))
     else:
         series = board_of(request.app).read(session, broadcast).series

@@ -34,6 +34,14 @@ class Happening(StrEnum):
     ANSWERED = "answered"
 
 
+class Cut(StrEnum):
+    """By what the course is told apart: the country and the way of the first step, or the mission of the registered place."""
+
+    COUNTRY = "country"
+    CHANNEL = "channel"
+    MISSION = "mission"
+
+
 class Next(StrEnum):
     """What is still done about a handing-over whose outcome nobody knows. `left`: nothing, but a receipt may still come."""
 
@@ -155,12 +163,18 @@ def _when(waits: Sequence[tuple[int, int]], wanted: float) -> float:
     return waits[-1][0] / TENTHS
 
 
-def series_of(moments: Mapping[Happening, Moments], *, points_max: int = POINTS_MAX) -> list[Point]:
+def end_of(moments: Mapping[Happening, Moments]) -> int:
+    """Tenths of a second from the release to the last thing that happened; 0 where nothing did."""
+    return max((tenths for found in moments.values() for _, tenths, _ in found), default=0)
+
+
+def series_of(moments: Mapping[Happening, Moments], *, points_max: int = POINTS_MAX, until: int | None = None) -> list[Point]:
     """Cumulative counts at equal distances from the release to the last thing that happened; at most so many points.
 
-    The distance is a whole number of tenths, the same everywhere; the first point is the release itself.
+    The distance is a whole number of tenths, the same everywhere; the first point is the release itself. `until`: how far
+    the course goes instead (tenths), so that several have their points at the same times.
     """
-    last = max((tenths for found in moments.values() for _, tenths, _ in found), default=0)
+    last = end_of(moments) if until is None else until
     if last <= 0:
         return []
     width = -(-last // (points_max - 1))

@@ -13,7 +13,7 @@ from alerts.deliveries.call_list.rules import Outcome
 from alerts.deliveries.rules import State
 from alerts.incidents.rules import Status
 from alerts.kit.http import View
-from alerts.live.reach.rules import Next
+from alerts.live.reach.rules import Cut, Next
 from alerts.live.schemas import Words
 from alerts.notices.rules import AlarmKind
 
@@ -196,14 +196,28 @@ class PointView(View):
     answered: int
 
 
+class SeriesPart(View):
+    """The course for one country (of the number of the first way), first way or mission; null: none. Points as those of everybody."""
+
+    key: str | None
+    name: str | None = Field(description="a mission's name; null for the others")
+    frozen: int = Field(description="people of this part on the frozen lists that were released")
+    points: list[PointView]
+
+
 class ReachSeries(View):
-    """The course over time in at most 200 points at equal distances, cumulative. Empty before anything happened."""
+    """The course over time in at most 200 points at equal distances, cumulative. Empty before anything happened.
+
+    With `by`, `parts` holds each part's own course, the largest first; at every point they sum to `points`.
+    """
 
     broadcast_id: UUID
     released_at: datetime | None
     as_of: datetime
     step_seconds: float
     points: list[PointView]
+    by: Cut | None = None
+    parts: list[SeriesPart] = Field(default_factory=list)
 
 
 class HandsView(View):
