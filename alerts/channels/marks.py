@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import json
 
-from alerts.channels.ports import EmailMessage, Message, PushMessage, SmsMessage, VoiceMessage, WebPushMessage, WhatsAppMessage
+from alerts.channels.ports import (
+    EmailMessage,
+    Message,
+    PushMessage,
+    SmsMessage,
+    VoiceMessage,
+    WebPushMessage,
+    WhatsAppMessage,
+    WhatsAppReply,
+)
 from alerts.channels.texts import is_marked_exercise
 
 
@@ -15,7 +24,7 @@ def is_marked(message: Message) -> bool:
 
 def _read(message: Message) -> tuple[str, ...]:
     match message:
-        case SmsMessage() | VoiceMessage():
+        case SmsMessage() | VoiceMessage() | WhatsAppReply():
             return (message.text,)
         case PushMessage():
             return message.title, message.body

@@ -93,6 +93,10 @@ class SmsMessage:
         return self.text.replace(LINK_PLACE, self.link)
 
 
+WHATSAPP_SESSION_SECONDS = 24 * 3600
+"""WhatsApp's customer service window. Later only a template that it approved may go."""
+
+
 class Priority(StrEnum):
     """HIGH wakes a sleeping phone; it is for alerts, not for news."""
 
@@ -140,6 +144,17 @@ class WhatsAppMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WhatsAppReply:
+    """Free words to somebody who wrote to us by WhatsApp: allowed for `WHATSAPP_SESSION_SECONDS` after their last message."""
+
+    attempt_id: str
+    to_e164: str = field(repr=False)
+    text: str = field(repr=False)
+    status_callback: str = field(repr=False)
+    validity_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EmailMessage:
     """One mail to one address. `message_id` is ours, without angle brackets, and names the attempt."""
 
@@ -167,7 +182,7 @@ class VoiceMessage:
     question: str = ""
 
 
-Message = SmsMessage | PushMessage | WebPushMessage | WhatsAppMessage | EmailMessage | VoiceMessage
+Message = SmsMessage | PushMessage | WebPushMessage | WhatsAppMessage | WhatsAppReply | EmailMessage | VoiceMessage
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""WhatsApp by Twilio's Messages API: one template that WhatsApp approved beforehand, its places filled, to one number."""
+"""WhatsApp by Twilio's Messages API: one template that WhatsApp approved beforehand, its places filled, to one number.
+
+To somebody who wrote to us within the last day also words of our own.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from alerts.channels.ports import Accepted, FoundMessage, WhatsAppMessage
+from alerts.channels.ports import Accepted, FoundMessage, WhatsAppMessage, WhatsAppReply
 from alerts.channels.twilio_account import TwilioAccount, TwilioConfig, check_validity, validity_field
 
 PREFIX = "whatsapp:"
@@ -25,8 +28,8 @@ class TwilioWhatsApp:
         self._account = TwilioAccount(config, resource="Messages", channel=self.channel)
         self.sender = PREFIX + config.from_
 
-    async def send(self, message: WhatsAppMessage) -> Accepted:
-        """Hand one filled template to Twilio. Raises Transient, Rejected or Unknown."""
+    async def send(self, message: WhatsAppMessage | WhatsAppReply) -> Accepted:
+        """Hand one filled template, or one reply, to Twilio. Raises Transient, Rejected or Unknown."""
         check_validity(message.validity_seconds)
         return await self._account.create(self._fields(message), to_e164=message.to_e164)
 
@@ -47,15 +50,20 @@ class TwilioWhatsApp:
     async def close(self) -> None:
         await self._account.close()
 
-    def _fields(self, message: WhatsAppMessage) -> list[tuple[str, str]]:
+    def _fields(self, message: WhatsAppMessage | WhatsAppReply) -> list[tuple[str, str]]:
         return [
             ("To", PREFIX + message.to_e164),
             ("From", self.sender),
-            ("ContentSid", message.content_sid),
-            ("ContentVariables", json.dumps(dict(message.variables), ensure_ascii=False)),
+            *_content(message),
             ("StatusCallback", message.status_callback),
             validity_field(message.validity_seconds),
         ]
+
+
+def _content(message: WhatsAppMessage | WhatsAppReply) -> list[tuple[str, str]]:
+    if isinstance(message, WhatsAppReply):
+        return [("Body", message.text)]
+    return [("ContentSid", message.content_sid), ("ContentVariables", json.dumps(dict(message.variables), ensure_ascii=False))]
 
 
 def _is_same(row: Mapping[str, Any], *, values: Collection[str], from_: str) -> bool:

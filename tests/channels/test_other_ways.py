@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import struct
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 from xml.etree import ElementTree as ET
@@ -14,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.channels.ports import Accepted, Rejected, Transient, Unknown, Verdict
+from alerts.channels.marks import is_marked
+from alerts.channels.ports import Accepted, Rejected, Transient, Unknown, Verdict, WhatsAppReply
 from alerts.channels.voice_words import ask_twiml
 from tests.channels.peer import BODY, SHORT_SECONDS, TO, Peer, config, hang, http, peer, replying
 from tests.channels.ways import LINK, SECRET, TEMPLATE, WAYS, Way, second, voice, voice_message, whatsapp, whatsapp_message
@@ -44,6 +46,22 @@ def test_a_template_as_twilio_documents_it() -> None:
         ("StatusCallback", "https://siaga.test/s/6401-1.x"),
         ("ValidityPeriod", "600"),
     ]
+
+
+def test_a_reply_by_whatsapp_is_words_and_no_template() -> None:
+    def reply() -> WhatsAppReply:
+        return WhatsAppReply(attempt_id="r-1", to_e164=TO, text=BODY, status_callback="https://siaga.test/s/r-1.x", validity_seconds=600)
+
+    _, body = request_of(Way(whatsapp, reply, WAYS["whatsapp"].accepted))
+    assert parse_qsl(body.decode(), strict_parsing=True) == [
+        ("To", f"whatsapp:{TO}"),
+        ("From", f"whatsapp:{SENDER}"),
+        ("Body", BODY),
+        ("StatusCallback", "https://siaga.test/s/r-1.x"),
+        ("ValidityPeriod", "600"),
+    ]
+    assert is_marked(replace(reply(), text="LATIHAN: KBRI Ankara"))
+    assert not is_marked(reply()), "an exercise's reply says so, or does not leave"
 
 
 def test_a_call_as_twilio_documents_it() -> None:

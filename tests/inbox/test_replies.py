@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from alerts.channels.country_rules import CountryRule, Known
-from alerts.channels.ports import ReportedState, SmsMessage, Verdict
+from alerts.channels.ports import ReportedState, SmsMessage, Verdict, WhatsAppReply
 from alerts.checkins.cases.actions import move_case
 from alerts.checkins.cases.models import HelpCase
 from alerts.checkins.cases.rules import CaseState
@@ -55,9 +55,9 @@ class Carrier:
     """The port to the carriers: keeps what it is given, and answers as it is told."""
 
     answer: Told = field(default_factory=Told)
-    sent: list[tuple[str, str, SmsMessage]] = field(default_factory=list)
+    sent: list[tuple[str, str, SmsMessage | WhatsAppReply]] = field(default_factory=list)
 
-    def send(self, status: str, channel: str, message: SmsMessage) -> Told:
+    def send(self, status: str, channel: str, message: SmsMessage | WhatsAppReply) -> Told:
         self.sent.append((status, channel, message))
         return self.answer
 
@@ -140,13 +140,8 @@ def test_who_is_never_answered(
     keyring: Keyring,
 ) -> None:
     text_us("+60999999999", "2")
-    text_us(f"whatsapp:{person.e164}", "2")
-    turkish = make_citizen(session, keyring, e164="+905551112233")
-    session.execute(text("UPDATE phone SET retired_at = NULL"))
-    make_member(session, incident, turkish)
-    session.commit()
     understand()
-    assert asked() == [], "a stranger, and a way that we have no text for"
+    assert asked() == [], "a stranger"
     incident.is_quiet = True
     session.commit()
     text_us(person.e164, "2")
@@ -158,20 +153,40 @@ def test_who_is_never_answered(
     assert asked() == [], "whoever wants no messages gets none"
 
 
+def test_a_call_by_whatsapp_is_answered_by_whatsapp_within_its_day(
+    session: Session, settings: Settings, savepoint_sessions: Sessions, text_us: TextUs, understand: Understand, person: Person,
+    asked: Callable[[], list[CitizenReply]], keyring: Keyring,
+) -> None:  # fmt: skip
+    text_us(f"whatsapp:{person.e164}", "2")
+    understand()
+    (reply,) = asked()
+    assert "KBRI Ankara" in reply.body
+    carrier = Carrier()
+    send_replies(settings, savepoint_sessions, carrier)
+    ((_, channel, message),) = carrier.sent
+    assert (channel, type(message), message.to_e164, message.text) == ("whatsapp", WhatsAppReply, person.e164, reply.body)
+    session.execute(text("UPDATE inbound_message SET received_at = received_at - interval '23 hours 1 minute'"))
+    command = CaseMove(to=CaseState.BEING_HELPED)
+    move_case(session, actor=make_actor(session, "mission_staff"), keyring=keyring, case_id=reply.case_id, command=command)
+    assert len(asked()) == 1, "free words are for a day; what they would say then, a person says"
+
+
 def rule(two_way: Known, outbound: Known) -> CountryRule:
     return CountryRule(provider="twilio", channel="sms", number_country="XX", two_way=two_way, outbound=outbound)
 
 
-CALLERS = st.builds(
-    Caller, st.sampled_from(WayIn), st.sampled_from(CaseState), is_known=st.booleans(), is_opted_out=st.booleans(), is_quiet=st.booleans()
-)
+FLAGS = {name: st.booleans() for name in ("is_known", "is_opted_out", "is_quiet")}
+CALLERS = st.builds(Caller, st.sampled_from(WayIn), st.sampled_from(CaseState), st.floats(0, 200_000), **FLAGS)
 
 
 @given(CALLERS, st.sampled_from(Known), st.sampled_from(Known))
 def test_a_reply_needs_everything_to_be_right(caller: Caller, two_way: Known, outbound: Known) -> None:
     if may_reply(caller, rule(two_way, outbound)):
-        assert (caller.way, caller.is_known, caller.is_opted_out, caller.is_quiet) == (WayIn.SMS, True, False, False)
-        assert (two_way, outbound) == (Known.YES, Known.YES)
+        assert (caller.is_known, caller.is_opted_out, caller.is_quiet) == (True, False, False)
+        if caller.way is WayIn.WHATSAPP:
+            assert (outbound is Known.NO, caller.wrote_seconds_ago <= 23 * 3600) == (False, True)
+        else:
+            assert (caller.way, two_way, outbound) == (WayIn.SMS, Known.YES, Known.YES)
         assert caller.told not in (CaseState.RESOLVED, CaseState.REFERRED)
 
 

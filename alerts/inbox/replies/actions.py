@@ -20,6 +20,7 @@ from alerts.inbox.replies.rules import Caller, ReplyState, may_reply, reply_text
 from alerts.inbox.rules import Understood, WayIn
 from alerts.incidents.queries import get_incident
 from alerts.incidents.rules import Status
+from alerts.kit.clock import db_now
 from alerts.kit.i18n import translator
 from alerts.kit.outbox import publish
 from alerts.missions.queries import mission_names
@@ -37,12 +38,13 @@ def ask_reply(session: Session, case_id: UUID) -> UUID | None:
         return None
     citizen = session.get_one(Citizen, case.citizen_id)
     is_quiet = case.incident_id is not None and get_incident(session, case.incident_id).is_quiet
-    caller = Caller(WayIn(message.channel), case.state, is_known=True, is_opted_out=citizen.opted_out_at is not None, is_quiet=is_quiet)
-    if not may_reply(caller, load_book(session).rules_for(phone.number_country or "")):
+    way, ago = WayIn(message.channel), (db_now(session) - message.received_at).total_seconds()
+    caller = Caller(way, case.state, ago, is_known=True, is_opted_out=citizen.opted_out_at is not None, is_quiet=is_quiet)
+    if not may_reply(caller, load_book(session).rules_for(phone.number_country or "", channel=way.value)):
         return None
     mission = mission_names(session, [case.owner_mission]).get(case.owner_mission) if case.owner_mission else None
     body = reply_text(acknowledge(translator(citizen.language), case, mission), is_exercise=case.status is Status.EXERCISE)
-    values = {"case_id": case.id, "told": case.state, "phone_id": phone.id, "status": case.status, "body": body}
+    values = {"case_id": case.id, "told": case.state, "phone_id": phone.id, "way": way, "status": case.status, "body": body}
     statement = insert(CitizenReply).values(**values).on_conflict_do_nothing(index_elements=["case_id", "told"])
     reply_id = session.execute(statement.returning(CitizenReply.id)).scalar_one_or_none()
     if reply_id is not None:

@@ -10,12 +10,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from alerts.checkins.cases.rules import CaseState
 from alerts.inbox.replies.rules import ReplyState
+from alerts.inbox.rules import WayIn
 from alerts.incidents.rules import Status
 from alerts.kit.db import Base, enum_column, uuid_pk
 
 
 class CitizenReply(Base):
-    """One text. `body` names a mission and a time, nobody. `told` is the state of the case that makes it true."""
+    """One text, by the way that the call came. `body` names a mission and a time, nobody.
+
+    `told` is the state of the case that makes it true.
+    """
 
     __tablename__ = "citizen_reply"
     __table_args__ = (
@@ -28,6 +32,7 @@ class CitizenReply(Base):
     case_id: Mapped[UUID] = mapped_column(ForeignKey("help_case.id"))
     told: Mapped[CaseState] = mapped_column(enum_column(CaseState))
     phone_id: Mapped[UUID] = mapped_column(ForeignKey("phone.id"))
+    way: Mapped[WayIn] = mapped_column(enum_column(WayIn), server_default=WayIn.SMS.value)
     status: Mapped[Status] = mapped_column(enum_column(Status))
     body: Mapped[str]
     state: Mapped[ReplyState] = mapped_column(enum_column(ReplyState), server_default=ReplyState.QUEUED.value)

@@ -1,4 +1,4 @@
-"""Whether a call for help is answered by text, and the states of that answer. Pure decisions.
+"""Whether a call for help is answered by text or WhatsApp, and the states of that answer. Pure decisions.
 
 At most one per case and state, so that two machines can never talk to each other; to people of the register only; never
 where a phone that sounds betrays where somebody hides.
@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from alerts.channels.country_rules import CountryRule, Known
+from alerts.channels.ports import WHATSAPP_SESSION_SECONDS
 from alerts.checkins.cases.rules import CaseState
 from alerts.inbox.rules import WayIn
 
@@ -55,20 +56,27 @@ ALLOWED: Mapping[ReplyState, frozenset[ReplyState]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """What decides whether somebody is answered."""
+    """What decides whether somebody is answered. `wrote_seconds_ago`: since the call that is answered."""
 
     way: WayIn
     told: CaseState
+    wrote_seconds_ago: float
     is_known: bool
     is_opted_out: bool
     is_quiet: bool
 
 
 def may_reply(caller: Caller, rule: CountryRule) -> bool:
-    """Only by the way it came, to a known person who wants messages, where a text goes both ways for certain."""
-    is_wanted = caller.is_known and not caller.is_opted_out and not caller.is_quiet
-    goes_both_ways = rule.two_way is Known.YES and rule.outbound is Known.YES
-    return is_wanted and caller.way is WayIn.SMS and caller.told in TOLD and goes_both_ways
+    """Only by the way it came, to a known person who wants messages, and where that way is open: `rule` is that of its channel.
+
+    A text where texts go both ways for certain. By WhatsApp they wrote to us, so it goes both ways; but free words are allowed
+    for a day, in which the reply must have arrived.
+    """
+    is_wanted = caller.is_known and not caller.is_opted_out and not caller.is_quiet and caller.told in TOLD
+    if caller.way is WayIn.WHATSAPP:
+        is_open = caller.wrote_seconds_ago + VALIDITY_SECONDS <= WHATSAPP_SESSION_SECONDS
+        return is_wanted and is_open and rule.outbound is not Known.NO
+    return is_wanted and caller.way is WayIn.SMS and rule.two_way is Known.YES and rule.outbound is Known.YES
 
 
 def reply_text(sentence: str, *, is_exercise: bool) -> str:

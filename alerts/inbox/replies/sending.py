@@ -13,9 +13,10 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from alerts.channels.ports import SmsMessage
+from alerts.channels.ports import SmsMessage, WhatsAppReply
 from alerts.citizens.queries import open_e164
 from alerts.inbox.replies.rules import VALIDITY_SECONDS, ReplyState
+from alerts.inbox.rules import WayIn
 from alerts.kit.crypto import UndecipherableError
 from alerts.kit.db import Sessions, begin, rows_of
 from alerts.kit.ids import callback_token
@@ -92,8 +93,9 @@ def _hand_over(settings: Settings, outbound: Outbound, row: Row, *, until: float
         return CANNOT_BE_WRITTEN
     token = callback_token(settings.keyring.callback, attempt)
     callback = f"{settings.public_url.rstrip('/')}{HOOK}/{token}"
-    message = SmsMessage(attempt_id=attempt, to_e164=number, text=row["body"], status_callback=callback, validity_seconds=VALIDITY_SECONDS)
-    return outbound.send(row["status"], "sms", message)
+    words = {"text": row["body"], "status_callback": callback, "validity_seconds": VALIDITY_SECONDS}
+    kind = WhatsAppReply if row["way"] == WayIn.WHATSAPP else SmsMessage
+    return outbound.send(row["status"], row["way"], kind(attempt_id=attempt, to_e164=number, **words))
 
 
 class _Told:
@@ -127,7 +129,7 @@ WITH due AS (
         lease_until = clock_timestamp() + make_interval(secs => :lease), error_code = NULL
     FROM due WHERE r.id = due.id RETURNING r.*
 )
-SELECT m.id, m.attempts, m.status, m.body, m.phone_id, p.e164_enc FROM moved m JOIN phone p ON p.id = m.phone_id ORDER BY m.id
+SELECT m.id, m.attempts, m.status, m.way, m.body, m.phone_id, p.e164_enc FROM moved m JOIN phone p ON p.id = m.phone_id ORDER BY m.id
 """
 
 RECORD = """
