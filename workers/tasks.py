@@ -18,7 +18,7 @@ from alerts.broadcasts.first_alerts import freeze_first_alert, release_due
 from alerts.broadcasts.waves import list_open_for_waves, open_wave
 from alerts.deliveries.actions import release_all, ring_due, stop, sweep
 from alerts.deliveries.correcting import freeze_copied
-from alerts.deliveries.escalation import escalate
+from alerts.deliveries.escalation import begin_next_of_told, escalate_all
 from alerts.deliveries.evidence import apply_all_receipts, mark_answered
 from alerts.deliveries.following import ask_for_promised, freeze_follow_up, keep_promises
 from alerts.deliveries.lookups import look_up
@@ -174,8 +174,12 @@ def ring_batches(runtime: Runtime, _: Payload) -> None:
 
 @task("deliveries.escalate")
 def begin_next_steps(runtime: Runtime, _: Payload) -> None:
-    with begin(runtime.sessions) as session:
-        escalate(session)
+    escalate_all(runtime.settings, runtime.sessions)
+
+
+@task("deliveries.begin_next")
+def begin_next_of_failed(runtime: Runtime, _: Payload) -> None:
+    begin_next_of_told(runtime.sessions)
 
 
 @task("deliveries.apply_receipts")

@@ -26,6 +26,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "broadcast.approved": ("deliveries.release",),
         "broadcast.cancelled": ("deliveries.stop", "live.refresh"),
         "delivery.batch_due": ("deliveries.send",),
+        "delivery.not_reached": ("deliveries.begin_next",),
         "delivery.progress": ("live.progress",),
         "delivery.alarm": ("notices.raise",),
         "paging.started": ("notices.ring",),
@@ -47,6 +48,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 DRAINS: frozenset[str] = frozenset(
     {
         "checkins.page_owners",
+        "deliveries.begin_next",
         "deliveries.mark_answered",
         "inbox.page_readers",
         "live.progress",

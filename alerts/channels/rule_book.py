@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
@@ -117,6 +117,19 @@ class RuleBook:
             return TextFault.QUIET_HOURS
         return None
 
+    def opens_in(self, number_country: str, outlets: Iterable[Outlet], channel: str, *, now: datetime | None = None) -> float | None:
+        """Seconds until the first outlet of a channel may send to numbers of the country; None: no clock opens any.
+
+        Quiet hours in which the network holds back everything spare no alert, however severe: what it would hold back goes by
+        another way meanwhile. Those for promotional messages are none of ours.
+        """
+        at = now or datetime.now(UTC)
+        bars = {each: self.bar(number_country, each, now=at) for each in outlets if each.channel == channel}
+        rules = [
+            self.rules_for(number_country, provider=each.provider, channel=channel) for each, bar in bars.items() if bar not in FOR_GOOD
+        ]
+        return min((seconds_of_quiet(rule, at) for rule in rules), default=None)
+
     def usable(self, number_country: str, outlets: Iterable[Outlet], channel: str, *, now: datetime | None = None) -> list[Outlet]:
         """The outlets of a channel by which a message may go to numbers of the country now, in their order."""
         return [each for each in outlets if each.channel == channel and self.bar(number_country, each, now=now) is None]
@@ -186,6 +199,17 @@ def is_quiet_now(rule: CountryRule, now: datetime) -> bool:
         return False
     clock = now.astimezone(ZoneInfo(rule.quiet_zone or "UTC")).time()
     return is_between(clock, rule.quiet_from, rule.quiet_until)
+
+
+def seconds_of_quiet(rule: CountryRule, now: datetime) -> float:
+    """Until the rule's quiet hours end, by the clock of its zone; 0 outside of them."""
+    if rule.quiet_until is None or not is_quiet_now(rule, now):
+        return 0.0
+    local = now.astimezone(ZoneInfo(rule.quiet_zone or "UTC"))
+    end = datetime.combine(local.date(), rule.quiet_until, local.tzinfo)
+    if end <= local:
+        end = datetime.combine(local.date() + timedelta(days=1), rule.quiet_until, local.tzinfo)
+    return (end.astimezone(UTC) - now).total_seconds()
 
 
 def is_between(clock: time, begin: time, end: time) -> bool:

@@ -59,6 +59,14 @@ class Carriers:
         self._texts: dict[UUID, tuple[float, Messages]] = {}
         self._shared = Shared.start(settings)
         self.pacer = Pacer(settings, self._shared)
+        self._outlets = {
+            status: {
+                name: outlet
+                for name, outlet in outlets_by_sender(settings, is_exercise=status is Status.EXERCISE).items()
+                if name in self._senders[status]
+            }
+            for status in made
+        }
         self._routers = {status: self._make_router(settings, status) for status in Status}
 
     @property
@@ -82,6 +90,10 @@ class Carriers:
     def choose(self, status: Status, channel: Channel, number_country: str) -> str | None:
         """Who takes the next window of a lane; None where nobody may send to numbers of the country now."""
         return self._routers[status].choose(channel.value, number_country)
+
+    def opens_in(self, status: Status, channel: Channel, number_country: str) -> float | None:
+        """Seconds until somebody may send to numbers of the country again; None where nobody ever may."""
+        return current_book().opens_in(number_country, self._outlets[status].values(), channel.value)
 
     def note(self, status: Status, name: str, outcomes: Sequence[Outcome], *, seconds: float) -> None:
         """How a window went: what the next choice between senders is made by."""
@@ -126,11 +138,7 @@ class Carriers:
 
     def _make_router(self, settings: Settings, status: Status) -> Router:
         """By the country rules that this process has loaded last: asked for each window, from memory."""
-        candidates = [
-            Candidate(name, outlet.channel, serves=partial(_serves, outlet))
-            for name, outlet in outlets_by_sender(settings, is_exercise=status is Status.EXERCISE).items()
-            if name in self._senders[status]
-        ]
+        candidates = [Candidate(name, outlet.channel, serves=partial(_serves, outlet)) for name, outlet in self._outlets[status].items()]
         return Router(settings, self._shared, candidates, status=status.value)
 
     async def _send_all(self, sender: Sender | None, messages: Sequence[Message], until: float) -> list[Outcome | None]:

@@ -1,80 +1,173 @@
 """The next step towards people who have not answered: their next way, as the frozen list has it.
 
-"Delivered" to a phone that nobody looks at is not reached: only an answer ends the steps. Time is a column of the batch.
+"Delivered" to a phone that nobody looks at is not reached: only an answer ends the steps. Each person has a step's time of
+their own, from when they were handed the message; whoever is still queued when it is over, from when the batch was begun,
+gets the next step all the same, and this one too once its lane opens, unless they answered. When to look next is a column
+of the batch. Whom a step surely did not reach need not wait for the clock.
 """
 
 from __future__ import annotations
+
+import time
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from alerts.incidents.rules import QUIET
+from alerts.kit.db import Sessions, begin
+from alerts.kit.outbox import drain
+from alerts.settings import Settings
 
 BATCHES_AT_ONCE = 20
+"""In one transaction: a cancel waits for no more."""
+ESCALATE_SECONDS = 10.0
+TASK = "deliveries.begin_next"
 
 
-def escalate(session: Session) -> int:
-    """Begin the next step wherever its time has come; the count of people."""
-    batches = session.execute(TAKE_DUE, {"limit": BATCHES_AT_ONCE}).scalars().all()
-    return sum(begin_next_step(session, batch_id) for batch_id in batches)
+def escalate_all(settings: Settings, sessions: Sessions) -> int:
+    """Begin the next step wherever its time has come, a transaction for some batches at a time; the count of people."""
+    total, ends_at = 0, time.monotonic() + ESCALATE_SECONDS
+    while time.monotonic() < ends_at:
+        with begin(sessions) as session:
+            batches = _take_due(session)
+            total += sum(begin_due_steps(session, each, step_seconds=settings.delivery.step_seconds) for each in batches)
+        if len(batches) < BATCHES_AT_ONCE:
+            break
+    return total
 
 
-def begin_next_step(session: Session, batch_id: int, *, only_failed: bool = False) -> int:
-    """Make the next step of those in a batch who have one and did not answer; the count.
+def escalate(session: Session, *, step_seconds: float) -> int:
+    """The same for the batches that are due first."""
+    return sum(begin_due_steps(session, each, step_seconds=step_seconds) for each in _take_due(session))
 
-    `only_failed`: of those alone whom this step surely did not reach: they need not wait for the clock. Nobody gets a
-    step after a cancel, past the validity, once a correction was asked for, or twice. Of a quiet incident nothing that was taken
-    is followed by another step, and nobody is called. What goes by the way that worked (a correction, a "still valid") goes on
-    where that way failed, and there alone.
+
+def begin_due_steps(session: Session, batch_id: int, *, step_seconds: float) -> int:
+    """The next step of those in a batch whose time is over, and when to look again; the count. The batch must be locked.
+
+    Of a quiet incident, and of what goes by the way that worked (a correction, a "still valid"), nothing that was taken
+    is followed by another step: only whoever is still queued goes on, and then this step is over for them.
     """
-    states = FAILED if only_failed else UNANSWERED
-    values = {"batch": batch_id, "states": list(states), "failed": list(FAILED), "barred": sorted(QUIET.barred_channels)}
-    return int(session.execute(NEXT_STEP, values).scalar_one())
+    values = _values(batch_id, step_seconds=step_seconds, is_by_clock=True)
+    session.execute(MOVE_ON, values)
+    count = int(session.execute(NEXT_STEP, values).scalar_one())
+    session.execute(LOOK_AGAIN, values)
+    session.execute(WAIT_FOR_CORRECTION, values)
+    return count
 
 
-FAILED = ("failed", "undelivered")
-UNANSWERED = (*FAILED, "accepted", "sent", "delivered", "unknown")
+def begin_next_of_failed(session: Session, batch_id: int) -> int:
+    """The next step of those in a batch whom this one surely did not reach; the count. The batch must be locked.
+
+    A handset that was off (30003) is first tried once more, where messages may be repeated; then the clock decides.
+    """
+    values = _values(batch_id, step_seconds=0, is_by_clock=False)
+    count = int(session.execute(NEXT_STEP, values).scalar_one())
+    session.execute(WAIT_FOR_CORRECTION, values)
+    return count
+
+
+def begin_next_of_told(sessions: Sessions) -> int:
+    """The same for every batch of which a receipt or a look-up told that somebody was not reached; the count of people."""
+    total = 0
+    while True:
+        with begin(sessions) as session:
+            told = sorted({int(payload["batch_id"]) for payload in drain(session, TASK, limit=BATCHES_AT_ONCE)})
+            session.execute(LOCK, {"batches": told})
+            total += sum(begin_next_of_failed(session, batch_id) for batch_id in told)
+        if not told:
+            return total
+
+
+def _take_due(session: Session) -> list[int]:
+    return sorted(session.execute(TAKE_DUE, {"limit": BATCHES_AT_ONCE}).scalars())
+
+
+def _values(batch_id: int, *, step_seconds: float, is_by_clock: bool) -> dict[str, Any]:
+    return {"batch": batch_id, "by_clock": is_by_clock, "step": step_seconds, "barred": sorted(QUIET.barred_channels)}
+
 
 # While a correction waits for its approval the steps of what it corrects wait too: they go on if it is refused or withdrawn.
-TAKE_DUE = text("""
+_CORRECTION_WAITS = """EXISTS (SELECT FROM broadcast k WHERE b.broadcast_id = ANY (k."references") AND k.purpose = 'alert'
+    AND k.state IN ('freezing', 'submitted'))"""
+TAKE_DUE = text(f"""
 UPDATE delivery_batch SET next_step_at = NULL WHERE id IN (
-    SELECT b.id FROM delivery_batch b WHERE b.next_step_at <= clock_timestamp()
-      AND NOT EXISTS (SELECT FROM broadcast k WHERE b.broadcast_id = ANY (k."references") AND k.purpose = 'alert'
-                      AND k.state IN ('freezing', 'submitted'))
+    SELECT b.id FROM delivery_batch b WHERE b.next_step_at <= clock_timestamp() AND NOT {_CORRECTION_WAITS}
     ORDER BY b.next_step_at LIMIT :limit FOR UPDATE OF b SKIP LOCKED)
 RETURNING id
-""")
+""")  # noqa: S608 - our own words
+WAIT_FOR_CORRECTION = text(f"""
+UPDATE delivery_batch b SET next_step_at = clock_timestamp() WHERE b.id = :batch AND b.next_step_at IS NULL AND {_CORRECTION_WAITS}
+""")  # noqa: S608
 
-NEXT_STEP = text("""
-WITH live AS (
-    SELECT b.id, b.broadcast_id, b.audience_id, i.is_quiet, m."references" <> '{}' AND m.purpose <> 'follow_up' AS is_by_what_worked
+LOCK = text("SELECT FROM delivery_batch WHERE id = ANY (:batches) ORDER BY id FOR NO KEY UPDATE")
+
+# Nobody gets a step after a cancel, past the validity, once a correction was asked for, or twice. In a quiet incident nobody is
+# called. `is_once`: nothing may follow what may have arrived.
+_LIVE = """
+live AS (
+    SELECT b.id, b.broadcast_id, b.audience_id, b.state, i.is_quiet,
+        i.is_quiet OR m."references" <> '{}' AND m.purpose <> 'follow_up' AS is_once,
+        b.begun_at <= clock_timestamp() - make_interval(secs => CAST(:step AS float8)) AS is_over_for_queued
     FROM delivery_batch b JOIN broadcast m ON m.id = b.broadcast_id JOIN incident i ON i.id = m.incident_id
     WHERE b.id = :batch AND m.state = 'approved' AND clock_timestamp() < m.approved_at + make_interval(secs => m.validity_seconds)
       AND NOT EXISTS (SELECT FROM broadcast k WHERE m.id = ANY (k."references") AND k.purpose = 'alert'
                       AND (k.state IN ('freezing', 'submitted', 'approved') OR k.released_at IS NOT NULL))
     FOR SHARE OF m
 ), person AS MATERIALIZED (
-    SELECT d.member_id, d.step + 1 AS step, m.further_ways -> (d.step - 1) AS way
-    FROM live JOIN delivery d ON d.batch_id = live.id JOIN audience_member m ON m.id = d.member_id
-    WHERE d.answered_at IS NULL AND d.state = ANY (CAST(:states AS text[])) AND jsonb_array_length(m.further_ways) >= d.step
-      AND NOT EXISTS (SELECT FROM delivery n WHERE n.id = d.id + 1)
-      AND (NOT live.is_quiet OR d.state = ANY (CAST(:failed AS text[]))
-           AND m.further_ways -> (d.step - 1) ->> 0 <> ALL (CAST(:barred AS text[])))
-      AND (NOT live.is_by_what_worked OR d.state = ANY (CAST(:failed AS text[])))
-), way AS (
-    SELECT member_id, step, way ->> 0 AS channel, CAST(way ->> 1 AS uuid) AS address_id, coalesce(way ->> 2, '') AS lane FROM person
+    SELECT d.id, d.member_id, d.step, d.state, d.error_code, coalesce(d.accepted_at, d.state_at) AS at, m.way, live.is_once,
+        live.is_over_for_queued, EXISTS (SELECT FROM send_window w
+            WHERE w.closed_at IS NULL AND w.batch_id = :batch AND d.id = ANY (w.deliveries)) AS is_in_window
+    FROM live JOIN delivery d ON d.batch_id = live.id
+    CROSS JOIN LATERAL (SELECT m.further_ways -> (d.step - 1) AS way FROM audience_member m WHERE m.id = d.member_id OFFSET 0) m
+    WHERE m.way IS NOT NULL AND d.answered_at IS NULL AND NOT EXISTS (SELECT FROM delivery n WHERE n.id = d.id + 1)
+      AND NOT (live.is_quiet AND m.way ->> 0 = ANY (CAST(:barred AS text[])))
+)"""
+OUT = "('accepted', 'sent', 'delivered', 'unknown')"
+MOVED_ON = "moved_on"
+
+# The batch is locked and nobody has claimed it: nothing of it can begin to be sent.
+MOVE_ON = text(f"""
+WITH {_LIVE}
+UPDATE delivery d SET state = 'expired', error_code = '{MOVED_ON}', state_at = clock_timestamp() WHERE d.id IN (
+    SELECT p.id FROM person p CROSS JOIN live
+    WHERE p.is_once AND live.state = 'waiting' AND p.state = 'queued' AND p.is_over_for_queued AND NOT p.is_in_window)
+""")  # noqa: S608 - our own words
+
+NEXT_STEP = text(f"""
+WITH {_LIVE}, due AS (
+    SELECT member_id, step + 1 AS step, way ->> 0 AS channel, CAST(way ->> 1 AS uuid) AS address_id, coalesce(way ->> 2, '') AS lane
+    FROM person
+    WHERE state IN ('failed', 'undelivered') AND (CAST(:by_clock AS boolean) OR is_once OR error_code IS DISTINCT FROM '30003')
+       OR state = 'expired' AND error_code = '{MOVED_ON}'
+       OR CAST(:by_clock AS boolean) AND NOT is_once AND (
+            state IN {OUT} AND at <= clock_timestamp() - make_interval(secs => CAST(:step AS float8))
+            OR state = 'queued' AND is_over_for_queued AND NOT is_in_window)
 ), made AS (
     INSERT INTO delivery_batch (broadcast_id, audience_id, step, channel, number_country, first_member_id, rung_at)
     SELECT live.broadcast_id, live.audience_id, w.step, w.channel, w.lane, min(w.member_id), clock_timestamp()
-    FROM way w CROSS JOIN live GROUP BY 1, 2, 3, 4, 5 ORDER BY 6
+    FROM due w CROSS JOIN live GROUP BY 1, 2, 3, 4, 5 ORDER BY 6
     RETURNING id, step, channel, number_country
 ), begun AS (
     INSERT INTO delivery (id, member_id, broadcast_id, batch_id, address_id, step, channel, number_country)
     SELECT w.member_id * 64 + w.step, w.member_id, live.broadcast_id, made.id, w.address_id, w.step, w.channel, nullif(w.lane, '')
-    FROM way w JOIN made ON made.step = w.step AND made.channel = w.channel AND made.number_country = w.lane CROSS JOIN live
+    FROM due w JOIN made ON made.step = w.step AND made.channel = w.channel AND made.number_country = w.lane CROSS JOIN live
     ORDER BY 1 RETURNING 1
 ), rung AS (
     INSERT INTO outbox_event (name, payload) SELECT 'delivery.batch_due', jsonb_build_object('batch_id', id) FROM made ORDER BY id
 )
 SELECT count(*) FROM begun
-""")
+""")  # noqa: S608
+
+# Together where their times end together, and at most a sixth of the step's time late. Nobody left: no more looking.
+LOOK_AGAIN = text(f"""
+WITH {_LIVE}
+UPDATE delivery_batch b SET is_overtaken = true, next_step_at = least(q.last_at, q.first_at + q.sixth)
+FROM (
+    SELECT min(r.at) AS first_at, max(r.at) AS last_at, make_interval(secs => CAST(:step AS float8) / 6) AS sixth
+    FROM (
+        SELECT CASE WHEN p.state = 'queued' THEN clock_timestamp() + make_interval(secs => CAST(:step AS float8) / 6)
+            ELSE p.at + make_interval(secs => CAST(:step AS float8)) END AS at
+        FROM person p WHERE p.state = 'queued' OR p.state IN {OUT} AND NOT p.is_once) r) q
+WHERE b.id = :batch
+""")  # noqa: S608

@@ -95,6 +95,8 @@ def apply_news(session: Session, news: Sequence[News], evidence: Evidence) -> No
     connection.execute(LOCK_DELIVERIES, values)
     connection.execute(MOVE_DELIVERIES, values)
     connection.execute(MOVE_ATTEMPTS, values)
+    if any(item.state in NOT_REACHED for item in news):
+        connection.execute(ASK_NEXT_STEP, values)
 
 
 def mark_answered(session: Session, checkins: Sequence[Mapping[str, Any]]) -> int:
@@ -180,6 +182,15 @@ ON CONFLICT (delivery_id, number) DO UPDATE SET state = excluded.state, evidence
     provider_id = coalesce(a.provider_id, excluded.provider_id)
 WHERE (CAST(:before AS jsonb) -> excluded.state) @> to_jsonb(CAST(a.state AS text))
 """)  # noqa: S608
+
+# Once per batch, and only where somebody has a way that is not tried yet.
+ASK_NEXT_STEP = text("""
+INSERT INTO outbox_event (name, payload)
+SELECT DISTINCT 'delivery.not_reached', jsonb_build_object('batch_id', d.batch_id)
+FROM delivery d JOIN audience_member m ON m.id = d.member_id
+WHERE d.id = ANY (CAST(:deliveries AS bigint[])) AND d.state IN ('failed', 'undelivered') AND d.answered_at IS NULL
+  AND jsonb_array_length(m.further_ways) >= d.step AND NOT EXISTS (SELECT FROM delivery n WHERE n.id = d.id + 1)
+""")
 
 # An attempt whose callback was quicker than our own record has its sender in its window alone.
 BY_SENDER = text("""

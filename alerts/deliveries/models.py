@@ -22,8 +22,9 @@ from alerts.kit.db import Base, created_at, enum_column
 class DeliveryBatch(Base):
     """About 500 deliveries of one lane (channel and number's country) that one worker sends.
 
-    A claim raises `generation`; an older one can write nothing. `next_step_at`: when those who have not answered get
-    the next step; set when the batch is done.
+    A claim raises `generation`; an older one can write nothing. `begun_at`: its first claim. `next_step_at`: when to look
+    for those whose time to answer is over; they get the next step. `is_overtaken`: that was done once, and whoever is
+    still queued here may have a later step already.
     """
 
     __tablename__ = "delivery_batch"
@@ -46,7 +47,9 @@ class DeliveryBatch(Base):
     lease_until: Mapped[datetime | None]
     due_at: Mapped[datetime] = created_at()
     rung_at: Mapped[datetime | None]
+    begun_at: Mapped[datetime | None]
     next_step_at: Mapped[datetime | None]
+    is_overtaken: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[datetime] = created_at()
 
 

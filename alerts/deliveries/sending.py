@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,15 +19,17 @@ from sqlalchemy.orm import Session
 from alerts.channels.ports import Message, Verdict
 from alerts.deliveries.buckets import Lane
 from alerts.deliveries.carriers import Answers, Carriers
-from alerts.deliveries.escalation import begin_next_step
+from alerts.deliveries.escalation import begin_next_of_failed
 from alerts.deliveries.findings import remember
 from alerts.deliveries.messages import Messages, Row
 from alerts.deliveries.restoring import may_send
 from alerts.deliveries.rules import Outcome, State, backoff_seconds
+from alerts.deliveries.turns import take_turns
 from alerts.deliveries.windows import (
     Claim,
     Window,
     claim_batch,
+    find_other_batch,
     finish_batch,
     is_held,
     leave_out,
@@ -46,7 +48,11 @@ DEADLOCK = "40P01"
 TRIES_AFTER_DEADLOCK = 5
 BEGIN_WITHIN_SECONDS = 1.5
 """Nothing of a window begins later than this after its intent, so that a cancel is quick whatever the carrier does."""
-WAIT_HERE_SECONDS = 0.5
+WAIT_HERE_SECONDS = 1.5
+"""A batch whose pace lets it go on so soon is kept: meanwhile its worker sends batches of other lanes."""
+REST_SECONDS_MIN = 0.01
+IDLE_SECONDS = 2.0
+"""How long a task waits in all while nothing else may be sent: a worker may have other queues."""
 WINDOWS_PER_GRANT = 3
 STOPPED_SECONDS = 60.0
 """How long a batch rests when the provider refuses our account: until somebody has seen to it, asking more would only hurt."""
@@ -77,6 +83,15 @@ class _Next:
     rows: Sequence[Row]
 
 
+@dataclass(frozen=True)
+class _Taken:
+    """A claimed batch: what of it is due, and what to write."""
+
+    claim: Claim
+    rows: Sequence[Row]
+    messages: Messages
+
+
 @dataclass
 class _Grant:
     """Tokens in hand."""
@@ -87,39 +102,72 @@ class _Grant:
 
 
 def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, batch_id: int, owner: str) -> bool:
-    """Send what is due of one batch. False while another worker holds it: then it must be asked for again."""
+    """Send what is due of one batch. False while another worker holds it: then it must be asked for again.
+
+    While its pace makes it wait, batches of other lanes are sent: one country's slow sender holds up nobody else.
+    """
     with one_connection(sessions) as own:
-        with begin(own) as session:
-            if not may_send(session):
-                return False
-            claim = claim_batch(session, batch_id, owner=owner, lease_seconds=settings.delivery.lease_seconds)
-            if claim is None:
-                return not is_held(session, batch_id)
-            rows = load_rows(session, claim)
-            messages = carriers.texts_of(session, settings, claim.broadcast_id)
-        return _Sending(settings, own, carriers, claim, messages).run(rows)
+        ends_at = time.monotonic() + TASK_SECONDS
+        first = _begin(settings, own, carriers, batch_id=batch_id, owner=owner, ends_at=ends_at)
+        if isinstance(first, bool):
+            return first
+
+        def find_other(waiting: Sequence[_Sending]) -> _Sending | None:
+            with begin(own) as session:
+                other = find_other_batch(session, [each.lane for each in waiting]) if time.monotonic() < ends_at else None
+            begun = other and _begin(settings, own, carriers, batch_id=other, owner=owner, ends_at=ends_at)
+            return begun if isinstance(begun, _Sending) else None
+
+        take_turns(first, find_other, idle_seconds=IDLE_SECONDS)
+        return True
+
+
+def _begin(settings: Settings, own: Sessions, carriers: Carriers, *, batch_id: int, owner: str, ends_at: float) -> _Sending | bool:
+    """Claim a batch. Otherwise: whether there is nothing to do (False: somebody holds it, or nobody may send)."""
+    with begin(own) as session:
+        if not may_send(session):
+            return False
+        claim = claim_batch(session, batch_id, owner=owner, lease_seconds=settings.delivery.lease_seconds)
+        if claim is None:
+            return not is_held(session, batch_id)
+        taken = _Taken(claim, load_rows(session, claim), carriers.texts_of(session, settings, claim.broadcast_id))
+    return _Sending(settings, own, carriers, taken, ends_at=ends_at)
 
 
 class _Sending:
     """One batch under way."""
 
-    def __init__(self, settings: Settings, sessions: Sessions, carriers: Carriers, claim: Claim, messages: Messages) -> None:  # noqa: PLR0917
+    def __init__(self, settings: Settings, sessions: Sessions, carriers: Carriers, taken: _Taken, *, ends_at: float) -> None:
         self._delivery, self._sessions, self._carriers = settings.delivery, sessions, carriers
-        self._claim, self._messages = claim, messages
-        self._ends_at = time.monotonic() + TASK_SECONDS
+        self._claim, self._messages = taken.claim, taken.messages
+        self._ends_at = ends_at
         self._renew_at = time.monotonic() + self._delivery.lease_seconds / 3
-        self._left: deque[Row] = deque()
-        self._wait_seconds = 0.0
-        self._is_unserved = self._has_failures = self._has_left_out = False
+        self._left: deque[Row] = deque(taken.rows)
+        self._wait_seconds = self._rest_seconds = 0.0
+        self._is_unserved = self._has_left_out = False
         self._granted: _Grant | None = None
 
-    def run(self, rows: Sequence[Row]) -> bool:
-        """Hand over window after window; the answers of the oldest are recorded with the intent of the next."""
+    @property
+    def lane(self) -> tuple[str, str]:
+        """Channel and number's country: what has one pace."""
+        return self._claim.channel.value, self._claim.number_country
+
+    def give_back_soon(self) -> None:
+        """Begin nothing more: the batch is asked for again."""
+        self._ends_at = time.monotonic()
+
+    def run(self) -> Iterator[float]:
+        """Hand over window after window; the answers of the oldest are recorded with the intent of the next.
+
+        Yields seconds to wait for the pace, only while nothing is under way.
+        """
         flying: deque[_Flight] = deque()
-        self._left.extend(rows)
         while self._left or flying:
             is_full = len(flying) >= self._delivery.windows_in_flight
             following = None if is_full and not flying[0].answers.done() else self._take()
+            if self._rest_seconds and not flying:
+                yield self._rest_seconds
+                continue
             is_due = flying and (is_full or following is None or flying[0].answers.done())
             answered = flying.popleft() if is_due else None
             outcomes = self._hear(answered) if answered else []
@@ -129,10 +177,10 @@ class _Sending:
         self._give_back()
         with begin(self._sessions) as session:
             self._finish(session)
-        return True
 
     def _take(self) -> _Next | None:
         """The next window's rows, sender and tokens; None when there are none now. Never inside a transaction."""
+        self._rest_seconds = 0.0
         if time.monotonic() >= self._ends_at:
             self._left.clear()
         if not self._left:
@@ -140,8 +188,7 @@ class _Sending:
         claim, wanted = self._claim, min(len(self._left), self._delivery.window_size)
         sender = claim.only_sender or self._carriers.choose(claim.status, claim.channel, claim.number_country)
         if sender is None:
-            self._is_unserved = True
-            self._left.clear()
+            self._shut()
             return None
         granted = self._granted_to(sender)
         if granted is None:
@@ -175,12 +222,21 @@ class _Sending:
         return self._messages.lane(sender, self._claim.number_country)
 
     def _pause(self, seconds: float) -> None:
-        """Wait here for what comes soon; for longer, give the batch back: the worker has other lanes."""
+        """Keep the batch for what comes soon; for longer, give it back until then."""
         if seconds > WAIT_HERE_SECONDS:
             self._wait_seconds = seconds
             self._left.clear()
         else:
-            time.sleep(seconds)
+            self._rest_seconds = max(seconds, REST_SECONDS_MIN)
+
+    def _shut(self) -> None:
+        """Nobody may send to this lane now: for good, or until quiet hours end (or the message, whichever is sooner)."""
+        claim, seconds = self._claim, self._carriers.opens_in(self._claim.status, self._claim.channel, self._claim.number_country)
+        self._is_unserved = seconds is None
+        if seconds is not None:
+            self._wait_seconds = min(seconds, self._messages.validity_seconds + 1)
+            log.info("batch.quiet_hours", batch_id=claim.batch_id, seconds=int(self._wait_seconds))
+        self._left.clear()
 
     def _hear(self, flight: _Flight) -> list[Outcome]:
         """The answers of a window; what they say of pace and health goes to the other workers."""
@@ -234,7 +290,6 @@ class _Sending:
         waits = [self._wait(row, outcome) for row, outcome in zip(window.rows, outcomes, strict=True)]
         record(session, self._claim, window, outcomes, waits)
         if any(outcome.state is not State.ACCEPTED for outcome in outcomes):
-            self._has_failures = True
             remember(session, self._claim, window, outcomes)
 
     def _wait(self, row: Row, outcome: Outcome) -> float | None:
@@ -245,14 +300,19 @@ class _Sending:
 
     def _finish(self, session: Session) -> None:
         """Give the batch back, and see to it that somebody goes on: with it, or with the next step."""
-        claim, may_repeat = self._claim, self._messages.manners.may_repeat
+        claim = self._claim
         if self._has_left_out or self._is_unserved:
             leave_out(session, claim, is_unserved=self._is_unserved)
-        seconds = self._delivery.step_seconds if may_repeat else None
-        is_done = finish_batch(session, claim, next_step_seconds=seconds, wait_seconds=self._wait_seconds)
-        if is_done and (self._has_failures or self._is_unserved):
-            begin_next_step(session, claim.batch_id, only_failed=True)
-        if not is_done and not self._wait_seconds and time.monotonic() >= self._ends_at:
+        finished = finish_batch(
+            session,
+            claim,
+            step_seconds=self._delivery.step_seconds,
+            may_repeat=self._messages.manners.may_repeat,
+            wait_seconds=self._wait_seconds,
+        )
+        if finished and finished.has_failures:
+            begin_next_of_failed(session, claim.batch_id)
+        if finished and not finished.is_done and not self._wait_seconds and time.monotonic() >= self._ends_at:
             publish(session, "delivery.batch_due", batch_id=claim.batch_id)
         publish(session, "delivery.progress", broadcast_id=claim.broadcast_id, incident_id=claim.incident_id)
 

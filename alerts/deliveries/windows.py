@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
@@ -28,7 +28,8 @@ EXPIRE_AT_ONCE = 200
 class Claim:
     """A batch that is ours until its lease ends or another generation begins. `only_sender`: of a round trip, the one it tries.
 
-    `reminds_of`: of a reminder, the messages that it goes after; whoever answered one of them needs none.
+    `is_overtaken`: its people may have a later step already, and have answered that one. `reminds_of`: of a reminder, the
+    messages that it goes after; whoever answered one of them needs none.
     """
 
     batch_id: int
@@ -40,6 +41,7 @@ class Claim:
     number_country: str
     step: int
     only_sender: str | None = None
+    is_overtaken: bool = False
     reminds_of: Sequence[UUID] | None = None
 
 
@@ -52,6 +54,13 @@ class Window:
     rows: Sequence[Row]
 
 
+class Finished(NamedTuple):
+    """How a batch was given back. `has_failures`: somebody in it was surely not reached by it, just now or earlier."""
+
+    is_done: bool
+    has_failures: bool
+
+
 def claim_batch(session: Session, batch_id: int, *, owner: str, lease_seconds: float) -> Claim | None:
     """Take a batch that nobody holds, raise its generation, and close what a dead owner left open as `unknown`."""
     row = session.execute(CLAIM, {"batch": batch_id, "owner": owner, "lease": lease_seconds}).mappings().first()
@@ -60,6 +69,12 @@ def claim_batch(session: Session, batch_id: int, *, owner: str, lease_seconds: f
     _expire(session, EXPIRE_OF_BATCH, {"batch": batch_id})
     words = {"status": Status(row["status"]), "channel": Channel(row["channel"])}
     return Claim(**{**row, **words})
+
+
+def find_other_batch(session: Session, lanes: Sequence[tuple[str, str]]) -> int | None:
+    """A batch that is due in a lane (channel, number's country) other than these, or None."""
+    values = {"channels": [channel for channel, _ in lanes], "countries": [country for _, country in lanes]}
+    return session.execute(OTHER, values).scalar()
 
 
 def is_held(session: Session, batch_id: int) -> bool:
@@ -82,7 +97,7 @@ def open_window(session: Session, claim: Claim, rows: Sequence[Row], *, sender: 
     """Write down that these are about to be handed over.
 
     None when the claim is stale, the message cancelled or too old, or nobody of these may be sent to any more: whoever
-    opted out, died or was merged since the list was frozen is left out, and so are those who answered an earlier step,
+    opted out, died or was merged since the list was frozen is left out, and so are those who answered another step,
     or the message that this one only reminds of.
     """
     values = {
@@ -94,7 +109,7 @@ def open_window(session: Session, claim: Claim, rows: Sequence[Row], *, sender: 
         "ids": array_of(row.delivery_id for row in rows),
         "citizens": array_of(row.citizen_id for row in rows),
     }
-    statement = INTEND if claim.step == 1 else INTEND_LATER_STEP
+    statement = INTEND if claim.step == 1 and not claim.is_overtaken else INTEND_LATER_STEP
     if claim.reminds_of:
         statement, values["originals"] = INTEND_REMINDER, array_of(claim.reminds_of)
     found = session.connection().execute(statement, values).first()
@@ -150,13 +165,17 @@ def expire_windows(session: Session) -> int:
     return _expire(session, EXPIRE_LATE, {"limit": EXPIRE_AT_ONCE})
 
 
-def finish_batch(session: Session, claim: Claim, *, next_step_seconds: float | None, wait_seconds: float = 0) -> bool:
-    """Give the batch back: done, or waiting until something in it is due (no sooner than the wait). Whether it is done.
+def finish_batch(
+    session: Session, claim: Claim, *, step_seconds: float, may_repeat: bool = True, wait_seconds: float = 0
+) -> Finished | None:
+    """Give the batch back: done, or waiting until something in it is due (no sooner than the wait). None: it is ours no more.
 
-    A done batch's people get their next step after `next_step_seconds` (None: no step by the clock).
+    With the first giving back the clock of the step begins: everybody has `step_seconds` to answer, whoever is still queued
+    counts from when the batch was begun. Of a done batch nobody gets a step by the clock unless `may_repeat`.
     """
-    values = {"batch": claim.batch_id, "generation": claim.generation, "wait": wait_seconds, "next_step": next_step_seconds}
-    return session.execute(FINISH, values).scalar() == "done"
+    values = {"batch": claim.batch_id, "generation": claim.generation, "wait": wait_seconds, "step": step_seconds, "repeat": may_repeat}
+    row = session.execute(FINISH, values).first()
+    return Finished(row.state == "done", bool(row.has_failures)) if row else None
 
 
 def _expire(session: Session, which: TextClause, values: dict[str, Any]) -> int:
@@ -170,13 +189,20 @@ NOT_SENT = {State.QUEUED: State.FAILED, State.OPTED_OUT: State.FAILED}
 """An attempt that surely sent nothing failed, whatever becomes of its delivery."""
 
 CLAIM = text("""
-UPDATE delivery_batch b SET state = 'claimed', generation = generation + 1, owner = :owner,
-    lease_until = clock_timestamp() + make_interval(secs => :lease)
-FROM broadcast m
-WHERE b.id = :batch AND m.id = b.broadcast_id
-  AND (b.state = 'waiting' AND b.due_at <= clock_timestamp() OR b.state = 'claimed' AND b.lease_until < clock_timestamp())
+UPDATE delivery_batch b SET state = 'claimed', generation = b.generation + 1, owner = :owner,
+    begun_at = coalesce(b.begun_at, clock_timestamp()), lease_until = clock_timestamp() + make_interval(secs => :lease)
+FROM delivery_batch o CROSS JOIN LATERAL (SELECT * FROM broadcast m WHERE m.id = o.broadcast_id OFFSET 0) m
+WHERE b.id = :batch AND o.id = :batch AND (b.state || '' = 'waiting' AND b.due_at <= clock_timestamp()
+    OR b.state || '' = 'claimed' AND b.lease_until < clock_timestamp())
 RETURNING b.id AS batch_id, b.broadcast_id, m.incident_id, b.generation, m.status, b.channel, b.number_country, b.step, m.only_sender,
-    CASE WHEN m.purpose = 'follow_up' THEN m."references" END AS reminds_of
+    b.is_overtaken, CASE WHEN m.purpose = 'follow_up' THEN m."references" END AS reminds_of
+""")
+
+OTHER = text("""
+SELECT b.id FROM delivery_batch b WHERE b.state = 'waiting' AND b.due_at <= clock_timestamp() AND NOT EXISTS (
+    SELECT FROM unnest(CAST(:channels AS text[]), CAST(:countries AS text[])) AS l(channel, country)
+    WHERE l.channel = b.channel AND l.country = b.number_country)
+ORDER BY b.due_at, b.id LIMIT 1
 """)
 
 RENEW = text("""
@@ -232,15 +258,16 @@ SELECT :batch, :generation, :sender, array_agg(id ORDER BY id), array_agg(number
 FROM may HAVING count(*) > 0
 RETURNING id, deliveries, numbers
 """
-ANSWERED_BEFORE = "(SELECT FROM delivery p WHERE p.id BETWEEN d.member_id * 64 + 1 AND d.id - 1 AND p.answered_at IS NOT NULL)"
+ANSWERED_ELSEWHERE = """(SELECT FROM delivery p
+    WHERE p.id BETWEEN d.member_id * 64 + 1 AND d.member_id * 64 + 63 AND p.id <> d.id AND p.answered_at IS NOT NULL)"""
 ANSWERED_ORIGINAL = """(SELECT FROM (SELECT id FROM audience_member o WHERE o.citizen_id = {citizen}
         AND o.broadcast_id = ANY (CAST(:originals AS uuid[])) OFFSET 0) o
     CROSS JOIN LATERAL (SELECT FROM delivery p
         WHERE p.id BETWEEN o.id * 64 + 1 AND o.id * 64 + 63 AND p.answered_at IS NOT NULL OFFSET 0) p)"""
 INTEND = text(_INTEND.format(further=""))
-INTEND_LATER_STEP = text(_INTEND.format(further=f"AND NOT EXISTS {ANSWERED_BEFORE}"))
+INTEND_LATER_STEP = text(_INTEND.format(further=f"AND NOT EXISTS {ANSWERED_ELSEWHERE}"))
 INTEND_REMINDER = text(
-    _INTEND.format(further=f"AND NOT EXISTS {ANSWERED_BEFORE} AND NOT EXISTS {ANSWERED_ORIGINAL.format(citizen='r.citizen_id')}")
+    _INTEND.format(further=f"AND NOT EXISTS {ANSWERED_ELSEWHERE} AND NOT EXISTS {ANSWERED_ORIGINAL.format(citizen='r.citizen_id')}")
 )
 
 MINE = """
@@ -254,14 +281,14 @@ FROM broadcast m WHERE m.id = d.broadcast_id AND d.batch_id = :batch AND d.state
   AND NOT (m.state = 'approved' AND clock_timestamp() < m.approved_at + make_interval(secs => m.validity_seconds)) AND {MINE}
 """)  # noqa: S608 - our own words
 
-# Opt-out, death and merge may have come after the list was frozen; an answer ends all further steps.
+# Opt-out, death and merge may have come after the list was frozen; an answer ends all other steps.
 LEAVE_OUT = text(f"""
 UPDATE delivery d SET state_at = clock_timestamp(), state = CASE WHEN c.opted_out_at IS NOT NULL THEN 'opted_out' ELSE 'cancelled' END,
     error_code = CASE WHEN c.opted_out_at IS NOT NULL THEN 'opted_out' WHEN c.died_at IS NOT NULL THEN 'died'
         WHEN c.merged_into IS NOT NULL THEN 'merged' ELSE 'answered' END
 FROM audience_member m JOIN citizen c ON c.id = m.citizen_id
 WHERE d.batch_id = :batch AND d.state = 'queued' AND m.id = d.member_id
-  AND (c.opted_out_at IS NOT NULL OR c.died_at IS NOT NULL OR c.merged_into IS NOT NULL OR d.step > 1 AND EXISTS {ANSWERED_BEFORE}
+  AND (c.opted_out_at IS NOT NULL OR c.died_at IS NOT NULL OR c.merged_into IS NOT NULL OR EXISTS {ANSWERED_ELSEWHERE}
        OR EXISTS {ANSWERED_ORIGINAL.format(citizen="m.citizen_id")})
   AND {MINE}
 """)  # noqa: S608
@@ -351,11 +378,20 @@ WITH item AS (
 SELECT delivery_id FROM lost
 """)
 
+# The first look at the clock comes when the last handed over has had the time, but not long after the first had it: a batch
+# that went out at once escalates at once, a slow one in parts (see escalation.py, which sets all later looks).
 FINISH = text("""
 UPDATE delivery_batch b SET lease_until = NULL, owner = NULL, state = CASE WHEN q.due_at IS NULL THEN 'done' ELSE 'waiting' END,
     due_at = CASE WHEN q.due_at IS NULL THEN b.due_at ELSE greatest(q.due_at, clock_timestamp() + make_interval(secs => :wait)) END,
-    next_step_at = CASE WHEN q.due_at IS NULL THEN clock_timestamp() + make_interval(secs => CAST(:next_step AS float8)) END
-FROM (SELECT min(coalesce(next_attempt_at, clock_timestamp())) AS due_at FROM delivery
-      WHERE batch_id = :batch AND state = 'queued') q
-WHERE b.id = :batch AND b.generation = :generation AND b.state = 'claimed' RETURNING b.state
+    next_step_at = CASE
+        WHEN q.due_at IS NULL AND NOT CAST(:repeat AS boolean) THEN NULL
+        WHEN b.is_overtaken OR b.next_step_at IS NOT NULL THEN b.next_step_at
+        WHEN q.due_at IS NULL AND q.first_at IS NULL THEN NULL
+        ELSE least(coalesce(q.last_at, b.begun_at) + make_interval(secs => CAST(:step AS float8)),
+            CASE WHEN q.due_at IS NULL THEN q.first_at ELSE b.begun_at END + make_interval(secs => CAST(:step AS float8) * 7 / 6)) END
+FROM (SELECT min(coalesce(next_attempt_at, clock_timestamp())) FILTER (WHERE state = 'queued') AS due_at,
+          bool_or(state IN ('failed', 'undelivered')) AS has_failures, min(r.at) AS first_at, max(r.at) AS last_at
+      FROM delivery CROSS JOIN LATERAL (SELECT CASE WHEN state IN ('accepted', 'sent', 'delivered', 'unknown')
+          THEN coalesce(accepted_at, state_at) END AS at) r WHERE batch_id = :batch) q
+WHERE b.id = :batch AND b.generation = :generation AND b.state || '' = 'claimed' RETURNING b.state, q.has_failures
 """)

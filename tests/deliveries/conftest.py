@@ -19,6 +19,7 @@ from alerts.broadcasts.schemas import Approval, BroadcastDraft, Correction
 from alerts.deliveries.actions import release
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.correcting import approve_message, correct_broadcast
+from alerts.deliveries.escalation import TASK, begin_next_of_told, escalate
 from alerts.deliveries.evidence import apply_receipts
 from alerts.deliveries.receipts import Receipt, keep_receipts
 from alerts.deliveries.sending import send_batch
@@ -26,6 +27,7 @@ from alerts.deliveries.windows import Claim, Window, claim_batch, load_rows, ope
 from alerts.kit.actor import Actor
 from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions, begin, rows_of
+from alerts.kit.outbox import claim_new
 from alerts.sandbox.carrier import SandboxConfig
 from alerts.sandbox.plan import Plan
 from alerts.sandbox.server import serving
@@ -35,6 +37,12 @@ from tests.factories.incidents import make_incident
 from tests.factories.staff import make_actor
 from tests.support.servers import Servers
 
+STEP_IS_OVER = (
+    """UPDATE delivery SET state_at = state_at - make_interval(secs => :seconds),
+    accepted_at = accepted_at - make_interval(secs => :seconds) WHERE answered_at IS NULL""",
+    """UPDATE delivery_batch SET begun_at = begun_at - make_interval(secs => :seconds),
+    next_step_at = least(next_step_at, clock_timestamp())""",
+)
 ACCOUNT, TOKEN, SECOND_KEY = "AC" + "0" * 32, "sandbox-token", "second-key"
 
 
@@ -157,9 +165,23 @@ class Fanout:
         """Everything that was begun was begun ten minutes ago: long enough for look-ups and resends."""
         self.run("UPDATE attempt SET intent_at = intent_at - interval '10 minutes'")
 
+    def step_time_passes(self) -> int:
+        """Everything was begun a step's time ago, by the columns that hold it; the count of people whose next step begins."""
+        for statement in STEP_IS_OVER:
+            self.run(statement, seconds=self.settings.delivery.step_seconds)
+        with begin(self.sessions) as session:
+            return escalate(session, step_seconds=self.settings.delivery.step_seconds)
+
     def run(self, statement: str, **values: Any) -> None:
         with begin(self.sessions) as session:
             session.execute(text(statement), values)
+
+
+def go_on_after_receipts(sessions: Sessions) -> int:
+    """The relay rings for whom receipts told of, and the task does its work; the count of people."""
+    with begin(sessions) as session:
+        claim_new(session, 1000, {"delivery.not_reached": (TASK,)})
+    return begin_next_of_told(sessions)
 
 
 @pytest.fixture

@@ -159,13 +159,6 @@ def test_free_words_wait_until_every_latecomer_has_it(fanout: Make, carriers: Ca
 
 
 BOTH = {"device": "token-koreksi-0002", "phones": ("+6281260000009",)}
-DUE = "UPDATE delivery_batch SET next_step_at = clock_timestamp() WHERE state = 'done'"
-
-
-def stepped(message: Fanout) -> int:
-    message.run(DUE)
-    with begin(message.sessions) as session:
-        return escalate(session)
 
 
 def test_while_free_words_wait_the_original_takes_no_further_step(fanout: Make, carriers: Carriers, officer: Actor) -> None:
@@ -173,11 +166,11 @@ def test_while_free_words_wait_the_original_takes_no_further_step(fanout: Make, 
     message.release()
     message.send(carriers)
     correction = freely(message, officer)
-    assert stepped(message) == 0
+    assert message.step_time_passes() == 0
     with begin(message.sessions) as session:
         reject_broadcast(session, actor=make_actor(session, "approver"), broadcast_id=correction.id, reason="tidak perlu")
     with begin(message.sessions) as session:
-        assert escalate(session) == 1  # it was only put off
+        assert escalate(session, step_seconds=message.settings.delivery.step_seconds) == 1  # it was only put off
 
 
 @pytest.mark.parametrize(("sms", "first", "second"), [("undelivered", "push", "sms"), ("delivered", "sms", "push")])
@@ -187,7 +180,7 @@ def test_a_correction_goes_by_the_way_that_worked_and_on_where_that_fails(
     message = fanout(people=[BOTH])
     message.release()
     message.send(carriers)
-    assert stepped(message) == 1
+    assert message.step_time_passes() == 1
     message.send(carriers)
     [attempt] = message.rows("SELECT delivery_id, number FROM attempt WHERE channel = 'sms'")
     assert message.hear(attempt, sms)
@@ -199,9 +192,9 @@ def test_a_correction_goes_by_the_way_that_worked_and_on_where_that_fails(
     sent = replace(message, broadcast_id=correction.id)
     sent.release()
     sent.send(carriers)
-    assert stepped(message) == 0  # what was taken needs no second way
+    assert message.step_time_passes() == 0  # what was taken needs no second way
     message.run("UPDATE delivery SET state = 'failed' WHERE broadcast_id = :id", id=correction.id)
-    assert stepped(message) == 1
+    assert message.step_time_passes() == 1
     assert message.rows("SELECT channel FROM delivery WHERE state = 'queued'") == [{"channel": second}]
 
 

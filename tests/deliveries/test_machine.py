@@ -21,7 +21,7 @@ from sqlalchemy import text
 from alerts.broadcasts.actions import approve_broadcast, cancel_broadcast, draft_broadcast, submit_broadcast
 from alerts.broadcasts.schemas import Approval, BroadcastDraft
 from alerts.deliveries.actions import release, ring_due, stop, sweep
-from alerts.deliveries.escalation import begin_next_step, escalate
+from alerts.deliveries.escalation import begin_next_of_failed, escalate
 from alerts.deliveries.evidence import apply_receipts, mark_answered
 from alerts.deliveries.facts import export_facts
 from alerts.deliveries.lookups import look_up
@@ -36,12 +36,13 @@ from alerts.kit.db import Sessions, begin, rows_of
 from alerts.sandbox.judge import Attempt as JudgedAttempt
 from alerts.sandbox.judge import Ending, Facts, Journal, Member, Terminal, judge
 from alerts.settings import Settings
+from tests.deliveries.conftest import STEP_IS_OVER, go_on_after_receipts
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
 from tests.factories.staff import make_actor
 from tests.support.machine import FATES, TAKEN, FakeCarrier, Flight, Worker, write
 
-LEASE_SECONDS = 60.0
+LEASE_SECONDS, STEP_SECONDS = 60.0, 180.0
 STEPS = 30
 WORDS = ("sent", "delivered", "undelivered", "failed", "queued")
 PEOPLE: tuple[dict[str, Any], ...] = (
@@ -152,8 +153,9 @@ class Deliveries(RuleBasedStateMachine):
         if worker.claim is not None and not worker.flights:
             with begin(self.world.sessions) as session:
                 leave_out(session, worker.claim)
-                if finish_batch(session, worker.claim, next_step_seconds=180):
-                    begin_next_step(session, worker.claim.batch_id, only_failed=True)
+                finished = finish_batch(session, worker.claim, step_seconds=STEP_SECONDS)
+                if finished and finished.has_failures:
+                    begin_next_of_failed(session, worker.claim.batch_id)
             worker.crash()
 
     @rule(who=st.integers(0, 2))
@@ -188,9 +190,14 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule()
     def steps_are_due(self) -> None:
-        self._run("UPDATE delivery_batch SET next_step_at = clock_timestamp() WHERE next_step_at IS NOT NULL")
+        for statement in STEP_IS_OVER:
+            self._run(statement, seconds=STEP_SECONDS)
         with begin(self.world.sessions) as session:
-            escalate(session)
+            escalate(session, step_seconds=STEP_SECONDS)
+
+    @rule()
+    def who_failed_goes_on(self) -> None:
+        go_on_after_receipts(self.world.sessions)
 
     # -- the world outside --------------------------------------------------------------------------------------------
 

@@ -16,10 +16,12 @@ from alerts.embedded.foreign import driver_url
 from alerts.kit.db import STEADY_PLANS
 
 STATEMENTS = {
+    "claim": windows.CLAIM,
     "load": windows.LOAD[Channel.SMS],
     "intend": windows.INTEND,
     "intend a later step": windows.INTEND_LATER_STEP,
     "intend a reminder": windows.INTEND_REMINDER,
+    "finish": windows.FINISH,
     "record": windows.RECORD,
     "record what was accepted": windows.RECORD_ACCEPTED,
 }

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 
 from alerts.deliveries.carriers import Carriers
-from alerts.deliveries.escalation import escalate
 from alerts.deliveries.messages import Messages
 from alerts.kit.db import begin
 from tests.deliveries.conftest import Fanout
@@ -24,9 +23,7 @@ def steps_after(message: Fanout, carriers: Carriers, *, is_quiet: bool, way: str
     message.release()
     message.send(carriers)
     message.run("UPDATE incident SET is_quiet = :quiet", quiet=is_quiet)
-    message.run("UPDATE delivery_batch SET next_step_at = clock_timestamp() WHERE channel <> 'none'")
-    with begin(message.sessions) as session:
-        escalate(session)
+    message.step_time_passes()
     return [row["step"] for row in message.rows("SELECT step FROM delivery ORDER BY id")]
 
 

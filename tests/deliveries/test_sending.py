@@ -119,7 +119,7 @@ def test_who_slept_past_the_lease_can_write_nothing_and_begin_nothing(fanout: Ma
         assert record(session, sleeper, window, answers, [None] * 4) == 0
         assert open_window(session, sleeper, rest, sender="twilio", lease_seconds=30) is None
         assert not renew_lease(session, sleeper, lease_seconds=30)
-        assert not finish_batch(session, sleeper, next_step_seconds=None)
+        assert finish_batch(session, sleeper, step_seconds=180) is None
     assert message.states() == {"queued": 6, "unknown": 4}
     assert message.rows("SELECT owner FROM delivery_batch") == [{"owner": "other"}]
 

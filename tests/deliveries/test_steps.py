@@ -15,7 +15,7 @@ from alerts.deliveries.evidence import mark_answered
 from alerts.deliveries.queries import invariants, reach_of_broadcast
 from alerts.deliveries.resending import resend_unknown
 from alerts.kit.db import begin
-from tests.deliveries.conftest import Fanout
+from tests.deliveries.conftest import STEP_IS_OVER, Fanout
 from tests.factories.staff import make_actor
 
 pytestmark = pytest.mark.deliveries
@@ -30,13 +30,6 @@ def steps(message: Fanout) -> list[tuple[int, str, str]]:
     return [(row["step"], row["channel"], row["state"]) for row in rows]
 
 
-def time_passes(message: Fanout) -> int:
-    """The step's time is over, by the column that holds it; the count of people whose next step begins."""
-    message.run("UPDATE delivery_batch SET next_step_at = clock_timestamp() WHERE next_step_at IS NOT NULL")
-    with begin(message.sessions) as session:
-        return escalate(session)
-
-
 def answer(message: Fanout) -> None:
     [member] = message.rows("SELECT DISTINCT citizen_id FROM audience_member")
     with begin(message.sessions) as session:
@@ -49,7 +42,7 @@ def test_each_way_is_tried_once_until_there_is_none(fanout: Make, carriers: Carr
     message.send(carriers)
     assert steps(message) == [(1, "push", "accepted")]
     for _ in range(4):
-        time_passes(message)
+        message.step_time_passes()
         message.send(carriers)
     assert steps(message) == [(1, "push", "accepted"), (2, "sms", "accepted"), (3, "sms", "accepted")]
     addresses = message.rows("SELECT count(DISTINCT address_id) AS n FROM delivery")
@@ -64,7 +57,7 @@ def test_an_answer_ends_the_steps(fanout: Make, carriers: Carriers) -> None:
     message.release()
     message.send(carriers)
     answer(message)
-    assert time_passes(message) == 0
+    assert message.step_time_passes() == 0
     assert steps(message) == [(1, "push", "accepted")]
 
 
@@ -72,7 +65,7 @@ def test_an_answer_that_comes_when_the_next_step_has_begun_stops_it_before_it_le
     message = fanout(people=[TWO_NUMBERS])
     message.release()
     message.send(carriers)
-    assert time_passes(message) == 1
+    assert message.step_time_passes() == 1
     answer(message)
     message.send(carriers)
     assert steps(message) == [(1, "push", "accepted"), (2, "sms", "cancelled")]
@@ -93,7 +86,7 @@ def test_no_step_begins_after_a_cancel(fanout: Make, carriers: Carriers) -> None
     message.send(carriers)
     with begin(message.sessions) as session:
         cancel_broadcast(session, actor=make_actor(session, "duty_officer"), broadcast_id=message.broadcast_id, reason="salah wilayah")
-    assert time_passes(message) == 0
+    assert message.step_time_passes() == 0
     assert steps(message) == [(1, "push", "accepted")]
 
 
@@ -101,9 +94,10 @@ def test_two_clocks_begin_a_step_once(fanout: Make, carriers: Carriers) -> None:
     message = fanout(people=[TWO_NUMBERS])
     message.release()
     message.send(carriers)
-    message.run("UPDATE delivery_batch SET next_step_at = clock_timestamp()")
+    for statement in STEP_IS_OVER:
+        message.run(statement, seconds=180)
     with begin(message.sessions) as first, begin(message.sessions) as second:
-        assert (escalate(first), escalate(second)) == (1, 0)
+        assert (escalate(first, step_seconds=180), escalate(second, step_seconds=180)) == (1, 0)
     assert steps(message) == [(1, "push", "accepted"), (2, "sms", "queued")]
 
 

@@ -125,7 +125,7 @@ WITH newest AS (
 ), stands AS (
     SELECT n.id, n.citizen_id, n.broadcast_id, n.unreachable IS NOT NULL AS is_unreachable,
         bool_or(d.answered_at IS NOT NULL) AS is_answered,
-        bool_or(d.state IN ('queued', 'sending')) AS is_tried,
+        (array_agg(d.state ORDER BY d.step DESC))[1] IN ('queued', 'sending') AS is_tried,
         bool_or(d.state IN ('accepted', 'sent', 'delivered')) AS is_out,
         bool_or(d.state = 'unknown') AS is_unknown,
         bool_or(d.state = 'undelivered') AS is_undelivered,
