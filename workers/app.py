@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from celery import Celery
 from celery.signals import worker_process_init, worker_process_shutdown
 
+from alerts.channels.rule_book_outlets import SenderSets
 from alerts.deliveries.carriers import Carriers
 from alerts.kit.db import STEADY_PLANS, Sessions, make_engine, make_sessions
 from alerts.kit.logging import configure_logging
@@ -28,6 +29,7 @@ class Runtime:
     sessions: Sessions
     sending: Sessions
     carriers: Carriers
+    senders: SenderSets
     pulse: Pulse = field(default_factory=lambda: Pulse(f"{socket.gethostname()}:{os.getpid()}"))
 
 
@@ -84,7 +86,7 @@ def start_runtime(settings: Settings) -> Runtime:
     url = database.url.get_secret_value()
     engine = make_engine(url, pool_size=4, statement_timeout_seconds=300, idle_seconds=idle_seconds)
     hot = make_engine(database.url.get_secret_value(), pool_size=1, plans=STEADY_PLANS)
-    return Runtime(settings, make_sessions(engine), make_sessions(hot), Carriers(settings))
+    return Runtime(settings, make_sessions(engine), make_sessions(hot), Carriers(settings), SenderSets.of(settings))
 
 
 def connect_child_signals(settings: Settings) -> None:

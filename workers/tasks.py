@@ -84,7 +84,7 @@ def _list_of(payload: Payload) -> dict[str, Any]:
 
 @task("broadcasts.freeze")
 def freeze(runtime: Runtime, payload: Payload) -> None:
-    ids, configured = _list_of(payload), runtime.settings.channels
+    ids, configured = _list_of(payload), runtime.senders
     _freeze(runtime, ids, lambda session: freeze_submission(session, actor=SYSTEM, configured=configured, **ids))
 
 
@@ -100,7 +100,7 @@ def _freeze(runtime: Runtime, ids: dict[str, Any], work: Callable[[Session], obj
 
 @task("broadcasts.freeze_first_alert")
 def freeze_first(runtime: Runtime, payload: Payload) -> None:
-    ids, configured = _list_of(payload), runtime.settings.channels
+    ids, configured = _list_of(payload), runtime.senders
     _freeze(runtime, ids, lambda session: freeze_first_alert(session, configured=configured, **ids))
 
 
@@ -112,13 +112,13 @@ def release_held(runtime: Runtime, _: Payload) -> None:
 
 @task("deliveries.freeze_copied")
 def freeze_copy(runtime: Runtime, payload: Payload) -> None:
-    ids = _list_of(payload)
-    _freeze(runtime, ids, lambda session: freeze_copied(session, actor=SYSTEM, **ids))
+    ids, configured = _list_of(payload), runtime.senders
+    _freeze(runtime, ids, lambda session: freeze_copied(session, actor=SYSTEM, configured=configured, **ids))
 
 
 @task("deliveries.freeze_follow_up")
 def freeze_reminder(runtime: Runtime, payload: Payload) -> None:
-    ids, configured = _list_of(payload), runtime.settings.channels
+    ids, configured = _list_of(payload), runtime.senders
     _freeze(runtime, ids, lambda session: freeze_follow_up(session, configured=configured, **ids))
 
 
@@ -126,7 +126,7 @@ def freeze_reminder(runtime: Runtime, payload: Payload) -> None:
 def promises(runtime: Runtime, _: Payload) -> None:
     with begin(runtime.sessions) as session:
         ask_for_promised(session, lead_seconds=runtime.settings.delivery.promise_lead_seconds)
-        keep_promises(session)
+        keep_promises(session, configured=runtime.senders)
 
 
 @task("deliveries.find_waves")
@@ -135,7 +135,7 @@ def find_waves(runtime: Runtime, _: Payload) -> None:
         found = list_open_for_waves(session)
     for broadcast_id in found:
         with begin(runtime.sessions) as session:
-            open_wave(session, broadcast_id=broadcast_id, configured=runtime.settings.channels)
+            open_wave(session, broadcast_id=broadcast_id, configured=runtime.senders)
 
 
 @task("deliveries.release_wave")

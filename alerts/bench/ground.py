@@ -18,6 +18,7 @@ from alerts.bench.outcome import Plan
 from alerts.broadcasts.actions import approve_broadcast, draft_broadcast, submit_broadcast
 from alerts.broadcasts.rules import Channel
 from alerts.broadcasts.schemas import Approval, BroadcastDraft
+from alerts.channels.rule_book_outlets import SenderSets
 from alerts.embedded import Services
 from alerts.embedded.launch import database_name
 from alerts.incidents.actions import open_incident
@@ -82,7 +83,7 @@ class Ground:
             draft = BroadcastDraft(texts=TEXTS, channels=[Channel.SMS])
             broadcast = draft_broadcast(session, actor=self.author, incident_id=incident_id, command=draft)
             submit_broadcast(
-                session, actor=self.author, broadcast_id=broadcast.id, configured=self.settings.channels, freeze_at_once_max=people
+                session, actor=self.author, broadcast_id=broadcast.id, configured=SenderSets.of(self.settings), freeze_at_once_max=people
             )
             approval = Approval(content_hash=broadcast.content_hash or "")
             approve_broadcast(session, actor=self.approver, broadcast_id=broadcast.id, command=approval)

@@ -29,8 +29,9 @@ from alerts.broadcasts.freezing import (
 )
 from alerts.broadcasts.models import Audience, Broadcast
 from alerts.broadcasts.queries import claim_broadcast, hands_of, list_successors, lists_of, pick_areas, promised_at
-from alerts.broadcasts.rules import Channel, Move, Purpose, ResendUnknown, State
+from alerts.broadcasts.rules import Move, Purpose, ResendUnknown, State
 from alerts.broadcasts.schemas import Approval, BroadcastChange, BroadcastDraft
+from alerts.channels.rule_book_outlets import SenderSets
 from alerts.incidents.models import Incident
 from alerts.incidents.queries import get_open_incident, list_list_ids
 from alerts.incidents.rules import check_repeat, manners_of
@@ -94,7 +95,7 @@ def submit_broadcast(
     *,
     actor: Actor,
     broadcast_id: UUID,
-    configured: frozenset[str],
+    configured: SenderSets,
     freeze_at_once_max: int = rules.FREEZE_AT_ONCE_MAX,
 ) -> Broadcast:
     """Freeze the list and ask for approval. A large list is frozen by a worker: the state is `freezing` until then.
@@ -116,16 +117,16 @@ def submit_broadcast(
         _ask_for_list(session, broadcast, audience)
         return broadcast
     if audience.expected > freeze_at_once_max:
-        rows = preview_selected(session, ways_of(session, broadcast, configured))
-        check_countries(session, broadcast.texts, {row["number_country"] for row in rows if row["channel"] == Channel.SMS})
+        outlets = ways_of(session, broadcast, configured)
+        check_countries(session, broadcast.texts, preview_selected(session, outlets).texted_countries, outlets)
         publish(session, "broadcast.freeze_asked", broadcast_id=broadcast.id, audience_id=audience.id)
         return broadcast
     freeze_selected(session, audience, ways_of(session, broadcast, configured))
-    ask_for_approval(session, broadcast, audience, actor)
+    ask_for_approval(session, broadcast, audience, actor=actor, configured=configured)
     return broadcast
 
 
-def freeze_submission(session: Session, *, actor: Actor, broadcast_id: UUID, audience_id: int, configured: frozenset[str]) -> bool:
+def freeze_submission(session: Session, *, actor: Actor, broadcast_id: UUID, audience_id: int, configured: SenderSets) -> bool:
     """The worker's half of a large submission. False when it was withdrawn or done meanwhile."""
     broadcast = claim_broadcast(session, broadcast_id)
     if broadcast.state is not State.FREEZING or broadcast.audience_id != audience_id:
@@ -133,7 +134,7 @@ def freeze_submission(session: Session, *, actor: Actor, broadcast_id: UUID, aud
     audience = session.get_one(Audience, audience_id)
     select_frozen_areas(session, audience.areas, lists_of(session, broadcast), status=broadcast.status)
     freeze_selected(session, audience, ways_of(session, broadcast, configured))
-    ask_for_approval(session, broadcast, audience, actor)
+    ask_for_approval(session, broadcast, audience, actor=actor, configured=configured)
     return True
 
 

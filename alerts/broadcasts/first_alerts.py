@@ -24,6 +24,7 @@ from alerts.broadcasts.schemas import Approval, FirstAlert
 from alerts.broadcasts.successors import sign_prepared
 from alerts.broadcasts.template_rules import Place, TemplateKind
 from alerts.broadcasts.templates import get_template
+from alerts.channels.rule_book_outlets import SenderSets
 from alerts.incidents.models import Incident, IncidentArea
 from alerts.incidents.queries import get_incident, get_open_incident
 from alerts.incidents.rules import State as IncidentState
@@ -81,7 +82,9 @@ def release_first_alert(
     texts, places = say_first_alert(session, incident, command)
     broadcast = new_broadcast(incident, actor, texts)
     broadcast.purpose, broadcast.area_ids = Purpose.FIRST_ALERT, [command.area_id]
-    broadcast.channels = sorted(settings.channels, key=[channel.value for channel in Channel].index)
+    configured = SenderSets.of(settings)
+    ours = {outlet.channel for outlet in configured.outlets(is_exercise=incident.status is Status.EXERCISE)}
+    broadcast.channels = sorted(ours, key=[channel.value for channel in Channel].index)
     sign_prepared(broadcast, actor, get_template(session, command.template_id))
     broadcast.template_places = places
     broadcast.submitted_by, broadcast.submitted_at = actor.staff_id, db_now(session)
@@ -93,15 +96,15 @@ def release_first_alert(
     if not audience.expected:
         raise ConflictError("empty_audience", "Nobody is registered in this area: there is nobody to alert.")
     if audience.expected > freeze_at_once_max:
-        rows = preview_selected(session, ways_of(session, broadcast, settings.channels))
-        check_countries(session, texts, {row["number_country"] for row in rows if row["channel"] == Channel.SMS})
+        outlets = ways_of(session, broadcast, configured)
+        check_countries(session, texts, preview_selected(session, outlets).texted_countries, outlets)
         publish(session, "broadcast.first_freeze_asked", broadcast_id=broadcast.id, audience_id=audience.id)
         return broadcast
-    _hold(session, broadcast, audience, settings.channels)
+    _hold(session, broadcast, audience, configured)
     return broadcast
 
 
-def freeze_first_alert(session: Session, *, broadcast_id: UUID, audience_id: int, configured: frozenset[str]) -> bool:
+def freeze_first_alert(session: Session, *, broadcast_id: UUID, audience_id: int, configured: SenderSets) -> bool:
     """The worker's half for a large area. False when it was stopped or done meanwhile."""
     broadcast = claim_broadcast(session, broadcast_id)
     if broadcast.state is not State.FREEZING or broadcast.audience_id != audience_id:
@@ -145,9 +148,10 @@ def release_due(session: Session) -> int:
     return released
 
 
-def _hold(session: Session, broadcast: Broadcast, audience: Audience, configured: frozenset[str]) -> None:
-    freeze_selected(session, audience, ways_of(session, broadcast, configured))
-    freeze_words(session, broadcast, audience)
+def _hold(session: Session, broadcast: Broadcast, audience: Audience, configured: SenderSets) -> None:
+    outlets = ways_of(session, broadcast, configured)
+    freeze_selected(session, audience, outlets)
+    freeze_words(session, broadcast, audience, outlets)
     broadcast.state = rules.next_state(broadcast.state, Move.HOLD)
     session.flush()
     publish(session, "broadcast.held", broadcast_id=broadcast.id, incident_id=broadcast.incident_id)

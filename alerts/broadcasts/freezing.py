@@ -5,7 +5,7 @@ Shared by the actions of this slice and of those above; each of them decides wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, select
@@ -17,6 +17,8 @@ from alerts.broadcasts.audience import select_people, spec_of
 from alerts.broadcasts.models import Audience, Broadcast, BroadcastHand, BroadcastText
 from alerts.broadcasts.queries import areas_of, country_counts, lists_of, promised_at
 from alerts.broadcasts.rules import Channel, Move, MsgType, Purpose, ResendUnknown, State
+from alerts.channels.rule_book import Outlet
+from alerts.channels.rule_book_outlets import SenderSets
 from alerts.country_rules.queries import load_book
 from alerts.incidents.models import Incident
 from alerts.incidents.queries import get_incident
@@ -83,10 +85,16 @@ def log_action(session: Session, broadcast: Broadcast, actor: Actor, action: str
     record(session, actor=actor, action=action, incident_id=broadcast.incident_id, subject=subject, detail=detail)
 
 
-def ways_of(session: Session, broadcast: Broadcast, configured: frozenset[str]) -> frozenset[str]:
-    """The ways that may be used: those that the message names, that have a sender, and that the incident's manners allow."""
+def ways_of(session: Session, broadcast: Broadcast, configured: SenderSets) -> tuple[Outlet, ...]:
+    """The senders that may be used: of the message's status and of the channels that it names, as far as the incident's manners allow."""
     incident = get_incident(session, broadcast.incident_id)
-    return configured.intersection(broadcast.channels) - manners_of(is_quiet=incident.is_quiet).barred_channels
+    return ways_allowed(incident, configured, broadcast.channels)
+
+
+def ways_allowed(incident: Incident, configured: SenderSets, channels: Collection[str]) -> tuple[Outlet, ...]:
+    """The senders for a message about an incident by these channels."""
+    allowed = set(channels) - manners_of(is_quiet=incident.is_quiet).barred_channels
+    return tuple(each for each in configured.outlets(is_exercise=incident.status is Status.EXERCISE) if each.channel in allowed)
 
 
 def open_audience(session: Session, broadcast: Broadcast, *, expected: int | None = None) -> Audience:
@@ -113,6 +121,7 @@ def add_audience(session: Session, broadcast: Broadcast, *, areas: list[dict[str
         count=0,
         wave=wave,
         sharing_address=0,
+        sharing_ways=0,
         needs_approval=False,
     )
     session.add(audience)
@@ -120,11 +129,11 @@ def add_audience(session: Session, broadcast: Broadcast, *, areas: list[dict[str
     return audience
 
 
-def freeze_words(session: Session, broadcast: Broadcast, audience: Audience) -> None:
-    """The very texts that will leave, and the hash that a decision names; the country rules have the last word."""
+def freeze_words(session: Session, broadcast: Broadcast, audience: Audience, outlets: Sequence[Outlet]) -> None:
+    """The very texts that will leave, and the hash that a decision names; the country rules of these senders have the last word."""
     session.refresh(audience)
     spoken = rules.with_promise(broadcast.texts, promised_at(broadcast))
-    check_countries(session, spoken, country_counts(session, audience.id))
+    check_countries(session, spoken, country_counts(session, audience.id), outlets)
     texts = rules.all_variants(spoken)
     session.execute(delete(BroadcastText).where(BroadcastText.broadcast_id == broadcast.id))
     rows = [{"broadcast_id": broadcast.id, "language": lang, "variant": v, "body": body} for (lang, v), body in texts.items()]
@@ -132,9 +141,9 @@ def freeze_words(session: Session, broadcast: Broadcast, audience: Audience) -> 
     broadcast.content_hash = rules.content_hash(_submission(broadcast, audience, texts))
 
 
-def ask_for_approval(session: Session, broadcast: Broadcast, audience: Audience, actor: Actor) -> None:
+def ask_for_approval(session: Session, broadcast: Broadcast, audience: Audience, *, actor: Actor, configured: SenderSets) -> None:
     """The list is frozen and the words are fixed: a second person is asked."""
-    freeze_words(session, broadcast, audience)
+    freeze_words(session, broadcast, audience, ways_of(session, broadcast, configured))
     broadcast.state = rules.next_state(broadcast.state, Move.FROZEN)
     session.flush()
     about = {"audience": audience.number, "count": audience.count, "hash": broadcast.content_hash}
@@ -142,11 +151,11 @@ def ask_for_approval(session: Session, broadcast: Broadcast, audience: Audience,
     publish(session, "broadcast.submitted", broadcast_id=broadcast.id, incident_id=broadcast.incident_id)
 
 
-def check_countries(session: Session, texts: Mapping[str, str], number_countries: Iterable[str | None]) -> None:
-    """Refuse at once what a country's network would block later, with the reason per language."""
+def check_countries(session: Session, texts: Mapping[str, str], number_countries: Iterable[str | None], outlets: Sequence[Outlet]) -> None:
+    """Refuse at once what a country's network would block later, by the rules of every sender that may carry it there."""
     countries, book = [country for country in number_countries if country], load_book(session)
     for language, body in texts.items():
-        for problem in book.check_text(body, countries):
+        for problem in book.check_text(body, countries, outlets=outlets):
             if problem.is_blocking:
                 names = {code: place_name(problem.number_country, code) for code in rules.LANGUAGES}
                 words = problem.words(names)

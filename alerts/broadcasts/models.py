@@ -145,6 +145,8 @@ class Audience(Base):
     """One frozen list, numbered within its message. Its members are written once and stay.
 
     `released_at`: every member has its first delivery. `released_to`: the member up to whom they have been made.
+    `sharing_address`: people who are left out because every address of theirs is a member's; `sharing_ways`: members of
+    whom a later way is left out for the same reason.
     Wave 1 is what was approved; later waves hold those who matched later. One that `needs_approval` waits for it.
     """
 
@@ -165,6 +167,7 @@ class Audience(Base):
     expected: Mapped[int]
     count: Mapped[int] = mapped_column(server_default="0")
     sharing_address: Mapped[int] = mapped_column(server_default="0")
+    sharing_ways: Mapped[int] = mapped_column(server_default="0")
     created_at: Mapped[datetime] = created_at()
     frozen_at: Mapped[datetime | None]
     needs_approval: Mapped[bool] = mapped_column(server_default=text("false"))

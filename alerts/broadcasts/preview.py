@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from alerts.broadcasts.audience import Counted
 from alerts.broadcasts.forecast import OWN_PER_SECOND, Rates, forecast
 from alerts.broadcasts.forecasting import Segments, loads_of, present_forecast
-from alerts.broadcasts.preview_schemas import AudienceView, CountryPreview, NotReached, Offer, UnreachedView
+from alerts.broadcasts.preview_schemas import AudienceView, BarredView, CountryPreview, NotReached, Offer, UnreachedView
 from alerts.broadcasts.rules import Channel, Unreachable, Variant
 from alerts.channels.country_rules import RULED_CHANNELS
-from alerts.channels.rule_book import Outlet, RuleBook
+from alerts.channels.rule_book import Outlet, RuleBook, channels_of
 from alerts.channels.rule_book_outlets import configured_outlets
 from alerts.channels.text_checks import TextFault
 from alerts.country_rules.queries import load_book
 from alerts.places.names import place_name
 from alerts.settings import Settings
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Iterable[Mapping[str, Any]]
 REASON_OF: Mapping[TextFault, NotReached] = {
     TextFault.UNSERVED: NotReached.NO_PROVIDER,
     TextFault.SENDER_UNREGISTERED: NotReached.SENDER_UNREGISTERED,
@@ -40,7 +41,7 @@ class Ground:
     @property
     def channels(self) -> frozenset[str]:
         """Ways that have a sender."""
-        return frozenset(outlet.channel for outlet in self.outlets)
+        return channels_of(self.outlets)
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,9 @@ def ground_of(session: Session, settings: Settings, *, is_exercise: bool = False
     return Ground(load_book(session), configured_outlets(settings, is_exercise=is_exercise), rates, settings.home_country)
 
 
-def present_audience(ground: Ground, rows: Rows, asked: Asked) -> AudienceView:
-    """The preview's figures from its rows (channel, unreachable, number_country, language, class, is_shared, people)."""
+def present_audience(ground: Ground, counted: Counted, asked: Asked) -> AudienceView:
+    """The preview's figures from the people as they were counted."""
+    rows = counted.rows
     shared = sum(row["people"] for row in rows if row["is_shared"])
     reached = [row for row in rows if not row["is_shared"]]
     found = forecast(loads_of(ground.book, ground.outlets, reached, asked.segments), ground.rates)
@@ -75,10 +77,12 @@ def present_audience(ground: Ground, rows: Rows, asked: Asked) -> AudienceView:
         by_channel=_sum(reached, "channel"),
         unreachable={k: n for k, n in _sum(reached, "unreachable").items() if k},
         sharing_address=shared,
+        sharing_ways=counted.sharing_ways,
         by_class=_sum(rows, "class"),
         by_language=_sum(rows, "language"),
-        countries=[preview_country(ground, country, people, asked.texts) for country, people in _texted(reached).items()],
+        countries=[preview_country(ground, country, people, asked.texts) for country, people in _by_country(counted).items()],
         unreached=list_unreached(ground, reached, asked.channels),
+        barred_numbers=list_barred(ground, counted.barred),
         forecast=present_forecast(found, validity_seconds=asked.validity_seconds),
     )
 
@@ -110,6 +114,21 @@ def list_unreached(ground: Ground, rows: Rows, channels: frozenset[str]) -> list
     return views
 
 
+def list_barred(ground: Ground, rows: Rows) -> list[BarredView]:
+    """Numbers that a channel does not reach, of people who are reached otherwise, the largest group first."""
+    groups: dict[tuple[str, str], dict[str, int]] = {}
+    for row in rows:
+        if row["reached_by"] != Channel.NONE:
+            groups.setdefault((row["channel"], row["number_country"]), {})[row["reached_by"]] = row["people"]
+    views = []
+    for (channel, country), by in sorted(groups.items(), key=lambda item: -sum(item[1].values())):
+        reason = _reason(ground, country, Channel(channel)) or NotReached.NO_PROVIDER
+        views.append(
+            BarredView(number_country=country, channel=Channel(channel), people=sum(by.values()), reason=reason, reached_by=dict(by))
+        )
+    return views
+
+
 def offers_for(ground: Ground, reason: NotReached, country: str | None, channels: frozenset[str]) -> list[Offer]:
     """What can be done instead. Nothing for those who asked not to be written to: that is theirs to decide."""
     if reason is NotReached.OPTED_OUT:
@@ -127,24 +146,27 @@ def _ways_that_fail(ground: Ground, why: str, country: str | None, channels: fro
     """Each channel asked for that goes by a number, and what bars it; one without a channel where it is not a rule that does."""
     if why != Unreachable.NO_PROVIDER or country is None:
         return [(None, NotReached(why))]
-    failing = []
-    for channel in (each for each in Channel if each in channels and each in RULED_CHANNELS):
-        bars = [ground.book.bar(country, outlet) for outlet in ground.outlets if outlet.channel == channel]
-        if bars and all(bars):
-            failing.append((channel, next(REASON_OF[bar] for bar in bars if bar)))
-    return list(failing) or [(Channel.SMS, NotReached.NO_PROVIDER)]
+    by_number = [each for each in Channel if each in channels and each in RULED_CHANNELS]
+    failing: list[tuple[Channel | None, NotReached]] = [(each, bar) for each in by_number if (bar := _reason(ground, country, each))]
+    return failing or [(Channel.SMS, NotReached.NO_PROVIDER)]
+
+
+def _reason(ground: Ground, country: str, channel: Channel) -> NotReached | None:
+    """What keeps every sender of a channel from a country's numbers; None: nothing does."""
+    bars = [ground.book.bar(country, outlet) for outlet in ground.outlets if outlet.channel == channel]
+    return next(REASON_OF[bar] for bar in bars if bar) if bars and all(bars) else None
 
 
 def _may_go(ground: Ground, country: str, channel: Channel) -> bool:
     return bool(ground.book.usable(country, ground.outlets, channel))
 
 
-def _texted(rows: Rows) -> dict[str, int]:
-    """People by their number's country: those who get a text, and those whose number nobody serves."""
-    sums = _sum(rows, "number_country", channel=Channel.SMS.value)
-    for country, people in _sum(rows, "number_country", unreachable=Unreachable.NO_PROVIDER.value).items():
+def _by_country(counted: Counted) -> dict[str, int]:
+    """People by a number's country: those who get a text there, be it later, and those whose number no sender of texts serves."""
+    sums = _sum(counted.texted, "number_country")
+    for country, people in _sum(counted.barred, "number_country", channel=Channel.SMS.value).items():
         sums[country] = sums.get(country, 0) + people
-    return {country: people for country, people in sums.items() if country}
+    return {country: people for country, people in sorted(sums.items(), key=lambda item: -item[1]) if country}
 
 
 def _sum(rows: Rows, key: str, **where: str) -> dict[str, int]:

@@ -61,6 +61,16 @@ class UnreachedView(View):
     offered_instead: list[Offer]
 
 
+class BarredView(View):
+    """Numbers that a channel does not reach, and why. Their people are reached otherwise: `reached_by` counts them by their first way."""
+
+    number_country: str
+    channel: Channel
+    people: int
+    reason: NotReached
+    reached_by: dict[Channel, int]
+
+
 class BottleneckView(View):
     """What decides when the last person is handed over. `per_second`: segments per second; `segments` wait on it."""
 
@@ -113,9 +123,11 @@ class AudienceView(View):
     people: int
     by_channel: dict[str, int]
     unreachable: dict[str, int]
-    sharing_address: int
+    sharing_address: int = Field(description="people whose every address is another's of these: they get it there")
+    sharing_ways: int = Field(description="people of whom a later way is left out, because the address is another's of these")
     by_class: dict[str, int]
     by_language: dict[str, int]
     countries: list[CountryPreview]
     unreached: list[UnreachedView]
+    barred_numbers: list[BarredView]
     forecast: ForecastView = Field(description="without texts one segment per person is assumed")

@@ -8,13 +8,13 @@ from math import ceil
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts import rules
 from alerts.broadcasts.audience import count_selected_outside, select_people
 from alerts.broadcasts.models import Audience, AudienceMember, Broadcast, BroadcastHand
-from alerts.broadcasts.rules import Channel, Purpose, State, all_variants
+from alerts.broadcasts.rules import Purpose, State, all_variants
 from alerts.broadcasts.schemas import BroadcastView, TextView
 from alerts.channels.ports import LINK_PLACE
 from alerts.channels.texts import measure
@@ -137,10 +137,18 @@ def count_more_since(session: Session, broadcast: Broadcast) -> int:
 
 
 def country_counts(session: Session, audience_id: int) -> dict[str, int]:
-    """Members who get a text, by their number's country."""
-    members = select(AudienceMember.number_country, func.count()).where(AudienceMember.audience_id == audience_id)
-    rows = session.execute(members.where(AudienceMember.channel == Channel.SMS).group_by(AudienceMember.number_country))
-    return {country or "": count for country, count in rows}
+    """Members who get a text by their first way or may get one by a later, by the number's country: a person may stand under two."""
+    return {row.country or "": row.people for row in session.execute(text(TEXTED_COUNTRIES), {"audience": audience_id})}
+
+
+TEXTED_COUNTRIES = """
+SELECT country, count(DISTINCT id) AS people FROM (
+    SELECT id, number_country AS country FROM audience_member WHERE audience_id = :audience AND channel = 'sms'
+    UNION ALL
+    SELECT m.id, way ->> 2 FROM audience_member m, jsonb_array_elements(m.further_ways) AS way
+    WHERE m.audience_id = :audience AND m.further_ways <> '[]' AND way ->> 0 = 'sms') t
+GROUP BY country ORDER BY people DESC
+"""
 
 
 def broadcast_etag(broadcast: Broadcast) -> str:
@@ -162,6 +170,7 @@ def present(session: Session, broadcast: Broadcast, public_url: str, *, with_sin
     values["audience_count"] = audience.count if audience and audience.frozen_at else None
     values["audience_expected"] = audience.expected if audience else None
     values["sharing_address"] = audience.sharing_address if audience else None
+    values["sharing_ways"] = audience.sharing_ways if audience else None
     values["audience_more_since"] = count_more_since(session, broadcast) if with_since and is_waiting else None
     return BroadcastView(**values, etag=broadcast_etag(broadcast))
 

@@ -9,12 +9,15 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from alerts.broadcasts import actions, queries
 from alerts.broadcasts.audience import preview_selected, select_people
+from alerts.broadcasts.freezing import ways_allowed
 from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.preview import Asked, ground_of, present_audience
 from alerts.broadcasts.preview_schemas import AudienceView
 from alerts.broadcasts.routes_prepared import router as prepared_router
-from alerts.broadcasts.rules import Channel, State, default_validity_seconds
+from alerts.broadcasts.rules import ALL_WAYS, State, default_validity_seconds
 from alerts.broadcasts.schemas import BroadcastChange, BroadcastDraft, BroadcastView, Decision, OpenChannel
+from alerts.channels.rule_book import channels_of
+from alerts.channels.rule_book_outlets import SenderSets
 from alerts.incidents.queries import get_incident, list_list_ids
 from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor
@@ -40,16 +43,16 @@ def get_audience(
     session: Tx,
     settings: SettingsDep,
     area_id: Annotated[list[UUID] | None, Query(description="only these areas; all when left out")] = None,
-    channel: Annotated[list[OpenChannel] | None, Query()] = None,
+    channel: Annotated[list[OpenChannel] | None, Query(description="only these ways; as for a new message, all when left out")] = None,
 ) -> AudienceView:
     """Who is there now by channel, what their numbers' countries allow, whom nothing reaches, and how long it takes. Counts only."""
     incident = get_incident(session, incident_id, actor)
     areas = queries.pick_areas(session, incident_id, area_id or [])
     select_people(session, areas, [] if area_id else list_list_ids(session, incident_id), status=incident.status)
     ground = ground_of(session, settings, is_exercise=incident.status is Status.EXERCISE)
-    channels = ground.channels.intersection(item.value for item in channel or (Channel.PUSH, Channel.SMS))
-    asked = Asked(channels, {}, {}, default_validity_seconds(incident.severity.value))
-    return present_audience(ground, preview_selected(session, channels), asked)
+    outlets = ways_allowed(incident, SenderSets.of(settings), [each.value for each in channel or ALL_WAYS])
+    asked = Asked(channels_of(outlets), {}, {}, default_validity_seconds(incident.severity.value))
+    return present_audience(ground, preview_selected(session, outlets), asked)
 
 
 @router.post("/incidents/{incident_id}/broadcasts", status_code=201, response_model=BroadcastView, operation_id="draft_broadcast")
@@ -110,7 +113,7 @@ def patch_broadcast(
 def post_submit(broadcast_id: UUID, actor: Writer, session: Tx, settings: SettingsDep, idem: Idem) -> Response:
     """Freeze the list of people and ask for approval. Over 20,000 people: 202 and `freezing`; read it again for progress."""
     idem.start(actor.key)
-    broadcast = actions.submit_broadcast(session, actor=actor, broadcast_id=broadcast_id, configured=settings.channels)
+    broadcast = actions.submit_broadcast(session, actor=actor, broadcast_id=broadcast_id, configured=SenderSets.of(settings))
     return _answer(session, idem, broadcast, settings.public_url, 202 if broadcast.state is State.FREEZING else 200)
 
 

@@ -208,6 +208,8 @@ class WaveView(View):
     wave: int
     number: int
     count: int
+    sharing_address: int
+    sharing_ways: int
     needs_approval: bool
     frozen_at: datetime | None
     approved_by: UUID | None
@@ -251,7 +253,8 @@ class BroadcastView(View):
     audience_count: int | None
     audience_expected: int | None = Field(None, description="how many were gathered; the count follows when all are frozen")
     audience_more_since: int | None = None
-    sharing_address: int | None
+    sharing_address: int | None = Field(description="people whose every address is that of somebody on the list: they get it there")
+    sharing_ways: int | None = Field(description="people on the list of whom a later way is left out, because it is another's")
     created_by: UUID | None
     submitted_by: UUID | None
     submitted_at: datetime | None

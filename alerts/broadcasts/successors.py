@@ -10,9 +10,19 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts import rules
-from alerts.broadcasts.freezing import add_broadcast, ask_for_approval, freeze_words, log_action, new_broadcast, open_audience, ready_texts
+from alerts.broadcasts.freezing import (
+    add_broadcast,
+    ask_for_approval,
+    freeze_words,
+    log_action,
+    new_broadcast,
+    open_audience,
+    ready_texts,
+    ways_of,
+)
 from alerts.broadcasts.models import Audience, Broadcast, MessageTemplate
 from alerts.broadcasts.rules import Channel, Move, MsgType, Purpose
+from alerts.channels.rule_book_outlets import SenderSets
 from alerts.incidents.models import Incident
 from alerts.kit.actor import Actor, Via
 from alerts.kit.clock import db_now
@@ -53,12 +63,12 @@ def start_successor(session: Session, *, actor: Actor, incident: Incident, origi
     return broadcast
 
 
-def finish_successor(session: Session, *, actor: Actor, broadcast: Broadcast, audience: Audience) -> None:
+def finish_successor(session: Session, *, actor: Actor, broadcast: Broadcast, audience: Audience, configured: SenderSets) -> None:
     """Its list is frozen: prepared words go out, free ones wait for a second person."""
     if broadcast.approved_by is None:
-        ask_for_approval(session, broadcast, audience, actor)
+        ask_for_approval(session, broadcast, audience, actor=actor, configured=configured)
     else:
-        release_prepared(session, broadcast, audience, actor)
+        release_prepared(session, broadcast, audience, actor=actor, configured=configured)
 
 
 def sign_prepared(broadcast: Broadcast, actor: Actor, template: MessageTemplate) -> None:
@@ -69,9 +79,9 @@ def sign_prepared(broadcast: Broadcast, actor: Actor, template: MessageTemplate)
     broadcast.approved_by, broadcast.approved_via = actor.staff_id, Via.SESSION.value
 
 
-def release_prepared(session: Session, broadcast: Broadcast, audience: Audience, actor: Actor) -> None:
+def release_prepared(session: Session, broadcast: Broadcast, audience: Audience, *, actor: Actor, configured: SenderSets) -> None:
     """From now on the workers send it."""
-    freeze_words(session, broadcast, audience)
+    freeze_words(session, broadcast, audience, ways_of(session, broadcast, configured))
     broadcast.state = rules.next_state(broadcast.state, Move.RELEASE)
     broadcast.approved_at = db_now(session)
     session.flush()

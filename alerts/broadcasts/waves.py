@@ -15,12 +15,16 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts import rules
 from alerts.broadcasts.actions import check_decider
-from alerts.broadcasts.audience import freeze_selected, select_frozen_areas
+from alerts.broadcasts.audience import select_frozen_areas, write_members
 from alerts.broadcasts.calls import call_to_wave
 from alerts.broadcasts.freezing import add_audience, check_countries, log_action, ways_of
 from alerts.broadcasts.models import Audience, Broadcast
 from alerts.broadcasts.queries import claim_broadcast, country_counts, get_broadcast, is_corrected, list_waves, lists_of, promised_at
 from alerts.broadcasts.rules import State
+from alerts.broadcasts.sharing_rules import Shares
+from alerts.broadcasts.ways import find_ways
+from alerts.channels.rule_book import Outlet
+from alerts.channels.rule_book_outlets import SenderSets
 from alerts.incidents.queries import get_open_incident
 from alerts.kit.actor import SYSTEM, Actor
 from alerts.kit.clock import db_now
@@ -34,9 +38,10 @@ def list_open_for_waves(session: Session) -> Sequence[UUID]:
     return session.scalars(text(OPEN_FOR_WAVES)).all()
 
 
-def open_wave(session: Session, *, broadcast_id: UUID, configured: frozenset[str]) -> Audience | None:
-    """Freeze those who match now and have not got it; None when there is nobody. Released at once, or waiting for approval.
+def open_wave(session: Session, *, broadcast_id: UUID, configured: SenderSets) -> Audience | None:
+    """Freeze those who match now and have not got it. Released at once, or waiting for approval.
 
+    None when there is nobody with an address of their own: who shares every one with a member is counted as sharing.
     The message's row is locked (by the new list's reference to it) only once there is somebody: no cancel waits for a search.
     """
     if not session.execute(text(TAKE_TURN), {"broadcast": str(broadcast_id)}).scalar():
@@ -44,17 +49,25 @@ def open_wave(session: Session, *, broadcast_id: UUID, configured: frozenset[str
     broadcast = get_broadcast(session, broadcast_id)
     first = session.get_one(Audience, broadcast.audience_id)
     select_frozen_areas(session, first.areas, lists_of(session, broadcast), status=broadcast.status)
-    if not _leave_latecomers(session, broadcast_id):
+    newcomers = int(session.execute(text(LEAVE_STRANGERS), {"broadcast": broadcast_id}).scalar_one())
+    if not newcomers:
         return None
+    outlets = ways_of(session, broadcast, configured)
+    shares = find_ways(session, outlets, joins=broadcast_id)
+    session.refresh(first)
     earlier = list_waves(session, broadcast_id)
+    sharing = _count_new_sharing([first, *earlier], shares)
+    if newcomers == len(shares.without):
+        [first, *earlier][-1].sharing_address += sharing
+        return None
     audience = add_audience(session, broadcast, areas=first.areas, expected=0, wave=len(earlier) + 2)
     if broadcast_id not in list_open_for_waves(session):
         session.delete(audience)  # somebody cancelled, corrected or closed it meanwhile
         return None
-    freeze_selected(session, audience, ways_of(session, broadcast, configured))
+    write_members(session, audience, outlets, shares)
     session.refresh(audience)
-    audience.expected = audience.count
-    audience.needs_approval = _is_beyond(first, [*earlier, audience]) or _is_blocked(session, broadcast, audience)
+    audience.expected, audience.sharing_address = audience.count, sharing
+    audience.needs_approval = _is_beyond(first, [*earlier, audience]) or _is_blocked(session, broadcast, audience, outlets)
     session.flush()
     about = {"wave": audience.wave, "audience": audience.number, "count": audience.count}
     log_action(session, broadcast, SYSTEM, "broadcast.wave_waits" if audience.needs_approval else "broadcast.wave_opened", **about)
@@ -65,17 +78,12 @@ def open_wave(session: Session, *, broadcast_id: UUID, configured: frozenset[str
     return audience
 
 
-def _leave_latecomers(session: Session, broadcast_id: UUID) -> int:
-    """Of the gathered, those who have not got this message and share no address with one who has; the count."""
-    count = 0
-    for statement in (LEAVE_STRANGERS, LEAVE_OWN_ADDRESSES):
-        count = int(session.execute(text(statement), {"broadcast": broadcast_id}).scalar_one())
-        if not count:
-            break
-    return count
+def _count_new_sharing(lists: Sequence[Audience], shares: Shares) -> int:
+    """Latecomers without an address of their own whom no earlier list counts: what they share brings the message to them."""
+    return max(0, len(shares.without) - sum(each.sharing_address for each in lists))
 
 
-def approve_wave(session: Session, *, actor: Actor, broadcast_id: UUID, wave: int, count: int) -> Audience:
+def approve_wave(session: Session, *, actor: Actor, broadcast_id: UUID, wave: int, count: int, configured: SenderSets) -> Audience:
     """Let a waiting wave go, naming its count. Needs a signed-in person who never touched the message.
 
     ConflictError where no wave would be opened now: the incident is closed, the message over, cancelled or being corrected.
@@ -90,7 +98,7 @@ def approve_wave(session: Session, *, actor: Actor, broadcast_id: UUID, wave: in
         raise ConflictError("message_over", "The message does not hold any more: nobody else should get it.")
     if count != audience.count:
         raise ConflictError("count_differs", "The number you typed is not the number of people on the list.", count=audience.count)
-    check_countries(session, rules.with_promise(broadcast.texts, promised_at(broadcast)), country_counts(session, audience.id))
+    _check_words(session, broadcast, audience, ways_of(session, broadcast, configured))
     audience.approved_by, audience.approved_via, audience.approved_at = actor.staff_id, actor.via.value, db_now(session)
     session.flush()
     log_action(session, broadcast, actor, "broadcast.wave_approved", wave=wave, audience=audience.number, count=audience.count)
@@ -129,10 +137,15 @@ def _is_beyond(first: Audience, waves: Sequence[Audience]) -> bool:
     return since > rules.wave_limit(first.count)
 
 
-def _is_blocked(session: Session, broadcast: Broadcast, audience: Audience) -> bool:
+def _check_words(session: Session, broadcast: Broadcast, audience: Audience, outlets: Sequence[Outlet]) -> None:
+    spoken = rules.with_promise(broadcast.texts, promised_at(broadcast))
+    check_countries(session, spoken, country_counts(session, audience.id), outlets)
+
+
+def _is_blocked(session: Session, broadcast: Broadcast, audience: Audience, outlets: Sequence[Outlet]) -> bool:
     """Whether a country's network would block the text for somebody of this wave: then a person looks at it."""
     try:
-        check_countries(session, rules.with_promise(broadcast.texts, promised_at(broadcast)), country_counts(session, audience.id))
+        _check_words(session, broadcast, audience, outlets)
     except InvalidError:
         return True
     return False
@@ -164,26 +177,4 @@ WITH gone AS (
     DELETE FROM selected_person s USING audience_member m
     WHERE m.broadcast_id = :broadcast AND m.citizen_id = s.citizen_id RETURNING s.citizen_id)
 SELECT (SELECT count(*) FROM selected_person) - (SELECT count(DISTINCT citizen_id) FROM gone)
-"""
-
-# Every address to which a message may have gone: the first way and those after it (ids are of whatever table holds them).
-LEAVE_OWN_ADDRESSES = """
-WITH used AS MATERIALIZED (
-    SELECT unnest(ARRAY[phone_id, device_id, address_id]) AS id FROM audience_member WHERE broadcast_id = :broadcast
-    UNION SELECT CAST(way ->> 1 AS uuid) FROM audience_member, jsonb_array_elements(further_ways) AS way
-    WHERE broadcast_id = :broadcast AND further_ways <> '[]'),
-numbers AS MATERIALIZED (SELECT e164_index AS key FROM phone JOIN used USING (id)),
-tokens AS MATERIALIZED (SELECT token_index AS key FROM device JOIN used USING (id)),
-browsers AS MATERIALIZED (SELECT endpoint_index AS key FROM web_push_subscription JOIN used USING (id)),
-mails AS MATERIALIZED (SELECT address_index AS key FROM email_address JOIN used USING (id)),
-gone AS (
-    DELETE FROM selected_person s
-    WHERE EXISTS (SELECT FROM phone p JOIN numbers n ON n.key = p.e164_index WHERE p.citizen_id = s.citizen_id AND p.retired_at IS NULL)
-       OR EXISTS (SELECT FROM device d JOIN tokens t ON t.key = d.token_index WHERE d.citizen_id = s.citizen_id AND d.retired_at IS NULL)
-       OR EXISTS (SELECT FROM web_push_subscription w JOIN browsers b ON b.key = w.endpoint_index
-                  WHERE w.citizen_id = s.citizen_id AND w.retired_at IS NULL)
-       OR EXISTS (SELECT FROM email_address e JOIN mails m ON m.key = e.address_index
-                  WHERE e.citizen_id = s.citizen_id AND e.retired_at IS NULL)
-    RETURNING 1)
-SELECT (SELECT count(*) FROM selected_person) - (SELECT count(*) FROM gone)
 """

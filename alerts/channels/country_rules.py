@@ -35,10 +35,14 @@ class Known(StrEnum):
 
 
 class SenderKind(StrEnum):
-    """What a recipient's network lets stand as the sender."""
+    """What a recipient's network lets stand as the sender.
+
+    `…_only`: it blocks every other sender. `registered_or_suspect`: others may come through, marked as suspicious.
+    """
 
     REGISTERED_ALPHANUMERIC = "registered_alphanumeric"
     REGISTERED_ALPHANUMERIC_ONLY = "registered_alphanumeric_only"
+    REGISTERED_OR_SUSPECT = "registered_or_suspect"
     LONG_CODE_OR_ALPHANUMERIC = "long_code_or_alphanumeric"
     REWRITTEN = "rewritten"
     NONE = "none"
@@ -52,6 +56,9 @@ class QuietScope(StrEnum):
     PROMOTIONAL = "promotional"
     EVERYTHING = "everything"
 
+
+NUMBER_COUNTRIES = frozenset(region for region in phonenumbers.SUPPORTED_REGIONS if region.isalpha())
+"""Every country that a number can belong to."""
 
 RuleKey = tuple[str, str, str]
 """Provider, channel, country of the number."""
@@ -117,17 +124,6 @@ class TextVariant:
         return "_".join(parts) or "plain"
 
 
-def rules_for(number_country: str, *, provider: str = PROVIDER, channel: str = SMS) -> CountryRule:
-    """The packaged rule for numbers of a country, for where no rule book can be had; one of unknowns for an unlisted country."""
-    return packaged_rules().get((provider, channel, number_country)) or unlisted(number_country, provider=provider, channel=channel)
-
-
-def list_rules(*, provider: str = PROVIDER, channel: str = SMS) -> list[CountryRule]:
-    """Every packaged rule of a provider and channel, by country code."""
-    chosen = (rule for rule in packaged_rules().values() if (rule.provider, rule.channel) == (provider, channel))
-    return sorted(chosen, key=lambda rule: rule.number_country)
-
-
 def variant_for(rule: CountryRule) -> TextVariant:
     """Only a plain yes allows a reply request or a link; a phone number is left out only where it is barred."""
     known = (rule.outbound, rule.two_way, rule.urls, rule.phone_numbers)
@@ -177,6 +173,9 @@ def _rule(row: dict[str, str]) -> CountryRule:
         quiet_from=_time(row["quiet_from"]),
         quiet_until=_time(row["quiet_until"]),
         quiet_zone=row["quiet_zone"],
+        rate_per_second=float(row["rate_per_second"]) if row["rate_per_second"] else None,
+        price_per_segment=Decimal(row["price_per_segment"]) if row["price_per_segment"] else None,
+        currency=row["currency"],
         note=row["note"],
         source=row["source"],
     )

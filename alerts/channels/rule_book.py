@@ -13,6 +13,7 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from alerts.channels.country_rules import (
+    NUMBER_COUNTRIES,
     PROVIDER,
     RULED_CHANNELS,
     SMS,
@@ -59,6 +60,11 @@ class Outlet:
     def is_number(self) -> bool:
         """Whether it shows a plain number, which a network that wants registered names blocks."""
         return self.shown_as.removeprefix("+").isdigit()
+
+
+def channels_of(outlets: Iterable[Outlet]) -> frozenset[str]:
+    """The channels that these outlets serve."""
+    return frozenset(each.channel for each in outlets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,7 @@ class RuleBook:
         rule = self.rules_for(number_country, provider=outlet.provider, channel=outlet.channel)
         if not rule.is_served or (outlet.countries and number_country not in outlet.countries):
             return TextFault.UNSERVED
-        if rule.outbound is Known.REGISTERED_ONLY and not rule.sender_id:
+        if not rule.sender_id and (rule.outbound is Known.REGISTERED_ONLY or (_is_name_wanted(rule) and outlet.is_number)):
             return TextFault.SENDER_UNREGISTERED
         if rule.quiet_scope is QuietScope.EVERYTHING and is_quiet_now(rule, now or datetime.now(UTC)):
             return TextFault.QUIET_HOURS
@@ -136,17 +142,15 @@ class RuleBook:
 
     def unserved(self, outlets: Sequence[Outlet], channel: str) -> list[str]:
         """Countries to whose numbers no outlet of this channel may ever send: quiet hours end, these do not."""
-        countries = sorted({country for _, ruled, country in self.rules if ruled == channel})
+        countries = sorted(NUMBER_COUNTRIES | {country for _, ruled, country in self.rules if ruled == channel})
         ours = [each for each in outlets if each.channel == channel]
         return [country for country in countries if ours and all(self.bar(country, each) in FOR_GOOD for each in ours)]
 
-    def unserved_ways(self) -> list[tuple[str, str]]:
-        """(channel, number's country) that a frozen list leaves out, by every provider that the book has rules of.
+    def unserved_ways(self, outlets: Sequence[Outlet]) -> list[tuple[str, str]]:
+        """(channel, number's country) that a frozen list leaves out, because none of these outlets ever sends there.
 
-        A provider of which nobody has written any rule is not known to the book: it adds no country.
+        An outlet of whose provider no rule is written serves what its description says: what is not known is tried.
         """
-        known = sorted({(provider, channel) for provider, channel, _ in self.rules})
-        outlets = [Outlet(name=provider, channel=channel) for provider, channel in known]
         return [(channel, country) for channel in RULED_CHANNELS for country in self.unserved(outlets, channel)]
 
     def may_receipt(self, number_country: str, *, provider: str, channel: str) -> bool:
@@ -224,8 +228,13 @@ def hours_of(rule: CountryRule) -> str:
     return f"{rule.quiet_from:%H:%M}–{rule.quiet_until:%H:%M} {rule.quiet_zone}".strip()
 
 
+def _is_name_wanted(rule: CountryRule) -> bool:
+    """Whether the networks are known to block every sender that is not a registered name."""
+    return rule.sender_kind is SenderKind.REGISTERED_ALPHANUMERIC_ONLY
+
+
 def _warnings(rule: CountryRule, outlet: Outlet) -> Iterable[TextProblem]:
-    if rule.sender_kind is SenderKind.REGISTERED_ALPHANUMERIC_ONLY and not rule.sender_id and outlet.is_number:
+    if rule.sender_kind is SenderKind.REGISTERED_OR_SUSPECT and not rule.sender_id and outlet.is_number:
         yield TextProblem(TextFault.SENDER_DOUBTFUL, rule.number_country, outlet.shown_as)
     if rule.quiet_scope is QuietScope.PROMOTIONAL:
         yield TextProblem(TextFault.QUIET_PROMOTIONAL, rule.number_country, hours_of(rule))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from alerts.channels.country_rules import PROVIDER, SMS
 from alerts.channels.rule_book import Outlet
 from alerts.channels.sms_dialect import read_dialect
@@ -15,6 +17,23 @@ EXERCISE_SENDER = "exercise:"
 def sent_by(name: str, *, is_exercise: bool) -> str:
     """A sender's name in the log of windows, in alarms and in paces."""
     return f"{EXERCISE_SENDER}{name}" if is_exercise else name
+
+
+@dataclass(frozen=True, slots=True)
+class SenderSets:
+    """Every way out that is configured: the live set, and that of exercises. A message goes by the set of its own status."""
+
+    live: tuple[Outlet, ...]
+    exercise: tuple[Outlet, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings) -> SenderSets:
+        """Both sets, as the settings have them."""
+        return cls(_live(settings), _exercise(settings))
+
+    def outlets(self, *, is_exercise: bool) -> tuple[Outlet, ...]:
+        """The ways out of one status, per channel in order of preference."""
+        return self.exercise if is_exercise else self.live
 
 
 def outlets_by_sender(settings: Settings, *, is_exercise: bool) -> dict[str, Outlet]:

@@ -51,8 +51,8 @@ FAULT_WORDS: Mapping[TextFault, Mapping[str, str]] = {
         "en": "SMS to {country} numbers pass only from a registered sender, and we have none: nothing is sent there",
     },
     TextFault.SENDER_DOUBTFUL: {
-        "id": "Jaringan nomor {country} memblokir pengirim yang tidak terdaftar; pengirim kita: {found}",
-        "en": "Networks of {country} numbers block senders that are not registered; ours is {found}",
+        "id": "Jaringan nomor {country} menandai pengirim tak terdaftar sebagai mencurigakan, atau memblokirnya; pengirim kita: {found}",
+        "en": "Networks of {country} numbers mark senders that are not registered as suspicious, or block them; ours is {found}",
     },
     TextFault.QUIET_HOURS: {
         "id": "Jaringan nomor {country} menahan semua pesan pada jam tenang {found}: tidak dikirim ke sana sekarang",
@@ -72,12 +72,12 @@ BLOCKING = frozenset(
         TextFault.URL_BARRED,
         TextFault.URL_NEEDS_REGISTRATION,
         TextFault.PHONE_BARRED,
-        TextFault.SENDER_UNREGISTERED,
         TextFault.QUIET_HOURS,
     }
 )
-"""Keeps a message from being submitted while a text would go there. A country that nobody serves is no fault of a message:
-its people are counted as not reachable by that way, and told so in the preview."""
+"""Keeps a message from being submitted while a text would go there. A country that nobody serves, or where only registered
+senders pass and ours is none, is no fault of a message: its people are counted as not reachable by that way, and told so in the
+preview; the others do not wait for them."""
 
 
 @dataclass(frozen=True, slots=True)

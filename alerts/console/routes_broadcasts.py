@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts import actions
 from alerts.broadcasts.audience import preview_selected, select_people
 from alerts.broadcasts.forecasting import segments_of
+from alerts.broadcasts.freezing import ways_of
 from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.preview import Asked, ground_of, present_audience
 from alerts.broadcasts.preview_schemas import AudienceView
@@ -20,6 +21,8 @@ from alerts.broadcasts.rules import Channel, MsgType, State
 from alerts.broadcasts.schemas import BroadcastChange, BroadcastDraft, BroadcastView, Correction, Texts
 from alerts.broadcasts.template_rules import TemplateKind
 from alerts.broadcasts.templates import list_usable
+from alerts.channels.rule_book import channels_of
+from alerts.channels.rule_book_outlets import SenderSets
 from alerts.console.chart import reach_context
 from alerts.console.clocks import zone_of_area
 from alerts.console.elsewhere import IncidentDep, Viewer, check_route
@@ -132,7 +135,7 @@ def edit_form(request: Request, form: FormDep, broadcast: BroadcastDep, session:
 @router.post("/submit")
 def submit_form(request: Request, broadcast: BroadcastDep, session: Tx, actor: Writer, settings: SettingsDep) -> Response:
     """Freezes the list and asks for approval."""
-    actions.submit_broadcast(session, actor=actor, broadcast_id=broadcast.id, configured=settings.channels)
+    actions.submit_broadcast(session, actor=actor, broadcast_id=broadcast.id, configured=SenderSets.of(settings))
     return go(f"{root_of(request)}/broadcasts/{broadcast.id}")
 
 
@@ -143,12 +146,14 @@ def cancel_form(request: Request, form: FormDep, broadcast: BroadcastDep, sessio
 
 
 @router.post("/correct")
-def correct_form(request: Request, form: FormDep, broadcast: BroadcastDep, session: Tx, actor: Corrector) -> Response:
+def correct_form(
+    request: Request, form: FormDep, broadcast: BroadcastDep, session: Tx, settings: SettingsDep, actor: Corrector
+) -> Response:
     """With texts an Update; without them a Cancel in the prepared words, so that nothing need be typed."""
     once = start_once(request, session, form, actor)
     is_update = form.text("msg_type") == MsgType.UPDATE
     command = Correction(msg_type=MsgType.UPDATE if is_update else MsgType.CANCEL, texts=_texts(form) if is_update else None)
-    correction = correct_broadcast(session, actor=actor, broadcast_id=broadcast.id, command=command)
+    correction = correct_broadcast(session, actor=actor, broadcast_id=broadcast.id, command=command, configured=SenderSets.of(settings))
     return once.go(f"{root_of(request)}/broadcasts/{correction.id}")
 
 
@@ -156,8 +161,9 @@ def audience_now(session: Session, settings: Settings, broadcast: Broadcast, vie
     """Who would get it if it were submitted now, whom it would not reach, and how long it would take."""
     select_people(session, areas_of(session, broadcast), lists_of(session, broadcast), status=broadcast.status)
     ground = ground_of(session, settings, is_exercise=broadcast.status is Status.EXERCISE)
-    asked = Asked(ground.channels.intersection(broadcast.channels), broadcast.texts, segments_of(view.variants), broadcast.validity_seconds)
-    return present_audience(ground, preview_selected(session, asked.channels), asked)
+    outlets = ways_of(session, broadcast, SenderSets.of(settings))
+    asked = Asked(channels_of(outlets), broadcast.texts, segments_of(view.variants), broadcast.validity_seconds)
+    return present_audience(ground, preview_selected(session, outlets), asked)
 
 
 def _people_of(broadcast: Broadcast) -> list[UUID | None]:

@@ -15,6 +15,7 @@ from alerts.broadcasts.queries import list_texts
 from alerts.broadcasts.rules import MsgType
 from alerts.broadcasts.schemas import Approval, Correction, FirstAlert, FollowUp, TemplateDraft, Texts, WaveApproval
 from alerts.broadcasts.template_rules import PROPOSED_CORRECTIONS, TemplateKind
+from alerts.channels.rule_book_outlets import SenderSets
 from alerts.console.clocks import zone_of_area
 from alerts.console.elsewhere import IncidentDep
 from alerts.console.first_texts import FIRST_TEXTS, first_alert_texts
@@ -154,13 +155,15 @@ def confirm_form(request: Request, form: FormDep, broadcast: BroadcastDep, sessi
 
 
 @after_router.post("/correct-prepared")
-def correct_prepared_form(request: Request, form: FormDep, broadcast: BroadcastDep, session: Tx, actor: Corrector) -> Response:
+def correct_prepared_form(
+    request: Request, form: FormDep, broadcast: BroadcastDep, session: Tx, settings: SettingsDep, actor: Corrector
+) -> Response:
     """One click: what still waits is cancelled, and who may have it is told."""
     once = start_once(request, session, form, actor)
     template = templates.get_template(session, parse_id(form.text("template", limit=36), "template"))
     msg_type = MsgType.UPDATE if template.kind is TemplateKind.UPDATE else MsgType.CANCEL
     command = Correction(msg_type=msg_type, template_id=template.id)
-    correction = correct_broadcast(session, actor=actor, broadcast_id=broadcast.id, command=command)
+    correction = correct_broadcast(session, actor=actor, broadcast_id=broadcast.id, command=command, configured=SenderSets.of(settings))
     return once.go(f"{root_of(request)}/broadcasts/{correction.id}")
 
 
@@ -172,16 +175,18 @@ def follow_up_form(request: Request, form: FormDep, broadcast: BroadcastDep, ses
         if not words_of:
             raise InvalidError("text_missing", "The text is needed in both languages.", field=f"text_{language}")
     command = FollowUp(texts=Texts(**words))
-    reminder = follow_up(session, actor=actor, broadcast_id=broadcast.id, command=command, configured=settings.channels)
+    reminder = follow_up(session, actor=actor, broadcast_id=broadcast.id, command=command, configured=SenderSets.of(settings))
     return once.go(f"{root_of(request)}/broadcasts/{reminder.id}")
 
 
 @after_router.post("/waves/{wave}/approve")
-def approve_wave_form(wave: WaveNumber, request: Request, form: FormDep, broadcast: BroadcastDep, session: Tx, actor: Approver) -> Response:
+def approve_wave_form(
+    wave: WaveNumber, request: Request, form: FormDep, broadcast: BroadcastDep, session: Tx, settings: SettingsDep, actor: Approver
+) -> Response:
     once = start_once(request, session, form, actor)
     typed = "".join(filter(str.isdigit, form.text("count", limit=9)))
     command = WaveApproval(count=int(typed or 0))
-    waves.approve_wave(session, actor=actor, broadcast_id=broadcast.id, wave=wave, count=command.count)
+    waves.approve_wave(session, actor=actor, broadcast_id=broadcast.id, wave=wave, count=command.count, configured=SenderSets.of(settings))
     return once.go(f"{root_of(request)}/broadcasts/{broadcast.id}")
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts import rules
 from alerts.broadcasts.actions import approve_broadcast, cancel_broadcast
-from alerts.broadcasts.freezing import check_countries
+from alerts.broadcasts.freezing import check_countries, ways_of
 from alerts.broadcasts.models import Audience, Broadcast, MessageTemplate
 from alerts.broadcasts.queries import claim_broadcast, get_broadcast
 from alerts.broadcasts.rules import MsgType, Purpose
@@ -24,6 +24,7 @@ from alerts.broadcasts.schemas import Approval, Correction
 from alerts.broadcasts.successors import Successor, begin_list, finish_successor, start_successor
 from alerts.broadcasts.template_rules import TemplateKind, check_usable
 from alerts.broadcasts.templates import get_template
+from alerts.channels.rule_book_outlets import SenderSets
 from alerts.incidents.queries import get_open_incident
 from alerts.kit.actor import Actor
 from alerts.kit.errors import ConflictError, InvalidError
@@ -35,7 +36,13 @@ KIND_OF = {MsgType.UPDATE: TemplateKind.UPDATE, MsgType.CANCEL: TemplateKind.CAN
 
 
 def correct_broadcast(
-    session: Session, *, actor: Actor, broadcast_id: UUID, command: Correction, freeze_at_once_max: int = rules.FREEZE_AT_ONCE_MAX
+    session: Session,
+    *,
+    actor: Actor,
+    broadcast_id: UUID,
+    command: Correction,
+    configured: SenderSets,
+    freeze_at_once_max: int = rules.FREEZE_AT_ONCE_MAX,
 ) -> Broadcast:
     """An Update or Cancel to exactly those whom the original was handed over to, by the way that took it.
 
@@ -58,15 +65,15 @@ def correct_broadcast(
     expected = count_handed_over(session, original.id)
     audience = begin_list(session, correction, expected)
     if expected > freeze_at_once_max:
-        check_countries(session, correction.texts, _number_countries(session, original.id))
+        check_countries(session, correction.texts, _number_countries(session, original.id), ways_of(session, correction, configured))
         publish(session, "broadcast.copy_asked", broadcast_id=correction.id, audience_id=audience.id)
         return correction
     copy_handed_over(session, correction, audience)
-    finish_successor(session, actor=actor, broadcast=correction, audience=audience)
+    finish_successor(session, actor=actor, broadcast=correction, audience=audience, configured=configured)
     return correction
 
 
-def freeze_copied(session: Session, *, actor: Actor, broadcast_id: UUID, audience_id: int) -> bool:
+def freeze_copied(session: Session, *, actor: Actor, broadcast_id: UUID, audience_id: int, configured: SenderSets) -> bool:
     """The worker's half of a large correction or "still valid", or of one submitted anew. False when it was cancelled or done.
 
     ConflictError: free words, and the original is going out again (to latecomers, since the correction was refused before).
@@ -78,7 +85,7 @@ def freeze_copied(session: Session, *, actor: Actor, broadcast_id: UUID, audienc
         _check_all_out(session, get_broadcast(session, correction.references[0]))
     audience = session.get_one(Audience, audience_id)
     copy_handed_over(session, correction, audience)
-    finish_successor(session, actor=actor, broadcast=correction, audience=audience)
+    finish_successor(session, actor=actor, broadcast=correction, audience=audience, configured=configured)
     return True
 
 

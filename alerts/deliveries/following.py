@@ -21,6 +21,7 @@ from alerts.broadcasts.rules import MsgType, Purpose
 from alerts.broadcasts.rules import State as MessageState
 from alerts.broadcasts.schemas import FollowUp
 from alerts.broadcasts.successors import Successor, begin_list, finish_successor, start_successor
+from alerts.channels.rule_book_outlets import SenderSets
 from alerts.citizens.models import Citizen
 from alerts.deliveries.correcting import copy_handed_over, count_handed_over
 from alerts.deliveries.models import Delivery
@@ -39,7 +40,7 @@ def follow_up(
     actor: Actor,
     broadcast_id: UUID,
     command: FollowUp,
-    configured: frozenset[str],
+    configured: SenderSets,
     freeze_at_once_max: int = rules.FREEZE_AT_ONCE_MAX,
 ) -> Broadcast:
     """A reminder to those of the original's list who have not answered, by the ways they have now; a second person approves it.
@@ -63,11 +64,11 @@ def follow_up(
         publish(session, "broadcast.follow_up_asked", broadcast_id=reminder.id, audience_id=audience.id)
         return reminder
     _fill(session, reminder, audience, configured)
-    finish_successor(session, actor=actor, broadcast=reminder, audience=audience)
+    finish_successor(session, actor=actor, broadcast=reminder, audience=audience, configured=configured)
     return reminder
 
 
-def freeze_follow_up(session: Session, *, broadcast_id: UUID, audience_id: int, configured: frozenset[str]) -> bool:
+def freeze_follow_up(session: Session, *, broadcast_id: UUID, audience_id: int, configured: SenderSets) -> bool:
     """The worker's half of a large reminder. False when it was cancelled or done meanwhile."""
     reminder = claim_broadcast(session, broadcast_id)
     if reminder.state is not MessageState.FREEZING or reminder.audience_id != audience_id:
@@ -75,7 +76,7 @@ def freeze_follow_up(session: Session, *, broadcast_id: UUID, audience_id: int, 
     audience = session.get_one(Audience, audience_id)
     gather(session, non_responders(reminder.references[0]), status=reminder.status)
     _fill(session, reminder, audience, configured)
-    finish_successor(session, actor=SYSTEM, broadcast=reminder, audience=audience)
+    finish_successor(session, actor=SYSTEM, broadcast=reminder, audience=audience, configured=configured)
     return True
 
 
@@ -104,7 +105,7 @@ def ask_for_promised(session: Session, *, lead_seconds: float) -> int:
     return asked
 
 
-def keep_promises(session: Session) -> int:
+def keep_promises(session: Session, *, configured: SenderSets) -> int:
     """At a promised time: say that nothing is new, unless something else was said or the message is over; the count sent."""
     sent = 0
     for broadcast in _claim_promised(session, ahead_seconds=0, is_asked=None):
@@ -113,12 +114,12 @@ def keep_promises(session: Session) -> int:
         if reason is not None:
             log_action(session, broadcast, SYSTEM, "broadcast.promise_settled", why=reason)
             continue
-        _say_still_valid(session, broadcast)
+        _say_still_valid(session, broadcast, configured)
         sent += 1
     return sent
 
 
-def _say_still_valid(session: Session, original: Broadcast) -> None:
+def _say_still_valid(session: Session, original: Broadcast, configured: SenderSets) -> None:
     incident = get_incident(session, original.incident_id)
     texts = dict(original.still_valid_texts or rules.STILL_VALID_TEXT)
     said = Successor(msg_type=MsgType.UPDATE, purpose=Purpose.STILL_VALID, texts=texts)
@@ -126,7 +127,7 @@ def _say_still_valid(session: Session, original: Broadcast) -> None:
     expected = count_handed_over(session, original.id)
     audience = begin_list(session, message, expected)
     copy_handed_over(session, message, audience)
-    finish_successor(session, actor=SYSTEM, broadcast=message, audience=audience)
+    finish_successor(session, actor=SYSTEM, broadcast=message, audience=audience, configured=configured)
 
 
 def _claim_promised(session: Session, *, ahead_seconds: float, is_asked: bool | None) -> list[Broadcast]:
@@ -154,7 +155,7 @@ def _why_not(session: Session, broadcast: Broadcast) -> str | None:
     return session.execute(text(WHAT_ELSE), values).scalar()
 
 
-def _fill(session: Session, reminder: Broadcast, audience: Audience, configured: frozenset[str]) -> None:
+def _fill(session: Session, reminder: Broadcast, audience: Audience, configured: SenderSets) -> None:
     freeze_selected(session, audience, ways_of(session, reminder, configured))
     session.refresh(audience)
 

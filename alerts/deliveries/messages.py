@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts.models import Broadcast, BroadcastText
 from alerts.broadcasts.queries import LINK_SAMPLE, link_of
 from alerts.broadcasts.rules import LANGUAGES, Channel, Variant, mark
+from alerts.channels.country_rules import Known
 from alerts.channels.ports import (
     LINK_PLACE,
     EmailMessage,
@@ -192,10 +193,14 @@ class Messages:
         )
 
     def by_whatsapp(self, row: Row, _: str) -> WhatsAppMessage:
-        """The template of the person's language, with the link in it where there is one with a place for it."""
+        """The template of the person's language, with the link in it where there is one with a place for it.
+
+        Links in templates are Meta's to allow, not the networks': only an administrator's plain "no" for WhatsApp leaves one out.
+        """
         sids = self.whatsapp.sids[row.language if row.language in self.whatsapp.sids else "en"]
         text = self.text(row.language, Variant.PLAIN)
-        has_link = Variant.LINK.value in sids
+        rule = self.book.rules_for(row.number_country or "", provider=Channel.WHATSAPP.value, channel=Channel.WHATSAPP.value)
+        has_link = Variant.LINK.value in sids and rule.urls is not Known.NO
         return WhatsAppMessage(
             attempt_id=row.attempt,
             to_e164=open_e164(self.keyring, row.address_id, row.sealed[0]),

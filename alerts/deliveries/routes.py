@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Response
 from alerts.broadcasts.queries import present
 from alerts.broadcasts.rules import State as MessageState
 from alerts.broadcasts.schemas import Approval, BroadcastView, Correction, FollowUp
+from alerts.channels.rule_book_outlets import SenderSets
 from alerts.deliveries.correcting import approve_message, correct_broadcast
 from alerts.deliveries.following import follow_up
 from alerts.kit.actor import Actor
@@ -52,7 +53,7 @@ def post_correct(broadcast_id: UUID, body: Correction, actor: Corrector, session
     is cancelled. Free words wait for approval. Over 20,000 people: 202 and `freezing`.
     """
     idem.start(actor.key)
-    correction = correct_broadcast(session, actor=actor, broadcast_id=broadcast_id, command=body)
+    correction = correct_broadcast(session, actor=actor, broadcast_id=broadcast_id, command=body, configured=SenderSets.of(settings))
     view = present(session, correction, settings.public_url)
     return idem.answer(202 if correction.state is MessageState.FREEZING else 201, view, {"ETag": view.etag})
 
@@ -67,6 +68,6 @@ def post_correct(broadcast_id: UUID, body: Correction, actor: Corrector, session
 def post_follow_up(broadcast_id: UUID, body: FollowUp, actor: Writer, session: Tx, settings: SettingsDep, idem: Idem) -> Response:
     """A reminder to those who were on this message's list and have not answered; it waits for approval. Never in a quiet incident."""
     idem.start(actor.key)
-    reminder = follow_up(session, actor=actor, broadcast_id=broadcast_id, command=body, configured=settings.channels)
+    reminder = follow_up(session, actor=actor, broadcast_id=broadcast_id, command=body, configured=SenderSets.of(settings))
     view = present(session, reminder, settings.public_url)
     return idem.answer(202 if reminder.state is MessageState.FREEZING else 201, view, {"ETag": view.etag})

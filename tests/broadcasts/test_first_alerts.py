@@ -19,6 +19,7 @@ from alerts.broadcasts.first_alerts import confirm_first_alert, freeze_first_ale
 from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.schemas import Approval, FirstAlert
 from alerts.broadcasts.template_rules import TemplateKind
+from alerts.channels.rule_book_outlets import SenderSets
 from alerts.incidents.actions import close_incident
 from alerts.incidents.queries import list_areas
 from alerts.incidents.rules import Status
@@ -209,7 +210,7 @@ def test_a_large_area_is_frozen_by_a_worker_while_the_hold_runs(
     broadcast = release_first_alert(session, actor=actor, incident_id=incident_id, command=command, settings=settings, freeze_at_once_max=2)
     assert (broadcast.state, broadcast.hold_until is not None) == ("freezing", True)
     [payload] = session.scalars(text("SELECT payload FROM outbox_event WHERE name = 'broadcast.first_freeze_asked'"))
-    asked = {"broadcast_id": broadcast.id, "audience_id": payload["audience_id"], "configured": settings.channels}
+    asked = {"broadcast_id": broadcast.id, "audience_id": payload["audience_id"], "configured": SenderSets.of(settings)}
     assert release_due(session) == 0
     assert freeze_first_alert(session, **asked) is True
     assert freeze_first_alert(session, **asked) is False

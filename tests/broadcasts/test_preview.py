@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
+from alerts.broadcasts.audience import Counted
 from alerts.broadcasts.forecast import Rates
 from alerts.broadcasts.forecasting import loads_of
 from alerts.broadcasts.preview import Asked, Ground, list_unreached, present_audience
@@ -94,9 +95,18 @@ def test_the_whole_preview_adds_up() -> None:
     rows = [row("sms", 600, "TR"), row("push", 300), row("none", 100, "SY", unreachable="no_provider"), row("sms", 4, "TR", is_shared=True)]
     texts = {"id": "Gempa. Lihat kemlu.go.id", "en": "Earthquake. See kemlu.go.id"}
     asked = Asked(frozenset({"push", "sms"}), texts, {("id", "plain"): 2}, 60)
-    view = present_audience(ground(TWILIO, FCM, account_per_second=10), rows, asked)
+    texted = [{"number_country": "TR", "people": 650}, {"number_country": "MY", "people": 2}]
+    barred = [
+        {"channel": "sms", "number_country": "SY", "reached_by": "none", "people": 100},
+        {"channel": "sms", "number_country": "SY", "reached_by": "push", "people": 7},
+    ]
+    view = present_audience(ground(TWILIO, FCM, account_per_second=10), Counted(rows, texted, barred, 5), asked)
     assert (view.people, view.by_channel, view.sharing_address) == (1004, {"sms": 600, "push": 300, "none": 100}, 4)
-    assert [(each.number_country, each.people, each.is_served) for each in view.countries] == [("TR", 600, True), ("SY", 100, False)]
+    told = [(each.number_country, each.people, each.is_served) for each in view.countries]
+    assert told == [("TR", 650, True), ("SY", 107, False), ("MY", 2, True)], "by the first way or a later one"
+    assert view.sharing_ways == 5
+    barred_numbers = [(each.channel, each.number_country, each.people, each.reached_by) for each in view.barred_numbers]
+    assert barred_numbers == [("sms", "SY", 7, {"push": 7})]
     assert [warning["is_blocking"] for warning in view.countries[0].warnings] == ["true"]
     assert [(each.number_country, each.people) for each in view.unreached] == [("SY", 100)]
     forecast = view.forecast

@@ -21,6 +21,7 @@ from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions, begin
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
+from tests.factories.senders import senders
 from tests.factories.staff import make_actor
 
 SignIn = Callable[..., dict[str, str]]
@@ -266,7 +267,7 @@ def test_a_large_list_is_frozen_by_a_worker_and_says_how_far_it_is(
     author = make_actor(session, "duty_officer")
     command = BroadcastDraft.model_validate({"texts": TEXTS})
     broadcast = draft_broadcast(session, actor=author, incident_id=incident_id, command=command)
-    both = frozenset({"push", "sms"})
+    both = senders()
     submit_broadcast(session, actor=author, broadcast_id=broadcast.id, configured=both, freeze_at_once_max=2)
     session.commit()
     waiting = officer.get(f"/api/v1/broadcasts/{broadcast.id}").json()
@@ -288,10 +289,10 @@ def test_a_large_list_that_cannot_be_frozen_goes_back_with_the_reason(
     author = make_actor(session, "duty_officer")
     command = BroadcastDraft.model_validate({"texts": TEXTS})
     broadcast = draft_broadcast(session, actor=author, incident_id=incident_id, command=command)
-    submit_broadcast(session, actor=author, broadcast_id=broadcast.id, configured=frozenset({"sms"}), freeze_at_once_max=2)
+    submit_broadcast(session, actor=author, broadcast_id=broadcast.id, configured=senders("sms"), freeze_at_once_max=2)
     asked = {"broadcast_id": broadcast.id, "audience_id": broadcast.audience_id}
     return_submission(session, actor=author, reason="a link is barred there", **asked)
     session.commit()
     returned = officer.get(f"/api/v1/broadcasts/{broadcast.id}").json()
     assert (returned["state"], returned["decision_reason"], returned["content_hash"]) == ("draft", "a link is barred there", None)
-    assert freeze_submission(session, actor=author, configured=frozenset({"sms"}), **asked) is False
+    assert freeze_submission(session, actor=author, configured=senders("sms"), **asked) is False

@@ -28,9 +28,10 @@ from tests.broadcasts.conftest import people
 from tests.broadcasts.test_routes import Desk
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
+from tests.factories.senders import senders
 from tests.factories.staff import make_actor
 
-WAYS = frozenset({"push", "sms"})
+WAYS = senders()
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_who_comes_later_is_a_wave_with_its_own_count(session: Session, keyring:
     assert [int(each) for each in told] == [wave.id, third.id]
 
 
-def test_nobody_behind_an_address_that_was_written_to(
+def test_a_latecomer_goes_by_the_ways_that_nobody_on_the_list_has_and_who_has_none_is_counted(
     session: Session, keyring: Keyring, officer: Desk, approver: Desk, incident_id: UUID
 ) -> None:
     make_citizen(session, keyring, phones=("+6281200000001",))
@@ -97,14 +98,19 @@ def test_nobody_behind_an_address_that_was_written_to(
     broadcast = officer.submitted(incident_id)
     approver.approve(broadcast)
     release(session, UUID(broadcast["id"]), batch_size=500)
-    make_citizen(session, keyring, phones=("+6281200000002", "+6281200000001"))
+    make_citizen(session, keyring, phones=("+6281200000001",))
     session.commit()
-    assert found(session, UUID(broadcast["id"])) is None
-    make_citizen(session, keyring, phones=("+6281200000003",))
+    for _ in range(2):
+        assert found(session, UUID(broadcast["id"])) is None, "the number of a member is theirs"
+    assert officer.get(f"/api/v1/broadcasts/{broadcast['id']}").json()["sharing_address"] == 1, "counted once, however often one looks"
+    make_citizen(session, keyring, phones=("+6281200000001", "+6281200000002"))
+    make_citizen(session, keyring, phones=("+6281200000002",))
     session.commit()
     wave = found(session, UUID(broadcast["id"]))
     assert wave is not None
-    assert wave.count == 1
+    assert (wave.count, wave.sharing_address, wave.sharing_ways) == (1, 1, 1)
+    [told] = officer.get(f"/api/v1/broadcasts/{broadcast['id']}/waves").json()
+    assert (told["count"], told["sharing_address"]) == (1, 1)
 
 
 @pytest.mark.parametrize(("latecomers", "waits"), [(500, False), (501, True)])

@@ -35,6 +35,7 @@ from alerts.staff.sign_in import actor_of
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
 from tests.factories.notices import make_contact, make_roster
+from tests.factories.senders import senders
 from tests.factories.templates import make_template
 
 TEXTS = Texts(id="Gempa kuat. Jauhi gedung retak.", en="Strong earthquake. Keep away from cracked buildings.")
@@ -97,7 +98,7 @@ def _staff_on_duty(session: Session, settings: Settings, staff: dict[str, str], 
 
 def _message(session: Session, writer: Actor, incident_id: UUID, texts: Texts) -> Broadcast:
     broadcast = draft_broadcast(session, actor=writer, incident_id=incident_id, command=BroadcastDraft(texts=texts))
-    return submit_broadcast(session, actor=writer, broadcast_id=broadcast.id, configured=frozenset({"push", "sms"}))
+    return submit_broadcast(session, actor=writer, broadcast_id=broadcast.id, configured=senders())
 
 
 def _first_alert(session: Session, settings: Settings, writer: Actor, incident_id: UUID) -> Broadcast:
@@ -141,7 +142,7 @@ def _latecomers(session: Session, settings: Settings, broadcast_id: UUID) -> Non
     """More than may follow by themselves."""
     for _ in range(3):
         make_citizen(session, settings.keyring, country_iso2="TR", province_code="TR-46", phones=())
-    wave = open_wave(session, broadcast_id=broadcast_id, configured=frozenset({"push", "sms"}))
+    wave = open_wave(session, broadcast_id=broadcast_id, configured=senders())
     assert wave is not None
     wave.needs_approval = True
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.channels.country_rules import (
+    NUMBER_COUNTRIES,
     CountryRule,
     Known,
     QuietScope,
     SenderKind,
     number_country,
-    rules_for,
     variant_for,
 )
 from alerts.channels.rule_book import Outlet, RuleBook, current_book, remember_book
@@ -22,6 +22,7 @@ from alerts.channels.text_checks import TextFault, TextProblem
 
 BOOK = RuleBook.packaged()
 TWILIO = Outlet(name="twilio", channel="sms", shown_as="+15005550006")
+NAMED = Outlet(name="twilio", channel="sms", shown_as="KEMLU RI")
 SECOND = Outlet(name="second", channel="sms", shown_as="KEMLU")
 WHATSAPP = Outlet(name="whatsapp", channel="whatsapp", shown_as="+15005550007")
 NIGHT, DAY = datetime(2026, 1, 1, 20, 30, tzinfo=UTC), datetime(2026, 1, 1, 8, 0, tzinfo=UTC)  # 00:30 and 12:00 in Dubai
@@ -70,13 +71,13 @@ def test_the_facts() -> None:
     ],
 )
 def test_variants(country: str, key: str, may_name_phone: bool, is_uncertain: bool) -> None:
-    variant = variant_for(rules_for(country))
+    variant = variant_for(BOOK.rules_for(country))
     assert (variant.key, variant.may_name_phone, variant.is_uncertain) == (key, may_name_phone, is_uncertain)
 
 
 @given(st.text(max_size=4))
 def test_what_is_not_listed_is_sent_with_care(country: str) -> None:
-    rule = rules_for(country)
+    rule = BOOK.rules_for(country)
     if rule.is_listed:
         return
     assert rule.is_served
@@ -86,9 +87,9 @@ def test_what_is_not_listed_is_sent_with_care(country: str) -> None:
 
 
 def test_another_provider_has_rules_of_its_own() -> None:
-    assert not rules_for("SY").is_served
-    assert rules_for("SY", provider="somebody").is_served
-    assert rules_for("HK", provider="somebody").two_way is Known.UNKNOWN
+    assert not BOOK.rules_for("SY").is_served
+    assert BOOK.rules_for("SY", provider="somebody").is_served
+    assert BOOK.rules_for("HK", provider="somebody").two_way is Known.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -188,15 +189,17 @@ def test_whatsapp_and_calls_obey_the_rules_of_the_account_they_go_by() -> None:
 
 
 def test_a_country_is_served_if_any_sender_of_the_channel_may() -> None:
-    assert BOOK.unserved([TWILIO], "sms") == ["CU", "IR", "SY"]
+    assert BOOK.unserved([NAMED], "sms") == ["CU", "IR", "SY"]
+    assert BOOK.unserved([TWILIO], "sms") == ["AE", "CU", "IR", "SY"], "networks of the Emirates block plain numbers"
     assert BOOK.unserved([TWILIO, SECOND], "sms") == []
     assert BOOK.unserved([TWILIO, WHATSAPP], "whatsapp") == ["CU", "IR", "KP", "SY"]
     assert BOOK.usable("IR", [TWILIO, SECOND], "sms") == [SECOND]
     at_home = Outlet(name="second", channel="sms", countries=frozenset({"ID", "MY"}))
     assert (BOOK.usable("IR", [TWILIO, at_home], "sms"), BOOK.usable("MY", [at_home], "sms")) == ([], [at_home])
-    assert BOOK.unserved_ways() == [("sms", "CU"), ("sms", "IR"), ("sms", "SY")] + [("whatsapp", c) for c in ("CU", "IR", "KP", "SY")]
-    with_second = RuleBook.of([*BOOK.rules.values(), rule("ID", provider="second")], "test")
-    assert with_second.unserved_ways() == [("whatsapp", c) for c in ("CU", "IR", "KP", "SY")]
+    assert BOOK.unserved([NAMED, at_home], "sms") == ["CU", "IR", "SY"]
+    assert set(BOOK.unserved([at_home], "sms")) == NUMBER_COUNTRIES - {"ID", "MY"}
+    assert BOOK.unserved_ways([NAMED]) == [("sms", "CU"), ("sms", "IR"), ("sms", "SY")], "no other way has a sender"
+    assert BOOK.unserved_ways([NAMED, SECOND, WHATSAPP]) == [("whatsapp", c) for c in ("CU", "IR", "KP", "SY")]
     assert BOOK.bar("IR", Outlet(name="fcm", channel="push")) is None
 
 
@@ -204,7 +207,7 @@ def test_where_only_registered_senders_pass_one_is_needed() -> None:
     barred = rule(outbound=Known.REGISTERED_ONLY)
     assert book(barred).bar("XX", TWILIO) is TextFault.SENDER_UNREGISTERED
     [problem] = book(barred).check_text("Gempa", ["XX"], outlets=[TWILIO])
-    assert (problem.fault, problem.is_blocking) == (TextFault.SENDER_UNREGISTERED, True)
+    assert (problem.fault, problem.is_blocking) == (TextFault.SENDER_UNREGISTERED, False), "nobody waits for its people"
     registered = book(rule(outbound=Known.REGISTERED_ONLY, sender_id="KEMLU RI"))
     assert registered.bar("XX", TWILIO) is None
     assert registered.check_text("Gempa", ["XX"], outlets=[TWILIO]) == []
@@ -212,7 +215,18 @@ def test_where_only_registered_senders_pass_one_is_needed() -> None:
     assert registered.sender_for("ID", TWILIO) == "+15005550006"
 
 
-def test_a_plain_number_where_networks_want_names_is_warned_of() -> None:
+def test_a_plain_number_does_not_reach_networks_that_block_it_and_a_name_does() -> None:
+    assert BOOK.bar("AE", TWILIO) is TextFault.SENDER_UNREGISTERED
+    [problem] = BOOK.check_text("Buka kemlu.go.id", ["AE"], outlets=[TWILIO])
+    assert (problem.fault, problem.is_blocking) == (TextFault.SENDER_UNREGISTERED, False)
+    assert BOOK.bar("AE", NAMED) is None
+    ours = rule(sender_kind=SenderKind.REGISTERED_ALPHANUMERIC_ONLY, sender_id="KEMLU")
+    assert book(ours).bar("XX", TWILIO) is None
+
+
+def test_a_plain_number_where_networks_mark_it_is_warned_of_and_sent() -> None:
+    assert BOOK.bar("SG", TWILIO) is None
+
     def told(outlet: Outlet) -> list[TextFault]:
         return [problem.fault for problem in BOOK.check_text("Gempa", ["SG"], outlets=[outlet])]
 

@@ -22,6 +22,7 @@ from tests.console.conftest import Browser, Person
 from tests.console.test_pages import form_key, open_one
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
+from tests.factories.senders import senders
 from tests.factories.staff import make_actor
 from tests.factories.templates import make_template
 
@@ -51,7 +52,7 @@ def sent(session: Session, incident: Incident) -> UUID:
     author, approver = make_actor(session, "duty_officer"), make_actor(session, "approver")
     draft = BroadcastDraft(texts=Texts(id="Gempa.", en="Quake."), validity_seconds=3600)
     broadcast = draft_broadcast(session, actor=author, incident_id=incident.id, command=draft)
-    submit_broadcast(session, actor=author, broadcast_id=broadcast.id, configured=frozenset({"push", "sms"}))
+    submit_broadcast(session, actor=author, broadcast_id=broadcast.id, configured=senders())
     approve_broadcast(session, actor=approver, broadcast_id=broadcast.id, command=Approval(content_hash=broadcast.content_hash or ""))
     release(session, broadcast.id, batch_size=500)
     session.commit()
@@ -187,7 +188,7 @@ def test_too_many_latecomers_are_let_go_by_the_typed_count(browse: Browser, sess
     people(session, keyring)
     broadcast_id = sent(session, make_incident(session))
     people(session, keyring, 2)
-    wave = open_wave(session, broadcast_id=broadcast_id, configured=frozenset({"sms"}))
+    wave = open_wave(session, broadcast_id=broadcast_id, configured=senders("sms"))
     assert wave is not None
     wave.needs_approval = True
     session.commit()

@@ -17,6 +17,7 @@ from alerts.kit.crypto import Keyring
 from tests.console.conftest import Browser
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
+from tests.factories.senders import senders
 from tests.factories.staff import make_actor
 
 TURKIYE = "/country-rules/twilio/sms/TR"
@@ -115,7 +116,7 @@ def test_the_approval_page_and_the_reach_have_the_forecast(session: Session, key
     make_citizen(session, keyring, phones=("+905321234567",))
     actor = make_actor(session, "duty_officer")
     broadcast = draft_broadcast(session, actor=actor, incident_id=incident.id, command=BroadcastDraft.model_validate({"texts": TEXTS}))
-    submit_broadcast(session, actor=actor, broadcast_id=broadcast.id, configured=frozenset({"push", "sms"}))
+    submit_broadcast(session, actor=actor, broadcast_id=broadcast.id, configured=senders())
     page = browse("approver", lang="en").get(f"/broadcasts/{broadcast.id}/approve").text
     assert "95 % handed over in" in page
     assert "our own machines" in page

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from alerts.broadcasts.actions import approve_broadcast, draft_broadcast, submit_broadcast
 from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.schemas import Approval, BroadcastDraft, Correction
+from alerts.channels.rule_book_outlets import SenderSets
 from alerts.deliveries.actions import release
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.correcting import approve_message, correct_broadcast
@@ -34,6 +35,7 @@ from alerts.sandbox.server import serving
 from alerts.settings import Settings
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
+from tests.factories.senders import senders
 from tests.factories.staff import make_actor
 from tests.support.servers import Servers
 
@@ -200,7 +202,7 @@ def fanout(sessions: Sessions, sending_settings: Settings) -> Callable[..., Fano
             author, approver = make_actor(session, "duty_officer"), make_actor(session, "approver")
             command = BroadcastDraft(texts={"id": "Gempa kuat.", "en": "Strong earthquake."}, **draft)
             broadcast = draft_broadcast(session, actor=author, incident_id=incident.id, command=command)
-            submit_broadcast(session, actor=author, broadcast_id=broadcast.id, configured=sending_settings.channels)
+            submit_broadcast(session, actor=author, broadcast_id=broadcast.id, configured=SenderSets.of(sending_settings))
             approval = Approval(content_hash=broadcast.content_hash or "")
             approve_broadcast(session, actor=approver, broadcast_id=broadcast.id, command=approval)
         return Fanout(sending_settings, sessions, keyring, broadcast.id, incident.id)
@@ -229,7 +231,7 @@ def freely(message: Fanout, actor: Actor) -> Broadcast:
     """Free words: they wait for a second person."""
     command = Correction(msg_type="Update", texts={"id": "Ralat.", "en": "Correction."})
     with begin(message.sessions) as session:
-        return correct_broadcast(session, actor=actor, broadcast_id=message.broadcast_id, command=command)
+        return correct_broadcast(session, actor=actor, broadcast_id=message.broadcast_id, command=command, configured=senders())
 
 
 @pytest.fixture

@@ -22,12 +22,13 @@ from alerts.kit.db import begin
 from alerts.kit.errors import ConflictError, ForbiddenError
 from tests.deliveries.conftest import Fanout, approved, freely, members, numbers
 from tests.factories.citizens import make_citizen
+from tests.factories.senders import senders
 from tests.factories.staff import make_actor
 from tests.factories.templates import make_template
 
 pytestmark = pytest.mark.deliveries
 Make = Callable[..., Fanout]
-WAYS = frozenset({"push", "sms"})
+WAYS = senders()
 
 
 def corrected(message: Fanout, kind: TemplateKind = TemplateKind.CANCEL, **more: int) -> Broadcast:
@@ -36,7 +37,7 @@ def corrected(message: Fanout, kind: TemplateKind = TemplateKind.CANCEL, **more:
         template = make_template(session, kind)
         actor = make_actor(session, "duty_officer")
         command = Correction(msg_type=kind.value.capitalize(), template_id=template.id)
-        return correct_broadcast(session, actor=actor, broadcast_id=message.broadcast_id, command=command, **more)
+        return correct_broadcast(session, actor=actor, broadcast_id=message.broadcast_id, command=command, configured=WAYS, **more)
 
 
 @pytest.mark.parametrize("kind", [TemplateKind.CANCEL, TemplateKind.UPDATE])
@@ -87,7 +88,7 @@ def test_a_token_corrects_nothing_with_prepared_words(fanout: Make, carriers: Ca
         template, actor = make_template(session, TemplateKind.CANCEL), make_actor(session, "duty_officer", via=Via.TOKEN)
     command = Correction(msg_type="Cancel", template_id=template.id)
     with pytest.raises(ForbiddenError), begin(message.sessions) as session:
-        correct_broadcast(session, actor=actor, broadcast_id=message.broadcast_id, command=command)
+        correct_broadcast(session, actor=actor, broadcast_id=message.broadcast_id, command=command, configured=WAYS)
 
 
 @pytest.mark.parametrize("kind", [TemplateKind.FIRST_ALERT, TemplateKind.UPDATE])
@@ -99,7 +100,7 @@ def test_words_prepared_for_something_else_correct_nothing(fanout: Make, carrier
         template, actor = make_template(session, kind), make_actor(session, "duty_officer")
     command = Correction(msg_type="Cancel", template_id=template.id)
     with pytest.raises(ConflictError), begin(message.sessions) as session:
-        correct_broadcast(session, actor=actor, broadcast_id=message.broadcast_id, command=command)
+        correct_broadcast(session, actor=actor, broadcast_id=message.broadcast_id, command=command, configured=WAYS)
     assert message.rows("SELECT state FROM broadcast") == [{"state": "approved"}]
 
 
@@ -132,7 +133,7 @@ def test_whoever_turns_out_to_have_it_after_the_list_was_made_is_corrected_too(f
         assert anew.state == "freezing"
         asked = session.scalars(text("SELECT payload ->> 'audience_id' FROM outbox_event WHERE name = 'broadcast.copy_asked'")).all()
         assert asked == [str(anew.audience_id)]
-        assert freeze_copied(session, actor=officer, broadcast_id=anew.id, audience_id=anew.audience_id or 0)
+        assert freeze_copied(session, actor=officer, broadcast_id=anew.id, audience_id=anew.audience_id or 0, configured=WAYS)
         assert session.get_one(Audience, anew.audience_id, populate_existing=True).count == 3
         assert anew.content_hash != correction.content_hash
     assert approved(message, anew).state == "approved"
@@ -204,7 +205,7 @@ def test_a_large_list_is_copied_by_a_worker(fanout: Make, carriers: Carriers) ->
     message.send(carriers)
     correction = corrected(message, freeze_at_once_max=4)
     assert (correction.state, members(message, correction)) == ("freezing", [])
-    asked = {"broadcast_id": correction.id, "audience_id": correction.audience_id or 0, "actor": Actor(Via.SYSTEM)}
+    asked = {"broadcast_id": correction.id, "audience_id": correction.audience_id or 0, "actor": Actor(Via.SYSTEM), "configured": WAYS}
     with begin(message.sessions) as session:
         assert freeze_copied(session, **asked) is True  # type: ignore[arg-type]
     with begin(message.sessions) as session:

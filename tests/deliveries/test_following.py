@@ -23,11 +23,12 @@ from alerts.kit.actor import Actor
 from alerts.kit.db import begin
 from alerts.kit.errors import ConflictError
 from tests.deliveries.conftest import Fanout, approved, freely, members, numbers
+from tests.factories.senders import senders
 from tests.factories.staff import make_actor
 
 pytestmark = pytest.mark.deliveries
 Make = Callable[..., Fanout]
-WAYS = frozenset({"push", "sms"})
+WAYS = senders()
 
 
 def reminded(message: Fanout, **more: int) -> Broadcast:
@@ -146,7 +147,7 @@ def due(message: Fanout) -> None:
 
 def kept(message: Fanout) -> int:
     with begin(message.sessions) as session:
-        return keep_promises(session)
+        return keep_promises(session, configured=WAYS)
 
 
 def newest(session: Session) -> Broadcast:

@@ -39,6 +39,7 @@ from alerts.settings import Settings
 from tests.deliveries.conftest import STEP_IS_OVER, go_on_after_receipts
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
+from tests.factories.senders import senders
 from tests.factories.staff import make_actor
 from tests.support.machine import FATES, TAKEN, FakeCarrier, Flight, Worker, write
 
@@ -99,7 +100,7 @@ class Deliveries(RuleBasedStateMachine):
             incident = make_incident(session)
             command = BroadcastDraft(texts={"id": "Gempa.", "en": "Quake."}, channels=channels, resend_unknown=resend)
             broadcast = draft_broadcast(session, actor=world.author, incident_id=incident.id, command=command)
-            submit_broadcast(session, actor=world.author, broadcast_id=broadcast.id, configured=frozenset({"push", "sms"}))
+            submit_broadcast(session, actor=world.author, broadcast_id=broadcast.id, configured=senders())
             approval = Approval(content_hash=broadcast.content_hash or "")
             approve_broadcast(session, actor=world.approver, broadcast_id=broadcast.id, command=approval)
             self.broadcast_id, self.incident_id = broadcast.id, incident.id

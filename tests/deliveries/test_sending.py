@@ -25,6 +25,7 @@ from alerts.kit.db import begin
 from alerts.kit.errors import ConflictError
 from alerts.sandbox.judge import judge, read_facts, read_journal
 from tests.deliveries.conftest import Carrier, Fanout
+from tests.factories.senders import senders
 from tests.factories.staff import make_actor
 from tests.support.stages import wait_until
 
@@ -191,7 +192,8 @@ def test_a_correction_goes_to_exactly_those_who_may_have_the_original(fanout: Ma
     message.send(carriers)
     with begin(message.sessions) as session:
         officer = make_actor(session, "duty_officer")
-        correction = correct_broadcast(session, actor=officer, broadcast_id=message.broadcast_id, command=Correction(msg_type="Cancel"))
+        command = Correction(msg_type="Cancel")
+        correction = correct_broadcast(session, actor=officer, broadcast_id=message.broadcast_id, command=command, configured=senders())
         assert count_handed_over(session, message.broadcast_id) == 4
     rows = message.rows("SELECT citizen_id, channel FROM audience_member WHERE broadcast_id = :id", id=correction.id)
     originals = "SELECT m.citizen_id, m.channel FROM audience_member m JOIN delivery d ON d.member_id = m.id WHERE d.broadcast_id = :id"
@@ -246,8 +248,9 @@ def test_a_message_still_going_out_is_cancelled_before_it_is_corrected(fanout: M
     message.release()
     with begin(message.sessions) as session:
         officer = make_actor(session, "duty_officer")
+        command = Correction(msg_type="Cancel")
         with pytest.raises(ConflictError, match="cancel it first"):
-            correct_broadcast(session, actor=officer, broadcast_id=message.broadcast_id, command=Correction(msg_type="Cancel"))
+            correct_broadcast(session, actor=officer, broadcast_id=message.broadcast_id, command=command, configured=senders())
 
 
 def test_no_copy_outlives_the_approved_period(fanout: Make) -> None:

@@ -17,6 +17,7 @@ from twilio.request_validator import RequestValidator
 from alerts.app import create_app
 from alerts.broadcasts.actions import approve_broadcast, draft_broadcast, submit_broadcast
 from alerts.broadcasts.schemas import Approval, BroadcastDraft
+from alerts.channels.rule_book_outlets import SenderSets
 from alerts.deliveries.actions import release_all
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.queries import invariants
@@ -126,7 +127,7 @@ def worlds(world_settings: Settings, sessions: Sessions) -> Iterator[Worlds]:
             incidents[status] = make_incident(session, status=status).id
             command = BroadcastDraft(texts={"id": "Gempa kuat.", "en": "Strong earthquake."}, channels=["sms"])
             broadcast = draft_broadcast(session, actor=author, incident_id=incidents[status], command=command)
-            submit_broadcast(session, actor=author, broadcast_id=broadcast.id, configured=world_settings.channels)
+            submit_broadcast(session, actor=author, broadcast_id=broadcast.id, configured=SenderSets.of(world_settings))
             approve_broadcast(
                 session, actor=approver, broadcast_id=broadcast.id, command=Approval(content_hash=broadcast.content_hash or "")
             )

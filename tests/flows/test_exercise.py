@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from alerts.broadcasts.rules import Channel
 from alerts.channels.marks import is_marked
+from alerts.channels.rule_book_outlets import SenderSets
 from alerts.citizens.addresses import register_browser, set_email
 from alerts.citizens.rules import parse_browser
 from alerts.deliveries.following import keep_promises
@@ -217,7 +218,7 @@ def test_what_follows_a_message_stays_in_its_world(worlds: Worlds) -> None:
             still_valid_texts = jsonb_build_object('id', word || 'Tidak ada perubahan.', 'en', word || 'Nothing new.')
             FROM (VALUES ('Actual', ''), ('Exercise', 'LATIHAN: ')) AS w(world, word) WHERE status = world""")
         )
-        assert keep_promises(session) == 2
+        assert keep_promises(session, configured=SenderSets.of(worlds.settings)) == 2
     for status in Status:
         texts = {"id": "Apa kabar?", "en": "How are you?"}
         asked = post(f"broadcasts/{worlds.broadcasts[status]}/follow-up", texts=texts)

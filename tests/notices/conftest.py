@@ -25,6 +25,7 @@ from alerts.notices.sending import expire_leases, send_due
 from alerts.settings import Settings
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
+from tests.factories.senders import senders
 from tests.factories.staff import make_actor
 from workers.staff import AT_ONCE
 
@@ -65,7 +66,7 @@ class Office:
             make_citizen(session, self.keyring, is_tester=incident.get("status") == "Exercise")
             author = author or make_actor(session, "duty_officer")
             broadcast = draft_broadcast(session, actor=author, incident_id=made.id, command=BroadcastDraft(texts=TEXTS))
-            submit_broadcast(session, actor=author, broadcast_id=broadcast.id, configured=frozenset({"sms"}))
+            submit_broadcast(session, actor=author, broadcast_id=broadcast.id, configured=senders("sms"))
         self.page(broadcast.id)
         return broadcast.id
 

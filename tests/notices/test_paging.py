@@ -23,6 +23,7 @@ from alerts.staff.sign_in import actor_of
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
 from tests.factories.notices import make_roster
+from tests.factories.senders import senders
 from tests.factories.staff import make_actor
 from tests.factories.templates import make_template
 from tests.notices.conftest import Office, address_of
@@ -157,7 +158,7 @@ def test_submitted_anew_it_is_another_page(office: Office, people: People) -> No
     edit(office, broadcast_id)
     with begin(office.sessions) as session:
         author = make_actor(session, "duty_officer")
-        submit_broadcast(session, actor=author, broadcast_id=broadcast_id, configured=frozenset({"sms"}))
+        submit_broadcast(session, actor=author, broadcast_id=broadcast_id, configured=senders("sms"))
     office.page(broadcast_id)
     office.page(broadcast_id)
     assert [row["stop_reason"] for row in office.rows("SELECT stop_reason FROM paging ORDER BY id")] == ["superseded", None]

@@ -124,7 +124,7 @@ def _begin(session: Session, settings: Settings, outlet: Outlet, probe: Probe) -
     member = _add_member(session, audience, probe, country)
     audience.frozen_at, broadcast.audience_id = db_now(session), audience.id
     session.flush()
-    freeze_words(session, broadcast, audience)
+    freeze_words(session, broadcast, audience, [outlet])
     broadcast.state, broadcast.approved_via, broadcast.approved_at = State.APPROVED, "machine", db_now(session)
     expects = _expected(session, settings, outlet, country)
     delivery_id = member.id * STEP_PLACES + FIRST_STEP
