@@ -16,6 +16,7 @@ from alerts.kit.asgi import EntityTags, LimitBody, RefuseNul
 from alerts.kit.db import Sessions, make_engine, make_sessions
 from alerts.kit.errors import install_error_handlers
 from alerts.kit.idempotency import Replayed, replay_response
+from alerts.kit.memory import settle
 from alerts.kit.openapi import describe, unique_id
 from alerts.settings import Settings
 
@@ -85,7 +86,9 @@ def is_public(method: str, path: str) -> bool:
 
 def from_environment() -> FastAPI:
     """What `siaga serve` runs."""
-    return create_app(Settings.from_environment())
+    app = create_app(Settings.from_environment())
+    settle()
+    return app
 
 
 def _sessions_of(settings: Settings) -> Sessions:

@@ -83,6 +83,7 @@ def relay() -> None:
     from threading import Event
 
     from alerts.kit.db import make_engine, make_sessions
+    from alerts.kit.memory import settle
     from workers.app import make_celery
     from workers.relay import Relay
 
@@ -92,7 +93,9 @@ def relay() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     sessions = make_sessions(make_engine(settings.database.url.get_secret_value(), pool_size=2))
-    Relay(settings, sessions, make_celery(settings)).run(stop)
+    service = Relay(settings, sessions, make_celery(settings))
+    settle()
+    service.run(stop)
 
 
 @app.command()

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import redis
-from alembic.script import ScriptDirectory
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from sqlalchemy import text
@@ -27,7 +26,7 @@ from alerts.deliveries.vitals import PROMISE
 from alerts.kit.db import POSTGRES_MAJOR_MIN, Sessions, Tx, begin
 from alerts.kit.errors import AppError
 from alerts.kit.vitals import find_vital, list_beats, list_vitals
-from alerts.migrations import alembic_config
+from alerts.migrations import newest_revision
 from alerts.notices.queries import backlog as staff_backlog
 from alerts.notices.queries import open_alarms
 from alerts.notices.rules import AlarmKind
@@ -73,11 +72,6 @@ def examine(settings: Settings, sessions: Sessions, watch: Watch) -> Diagnosis:
         diagnosis.faults.append(f"the database does not answer ({type(error).__name__})")
     _examine_redis(settings, diagnosis)
     return diagnosis
-
-
-def newest_revision() -> str:
-    """The version that this code needs."""
-    return str(ScriptDirectory.from_config(alembic_config("")).get_current_head())
 
 
 def database_revision(session: Session) -> str | None:

@@ -13,6 +13,7 @@ from alerts.channels.rule_book_outlets import SenderSets
 from alerts.deliveries.carriers import Carriers
 from alerts.kit.db import STEADY_PLANS, Sessions, make_engine, make_sessions
 from alerts.kit.logging import configure_logging
+from alerts.kit.memory import settle
 from alerts.kit.vitals import Pulse
 from alerts.settings import Settings
 from workers.wiring import QUICK
@@ -95,6 +96,7 @@ def connect_child_signals(settings: Settings) -> None:
     def on_start(**_: object) -> None:
         configure_logging()
         _Child.runtime = start_runtime(settings)
+        settle()
 
     def on_stop(**_: object) -> None:
         if _Child.runtime is not None:

@@ -8,16 +8,16 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from google.auth.exceptions import GoogleAuthError, RefreshError
-from google.auth.transport.requests import Request as GoogleRequest
-from google.oauth2 import service_account
 from yarl import URL
 
 from alerts.channels.answers import ANYTHING_ELSE, FCM_ANSWERS, parse_retry_after
 from alerts.channels.ports import Accepted, Priority, PushMessage, Rejected, Transient, Unknown, Verdict
 from alerts.channels.wire import Wire, WireAnswer
+
+if TYPE_CHECKING:  # half a second of a process's start, for those alone who have a service account
+    from google.oauth2 import service_account
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 LARGEST_PAYLOAD_BYTES = 4096
@@ -67,14 +67,18 @@ class ServiceAccountBearer:
     """Tokens of a Google service account, fetched in a thread, one fetch at a time, kept until shortly before they end."""
 
     def __init__(self, credentials: service_account.Credentials) -> None:
+        from google.auth.transport.requests import Request
+
         self._credentials = credentials
-        self._request = functools.partial(GoogleRequest(), timeout=TOKEN_SECONDS)
+        self._request = functools.partial(Request(), timeout=TOKEN_SECONDS)
         self._lock = asyncio.Lock()
         self._token: str | None = None
         self._fetched_at = 0.0
 
     @classmethod
     def from_file(cls, path: str) -> ServiceAccountBearer:
+        from google.oauth2 import service_account
+
         credentials = service_account.Credentials.from_service_account_file(path, scopes=[SCOPE])  # type: ignore[no-untyped-call]
         return cls(credentials)
 
@@ -93,6 +97,8 @@ class ServiceAccountBearer:
         return time.monotonic() - self._fetched_at > FRESH_SECONDS
 
     async def _fetch(self) -> None:
+        from google.auth.exceptions import GoogleAuthError, RefreshError
+
         try:
             await asyncio.to_thread(self._credentials.refresh, self._request)
         except RefreshError as error:

@@ -10,7 +10,6 @@ No task and no timer per message: connections take the next request when they ar
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httptools
+from pydantic_core import from_json
 
 from alerts.channels.ports import Transient, Unknown
 from alerts.channels.wire import CONNECT_MOST_SECONDS, CONNECT_SHARE, KEEPALIVE_SECONDS, WireAnswer
@@ -276,7 +276,7 @@ def request_head(pool: HttpPool, target: str, headers: Mapping[str, str]) -> Cal
 
 def _as_mapping(raw: bytes) -> Mapping[str, Any]:
     try:
-        value = json.loads(raw)
+        value = from_json(raw)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

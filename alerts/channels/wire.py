@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -24,8 +23,7 @@ CONNECT_MOST_SECONDS = 5.0
 KEEPALIVE_SECONDS = 15.0  # below what providers keep, so that we seldom write into a connection being closed
 
 
-@dataclass(frozen=True, slots=True)
-class WireAnswer:
+class WireAnswer(NamedTuple):
     """Status, Retry-After and the body as JSON (an empty mapping when it is none). `location`, `raw`: for who reads more."""
 
     status: int

@@ -7,9 +7,9 @@ climb: what comes late or in the wrong order moves nothing back.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 from alerts.channels.ports import ReportedState, Verdict
 
@@ -104,8 +104,7 @@ OWN_CODES = frozenset({"not_begun", "no_sender_configured"})
 """Why we ourselves did not begin."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What one attempt came to: the delivery's next state, and when to try again (seconds) if it is queued."""
 
     state: State

@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 
 from alerts.embedded.scratch import CHECKOUT
+from alerts.migrations import alembic_config, newest_revision
 from tests.law.test_sizes import EVERYTHING, PRODUCT, name_of, tree_of
 
 ONLY_COMMITTER = "alerts/kit/db.py"
@@ -114,3 +116,11 @@ def test_every_action_on_an_incident_has_words_on_its_page() -> None:
     }
     assert len(used - events) > 12
     assert [action for action in sorted(used - events) if f'"{action}"' not in words] == []
+
+
+def test_migrations_are_linear_and_called_as_their_files() -> None:
+    """A process learns from the files' names alone which version it needs."""
+    scripts = ScriptDirectory.from_config(alembic_config(""))
+    found = list(scripts.walk_revisions())
+    assert newest_revision() == scripts.get_current_head() == found[0].revision
+    assert [revision.revision for revision in found] == sorted((Path(revision.path).stem for revision in found), reverse=True)
