@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0026_shared_ways"
-down_revision = "0025_read_first"
+revision = "0028_shared_ways"
+down_revision = "0027_step_clock"
 branch_labels = None
 depends_on = None
 
