@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
+import requests
+from twilio.request_validator import RequestValidator
 
 from alerts.sandbox.judge import read_facts, read_journal
 from alerts.stage import load_register
 from tests.support.breaking import Scene, stop
-from tests.support.stages import write_register
+from tests.support.stages import phone_of, wait_until, write_register
 
 pytestmark = pytest.mark.breaks_servers
 CANCEL_SECONDS = 2.0
@@ -33,18 +39,18 @@ def test_no_send_begins_two_seconds_after_a_cancel(scene: Scene) -> None:
 
 
 def test_who_opts_out_on_the_way_gets_nothing_more(scene: Scene) -> None:
-    under_way = scene.alert()
+    """They text STOP to the carrier, which posts it to our door. Slower than usual, or the list would be through before they can."""
+    under_way = scene.alert({"sms_per_second": scene.size.per_second / 4})
     under_way.reach_share(0.2)
-    last = scene.size.people // 5
-    scene.run(
-        "UPDATE citizen SET opted_out_at = clock_timestamp() WHERE id IN ("
-        "SELECT citizen_id FROM audience_member WHERE broadcast_id = :id ORDER BY id DESC LIMIT :last)",
-        id=under_way.id,
-        last=last,
-    )
+    last = scene.rows(LAST_ON_THE_LIST, id=under_way.id, count=scene.size.people // 5)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(partial(text_in, scene), [phone_of(row["number"]) for row in last], itertools.cycle(OPT_OUT)))
+    assert set(answers) == {200}
     count = under_way.keeps_the_promise()
-    assert 0 < count["unreachable"] <= last
-    scene.run("UPDATE citizen SET opted_out_at = NULL")
+    wait_until(lambda: scene.rows(OPTED_OUT, ids=[row["citizen_id"] for row in last])[0]["n"] == len(last))
+    assert 0 < count["unreachable"] <= len(last)
+    assert scene.rows(BEGUN_AFTERWARDS, id=under_way.id) == [], f"seed {scene.seed}"
+    scene.run("UPDATE citizen SET opted_out_at = NULL")  # the next test has the same people again
 
 
 def test_an_edit_of_the_register_changes_no_frozen_list(scene: Scene) -> None:
@@ -83,6 +89,17 @@ def test_workers_whose_clocks_are_an_hour_wrong(scene: Scene, sign: int) -> None
         stage.start(*skews)
 
 
+OPT_OUT = ("STOP", "stop.", "Berhenti")
+LAST_ON_THE_LIST = """
+SELECT m.citizen_id, CAST(substr(c.external_id, 2) AS int) AS number FROM audience_member m JOIN citizen c ON c.id = m.citizen_id
+WHERE m.broadcast_id = :id ORDER BY m.id DESC LIMIT :count
+"""
+OPTED_OUT = "SELECT count(*) AS n FROM citizen WHERE opted_out_at IS NOT NULL AND id = ANY (CAST(:ids AS uuid[]))"
+BEGUN_AFTERWARDS = """
+SELECT d.id FROM delivery d JOIN audience_member m ON m.id = d.member_id JOIN citizen c ON c.id = m.citizen_id
+JOIN send_window w ON d.id = ANY (w.deliveries) WHERE m.broadcast_id = :id AND w.intent_at > c.opted_out_at + interval '1 second'
+"""
+
 SKEWED = """
 import os, sys, datetime
 skew = float(os.environ.pop("TEST_CLOCK_SKEW_SECONDS", "0"))
@@ -92,6 +109,14 @@ if skew:
     time_machine.travel(now + datetime.timedelta(seconds=skew), tick=True).start()
     print("clock moved by", round((datetime.datetime.now(datetime.timezone.utc) - now).total_seconds()), file=sys.stderr, flush=True)
 """
+
+
+def text_in(scene: Scene, number: str, words: str) -> int:
+    """A message of a citizen's as Twilio posts it; the status of our answer."""
+    url, twilio = f"{scene.stage.url}/hooks/twilio/inbound", scene.stage.settings.twilio
+    fields = {"MessageSid": f"SM{uuid.uuid4().hex}", "AccountSid": twilio.account_sid, "From": number, "To": twilio.from_, "Body": words}
+    signature = RequestValidator(twilio.auth_token.get_secret_value()).compute_signature(url, fields)
+    return requests.post(url, data=fields, headers={"X-Twilio-Signature": signature}, timeout=30).status_code
 
 
 def accepted_at(scene: Scene, broadcast: str) -> list[datetime]:

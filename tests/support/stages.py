@@ -118,7 +118,7 @@ def write_register(path: Path, people: int) -> Path:
         {
             "external_id": f"t{number}",
             "name": f"Orang {number}",
-            "phone": f"+62812{40_000_000 + number}" if number % 4 else f"+90532{2_000_000 + number}",
+            "phone": phone_of(number),
             "language": "id" if number % 3 else "en",
             "class": "resident",
             "country": "TR",
@@ -132,6 +132,11 @@ def write_register(path: Path, people: int) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return path
+
+
+def phone_of(number: int) -> str:
+    """The number of the person `t<number>` of `write_register`: most of home, some of the host country."""
+    return f"+62812{40_000_000 + number}" if number % 4 else f"+90532{2_000_000 + number}"
 
 
 def wait_until(what: Callable[[], Any], *, seconds: float = WAIT_SECONDS) -> Any:
