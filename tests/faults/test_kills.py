@@ -18,12 +18,15 @@ pytestmark = pytest.mark.breaks_servers
 
 
 def test_workers_killed_at_random(scene: Scene) -> None:
-    """Half of the receipts never come: what a kill left open is then found by look-up."""
+    """Half of the receipts never come: what a kill left open is then found by look-up.
+
+    A lease of two seconds is short for a machine that others use too: one worker may sleep past it, with all that it has in flight.
+    """
     with Watch(scene) as watch:
         under_way = scene.alert({"rules": [{"share": 0.5, "receipts": "missing"}]})
         kill_workers(under_way, scene.size.kills, watch)
         count = under_way.keeps_the_promise(unknown=LOST_AT_ONCE * scene.size.kills)
-        watch.judge(scene, count)
+        watch.judge(scene, count, slept_max=LOST_AT_ONCE)
 
 
 def test_the_relay_killed_at_random(scene: Scene) -> None:

@@ -21,8 +21,9 @@ def crowd() -> Iterator[Scene]:
 
 
 def test_200_kills_over_20_000_people(crowd: Scene) -> None:
+    """Every unknown lies in the window of a process that was killed, without exception: nobody sleeps past eight seconds."""
     with Watch(crowd) as watch:
         under_way = crowd.alert({"sms_per_second": 0, "rules": [{"share": 0.5, "receipts": "missing"}]})
         kill_workers(under_way, crowd.size.kills, watch)
-        watch.judge(crowd, under_way.keeps_the_promise(unknown=LOST_AT_ONCE * crowd.size.kills))
+        watch.judge(crowd, under_way.keeps_the_promise(unknown=LOST_AT_ONCE * crowd.size.kills), slept_max=0)
     crowd.check_promises()

@@ -13,7 +13,7 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from alerts.kit.ids import callback_token
-from tests.support.breaking import Scene
+from tests.support.breaking import SMALL, Scene
 
 pytestmark = pytest.mark.breaks_servers
 ANSWERS: dict[str, dict[str, Any]] = {
@@ -24,6 +24,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "429 bursts": {"retry_after_seconds": 0.3, "rules": [{"share": 0.4, "first": 2, "fault": "throttle"}]},
     "refusals": {"rules": [{"share": 0.1, "fault": "refuse", "code": "21211"}, {"share": 0.1, "fault": "refuse", "code": "21610"}]},
 }
+STORM_PER_SECOND = 1000
 NOT_SENT = frozenset({"500 and not sent"})
 """Whom the carrier never had may stay unknown: nothing can prove it."""
 
@@ -75,35 +76,52 @@ def test_callbacks_for_another_message_and_forged_ones_move_nothing(scene: Scene
 
 
 def test_a_storm_of_callbacks_during_sending(scene: Scene) -> None:
-    """For the message before, each word twice, in any order, as fast as one client can: sending goes on, nothing is lost."""
+    """For the message before, each word twice, in any order, as fast as one client can: sending goes on, nothing is lost.
+
+    A machine that others use may not hold the promised pace: it is a fault only where the door also takes less than half of
+    what it takes while nothing is sent, by the same client a moment before.
+    """
     before = scene.alert({"rules": [{"receipts": "missing"}]})
     before.keeps_the_promise()
     attempts = scene.rows("SELECT id, attempts, provider_id FROM delivery WHERE broadcast_id = :id", id=before.id)
     key = scene.stage.settings.keyring.callback
-    words = [(callback_token(key, f"{row['id']}-{row['attempts']}"), row["provider_id"], True) for row in attempts] * 2
-    random.Random(scene.seed).shuffle(words)
-    under_way = scene.alert()
+    words = [(callback_token(key, f"{row['id']}-{row['attempts']}"), row["provider_id"], True) for row in attempts]
+    calm = storm(scene, words, status="sent")
+    twice = words * 2
+    random.Random(scene.seed).shuffle(twice)
+    under_way = scene.alert({"sms_per_second": scene.size.per_second / 2})
     under_way.reach_share(0.05)
-    began = time.monotonic()
-    answers = asyncio.run(post_all(scene, words))
-    seconds = time.monotonic() - began
-    assert all(status < 300 for status in answers)
-    print(f"{len(words)} callbacks in {seconds:.1f} s: {len(words) / seconds:.0f} per second during sending")
+    began_at = under_way.share()
+    rate = storm(scene, twice, status="delivered")
+    ended_at = under_way.share()
+    print(f"{len(twice)} callbacks at {rate:.0f} per second during sending ({began_at:.0%} to {ended_at:.0%} of it), {calm:.0f} without")
+    assert began_at < ended_at, "sending stood still"
+    if scene.size.people > SMALL.people:  # fewer are over before they can be timed
+        assert rate >= STORM_PER_SECOND or rate >= calm / 2, f"{rate:.0f} per second during sending, {calm:.0f} without"
     under_way.keeps_the_promise()
     before.keeps_the_promise()
     [row] = scene.rows("SELECT count(*) AS n FROM delivery WHERE broadcast_id = :id AND state = 'delivered'", id=before.id)
     assert row["n"] == len(attempts)
 
 
-async def post_all(scene: Scene, words: Sequence[tuple[str, str, bool]]) -> list[int]:
-    """Post `delivered` to these callback addresses as Twilio would, many at once; the statuses, in order."""
+def storm(scene: Scene, words: Sequence[tuple[str, str, bool]], *, status: str) -> float:
+    """Post all of them at once; how many per second were answered. Each is taken, or it is a fault."""
+    began = time.monotonic()
+    answers = asyncio.run(post_all(scene, words, status=status))
+    seconds = time.monotonic() - began
+    assert all(answer < 300 for answer in answers)
+    return len(words) / seconds
+
+
+async def post_all(scene: Scene, words: Sequence[tuple[str, str, bool]], *, status: str = "delivered") -> list[int]:
+    """Post this word to these callback addresses as Twilio would, many at once; the statuses of the answers, in order."""
     settings = scene.stage.settings
     validator = RequestValidator(settings.twilio.auth_token.get_secret_value())
     slots = asyncio.Semaphore(64)
 
     async def post(session: aiohttp.ClientSession, token: str, sid: str, is_signed: bool) -> int:
         url = f"{scene.stage.url}/hooks/twilio/status/{token}"
-        fields = {"MessageSid": sid, "MessageStatus": "delivered", "AccountSid": settings.twilio.account_sid}
+        fields = {"MessageSid": sid, "MessageStatus": status, "AccountSid": settings.twilio.account_sid}
         signature = validator.compute_signature(url, fields) if is_signed else "no"
         async with slots, session.post(url, data=fields, headers={"X-Twilio-Signature": signature}) as answer:
             return answer.status

@@ -48,15 +48,15 @@ class Watch:
         with begin(self._scene.stage.sessions) as session:
             return session.execute(text("SELECT clock_timestamp()")).scalar_one()
 
-    def judge(self, scene: Scene, count: dict[str, int]) -> None:
+    def judge(self, scene: Scene, count: dict[str, int], *, slept_max: int) -> None:
         """Every attempt that ever was unknown lay in a window of a process that was killed while the window was open.
 
-        On a machine with no time to spare a living worker may sleep past its lease: such windows are told apart, and
-        are no kill's. Everything else is a fault.
+        On a machine with no time to spare a living worker may sleep past its lease, where that is short: such attempts are
+        told apart, with how long it slept, and are no more than `slept_max`. Everything else is a fault.
         """
         lost = scene.rows(LOST)
         per_kill: Counter[int] = Counter()
-        slept = 0
+        slept: list[float] = []
         for row in lost:
             name = f"{row['delivery_id']}-{row['number']}"
             assert row["owner"] is not None, f"{name} lay in no window (seed {scene.seed})"
@@ -66,15 +66,18 @@ class Watch:
                 per_kill[kills[0]] += 1
             else:
                 assert row["at"] >= row["lease_until"], f"{name} was given up while {pid} was alive and in time (seed {scene.seed})"
-                slept += 1
+                slept.append((row["at"] - row["lease_until"]).total_seconds())
         most = max(per_kill.values(), default=0)
+        longest = max(slept, default=0.0)
         print(
             f"{len(self.killed)} kills over {count['frozen']} people: {per_kill.total()} were unknown ({most} at most per kill, in "
-            f"{len(per_kill)} kills), {slept} of workers that slept past their lease; {count['unknown']} are unknown in the end; "
+            f"{len(per_kill)} kills), {len(slept)} of living workers that slept past their lease (by {longest:.1f} s at most); "
+            f"{count['unknown']} are unknown in the end; "
             f"missed {count['missed']}, twice {count['sent_twice']}, resent {count['resent']}, "
             f"accepted but unknown {count['accepted_reads_unknown']}"
         )
         assert most <= LOST_AT_ONCE, f"{per_kill} (seed {scene.seed})"
+        assert len(slept) <= slept_max, f"{len(slept)} were given up though their worker lived (seed {scene.seed})"
 
 
 def kill_workers(under_way: UnderWay, times: int, watch: Watch) -> None:
