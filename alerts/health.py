@@ -25,7 +25,7 @@ from alerts.deliveries.round_trips.rules import is_late
 from alerts.deliveries.vitals import PROMISE
 from alerts.kit.db import POSTGRES_MAJOR_MIN, Sessions, Tx, begin
 from alerts.kit.errors import AppError
-from alerts.kit.vitals import find_vital, list_beats, list_vitals
+from alerts.kit.vitals import PART_SECONDS, SENDER_PART, find_vital, list_beats, list_vitals
 from alerts.migrations import newest_revision
 from alerts.notices.queries import backlog as staff_backlog
 from alerts.notices.queries import open_alarms
@@ -113,7 +113,12 @@ def _gauge_vitals(session: Session, settings: Settings, registry: CollectorRegis
     broken = Gauge("siaga_promise_broken", "1 while a promise of the tables does not hold", ("promise",), registry=registry)
     rows = Gauge("siaga_promise_broken_rows", "how many rows break it", ("promise",), registry=registry)
     age = Gauge("siaga_vitals_age_seconds", "since the promises were last looked at", registry=registry)
+    parts = Gauge("siaga_sender_part", "the sender's part of its channel's messages, where all serve", ("sender",), registry=registry)
     for vital in list_vitals(session):
+        if vital["name"] == SENDER_PART:
+            if vital["age_seconds"] < PART_SECONDS:
+                parts.labels(vital["label"]).set(vital["value"])
+            continue
         if vital["name"] == PROMISE:
             broken.labels(vital["label"]).set(float(vital["value"] > 0))
             rows.labels(vital["label"]).set(vital["value"])

@@ -17,11 +17,24 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
 from alerts.kit.crypto import Keyring
 from alerts.settings_apart import check_apart
-from alerts.settings_groups import Calls, Email, Exports, Group, Roaming, Sms2, Synthetic, Voice, WebPush, WhatsApp, is_loopback_host
+from alerts.settings_groups import (
+    Calls,
+    Email,
+    Exports,
+    Group,
+    Roaming,
+    Sms2,
+    Synthetic,
+    Voice,
+    WebPush,
+    WhatsApp,
+    is_loopback_host,
+    read_rates,
+)
 
 PREFIX = "SIAGA_"
 TWILIO_LIVE_URL = "https://api.twilio.com"
@@ -120,12 +133,15 @@ class Delivery(Group):
 class Pace(Group):
     """How fast we may send: segments per second (0: unlimited), shared by all workers. Otherwise seconds.
 
-    A country's own rule goes before `country_per_second`. Without Valkey every worker keeps to its share of these
-    rates: one of as many as were last seen, but never fewer than `processes`.
+    `account_rates` and `sender_rates` are `name=rate` pairs, by the names of providers and of senders; the common rates are
+    for ways by number that they do not name. A country's own rule goes before `country_per_second`. Without Valkey every
+    worker keeps to its share of these rates: one of as many as were last seen, but never fewer than `processes`.
     """
 
     account_per_second: float = Field(0, ge=0)
     sender_per_second: float = Field(0, ge=0)
+    account_rates: str = ""
+    sender_rates: str = ""
     country_per_second: float = Field(0, ge=0)
     processes: int = Field(4, ge=1)
     burst_seconds: float = Field(0.25, gt=0, le=1, description="a grant reaches no further: a cancel takes effect within 2 s")
@@ -134,6 +150,23 @@ class Pace(Group):
     probe_seconds: float = Field(0.5, gt=0)
     settle_seconds: float = Field(2, gt=0)
     beat_seconds: float = Field(5, gt=0)
+
+    @field_validator("account_rates", "sender_rates")
+    @classmethod
+    def _can_be_read(cls, pairs: str) -> str:
+        """A rate that nobody can read must not become "unlimited"."""
+        read_rates(pairs)
+        return pairs
+
+    @cached_property
+    def accounts(self) -> Mapping[str, float]:
+        """The rate of each account that has one of its own, by provider."""
+        return read_rates(self.account_rates)
+
+    @cached_property
+    def senders(self) -> Mapping[str, float]:
+        """The rate of each sender that has one of its own, by its name in the log of windows."""
+        return read_rates(self.sender_rates)
 
 
 class Routing(Group):

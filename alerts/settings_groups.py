@@ -17,6 +17,7 @@ from alerts.kit.p256 import load_private_key
 NUMBER = r"^(\+[1-9][0-9]{6,14})?$"
 TEMPLATES = TypeAdapter(dict[str, dict[str, Annotated[str, StringConstraints(pattern=r"^HX[0-9a-fA-F]{32}$")]]])
 ANSWERING_CHANNELS = frozenset({"sms", "whatsapp", "voice"})
+RATE = re.compile(r"([\w.:-]+)\s*=\s*([0-9]+(?:\.[0-9]+)?)", re.ASCII)
 SUBJECT = re.compile(r"mailto:[^\s@]+@[^\s@]+\.[^\s@]+|https://[\w-]+\.[\w.-]+")
 
 
@@ -152,6 +153,7 @@ class Sms2(Group):
     secret: SecretStr = SecretStr("")
     receipt_secret: SecretStr = SecretStr("")
     timeout_seconds: float = Field(10, gt=0)
+    share: float = Field(0.1, ge=0, le=1, description="its part of the texts while both are well; 0: only when the first is not")
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -205,6 +207,17 @@ class Synthetic(Group):
         """Our own address of a channel, as written; empty where there is none."""
         value = getattr(self, channel, "")
         return str(value.get_secret_value() if isinstance(value, SecretStr) else value)
+
+
+def read_rates(pairs: str) -> dict[str, float]:
+    """`twilio=1,voice=0.5` as rates by name. Raises ValueError that names what cannot be read."""
+    rates = {}
+    for pair in filter(None, (each.strip() for each in pairs.split(","))):
+        found = RATE.fullmatch(pair)
+        if found is None:
+            raise ValueError(f"a rate is written name=number, not {pair}")
+        rates[found[1]] = float(found[2])
+    return rates
 
 
 class MailTls(StrEnum):

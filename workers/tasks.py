@@ -31,13 +31,14 @@ from alerts.kit.db import begin
 from alerts.kit.errors import AppError
 from alerts.kit.idempotency import delete_old_keys
 from alerts.kit.outbox import answer, delete_old_events, drain
-from alerts.kit.vitals import beat, forget_beats
+from alerts.kit.vitals import SENDER_PART, Measured, beat, forget_beats, keep_vitals
 from alerts.live.actions import note_progress, refresh_all, refresh_one
 from alerts.staff.sign_in import delete_old_attempts
 from workers.app import Runtime, child_runtime
 from workers.wiring import QUEUES, QUICK
 
 log = structlog.get_logger()
+SENDING = QUEUES["deliveries.send"]
 Payload = dict[str, Any]
 Work = Callable[[Runtime, Payload], bool | None]
 
@@ -68,6 +69,8 @@ def tell_progress(runtime: Runtime, name: str) -> None:
     if runtime.pulse.is_due(queue):
         with begin(runtime.sessions) as session:
             beat(session, owner=runtime.pulse.owner, queue=queue, task=name, is_pace_shared=runtime.carriers.is_pace_shared)
+            if queue == SENDING:
+                keep_vitals(session, (Measured(SENDER_PART, sender, part) for sender, part in runtime.carriers.parts().items()))
 
 
 def is_over(runtime: Runtime, payload: Payload) -> bool:

@@ -43,13 +43,15 @@ FOR_GOOD = frozenset({TextFault.UNSERVED, TextFault.SENDER_UNREGISTERED})
 class Outlet:
     """One way out that is configured: the name of its sender, its channel, and the number or name that it shows.
 
-    `countries`: where its provider delivers, as its description says; empty: everywhere.
+    `countries`: where its provider delivers, as its description says; empty: everywhere. `share`: its part of what its
+    channel sends while all is well, beside the shares of the others.
     """
 
     name: str
     channel: str
     shown_as: str = ""
     countries: frozenset[str] = frozenset()
+    share: float = 1.0
 
     @property
     def provider(self) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from alerts.channels.country_rules import PROVIDER, SMS
+from alerts.channels.country_rules import PROVIDER, RULED_CHANNELS, SMS
 from alerts.channels.rule_book import Outlet
 from alerts.channels.sms_dialect import read_dialect
-from alerts.settings import Settings
+from alerts.settings import Pace, Settings
 from alerts.settings_groups import Sms2
 
 EXERCISE_SENDER = "exercise:"
@@ -36,6 +38,31 @@ class SenderSets:
         return self.exercise if is_exercise else self.live
 
 
+class WayRates(NamedTuple):
+    """Segments per second of an account, of a sender on it, and to one country whose rule names none; 0: unlimited."""
+
+    account: float
+    sender: float
+    country: float
+
+
+def rates_of(pace: Pace, outlet: Outlet, *, is_exercise: bool = False) -> WayRates:
+    """What the settings say of a way out: the rate under its own name, else the common one, which is for ways by number alone.
+
+    A push service or a mail server has nothing of a long code's limits. An exercise's sender may have a rate of its own.
+    """
+    by_number = outlet.channel in RULED_CHANNELS
+    return WayRates(
+        _named(pace.accounts, outlet.provider, is_exercise, pace.account_per_second if by_number else 0.0),
+        _named(pace.senders, outlet.name, is_exercise, pace.sender_per_second if by_number else 0.0),
+        pace.country_per_second if by_number else 0.0,
+    )
+
+
+def _named(rates: Mapping[str, float], name: str, is_exercise: bool, otherwise: float) -> float:  # noqa: FBT001
+    return rates.get(sent_by(name, is_exercise=is_exercise), rates.get(name, otherwise))
+
+
 def outlets_by_sender(settings: Settings, *, is_exercise: bool) -> dict[str, Outlet]:
     """The same ways by the names that they have in the log of windows."""
     return {sent_by(outlet.name, is_exercise=is_exercise): outlet for outlet in configured_outlets(settings, is_exercise=is_exercise)}
@@ -56,7 +83,7 @@ def _live(settings: Settings) -> tuple[Outlet, ...]:
         "email": ("email", settings.email.host, settings.email.from_),
         "voice": ("voice", settings.voice.from_, settings.voice.from_),
     }
-    return (*_those_configured(names), *_second_provider(settings.sms2))
+    return (*_those_configured(names, settings.sms2), *_second_provider(settings.sms2))
 
 
 def _exercise(settings: Settings) -> tuple[Outlet, ...]:
@@ -69,15 +96,21 @@ def _exercise(settings: Settings) -> tuple[Outlet, ...]:
         "email": ("email", settings.exercise_email.host, settings.exercise_email.from_),
         "voice": ("voice", settings.exercise_voice.from_, settings.exercise_voice.from_),
     }
-    return (*_those_configured(names), *_second_provider(settings.exercise_sms2))
+    return (*_those_configured(names, settings.exercise_sms2), *_second_provider(settings.exercise_sms2))
 
 
-def _those_configured(names: dict[str, tuple[str, str, str]]) -> list[Outlet]:
-    return [Outlet(name=name, channel=channel, shown_as=shown) for name, (channel, account, shown) in names.items() if account]
+def _those_configured(names: dict[str, tuple[str, str, str]], second: Sms2) -> list[Outlet]:
+    """Of texts the second provider, where there is one, has its share of the whole."""
+    left = 1 - second.share if second.url else 1.0
+    return [
+        Outlet(name=name, channel=channel, shown_as=shown, share=left if channel == SMS else 1.0)
+        for name, (channel, account, shown) in names.items()
+        if account
+    ]
 
 
 def _second_provider(group: Sms2) -> list[Outlet]:
     if not group.url:
         return []
     dialect = read_dialect(group.description)
-    return [Outlet(name=dialect.name, channel=SMS, shown_as=group.from_, countries=dialect.countries)]
+    return [Outlet(name=dialect.name, channel=SMS, shown_as=group.from_, countries=dialect.countries, share=group.share)]

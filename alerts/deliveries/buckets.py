@@ -156,6 +156,11 @@ class OwnShare:
         self._count(lane, room * cost, now)
         return Grant(room, is_shared=False)
 
+    def charge(self, lane: Lane, *, cost: int, share: float, now: float) -> None:
+        """Take one message's segments from all limits, whether they are there or not."""
+        for _, key, bucket in self._limits(lane, cost=cost, share=share, slow=None, now=now):
+            self._arrivals[key] = bucket.arrives_at + bucket.each
+
     def flow(self, lane: Lane, now: float) -> float:
         """Segments that this worker's lane took in its best of this second and the one before."""
         second, count, before = self._flow.get(lane, (int(now), 0, 0))

@@ -20,11 +20,27 @@ import uvloop
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.rules import Channel
+from alerts.channels.country_rules import number_country
 from alerts.channels.marks import is_marked
 from alerts.channels.outlets import exercise_senders, live_senders
-from alerts.channels.ports import Accepted, FoundMessage, Message, Rejected, Sender, Transient, Unknown
+from alerts.channels.ports import (
+    LINK_PLACE,
+    Accepted,
+    FoundMessage,
+    Message,
+    Rejected,
+    Sender,
+    SmsMessage,
+    Transient,
+    Unknown,
+    VoiceMessage,
+    WhatsAppMessage,
+)
 from alerts.channels.rule_book import Outlet, current_book
 from alerts.channels.rule_book_outlets import outlets_by_sender, sent_by
+from alerts.channels.texts import measure
+from alerts.deliveries.buckets import COST_MAX
+from alerts.deliveries.lanes import lane_of
 from alerts.deliveries.messages import Messages
 from alerts.deliveries.pacing import Pacer
 from alerts.deliveries.routing import Candidate, Router
@@ -37,6 +53,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 Answers = Future[list[Outcome | None]]
 TEXTS_SECONDS = 1.0
+BY_NUMBER = (SmsMessage, WhatsAppMessage, VoiceMessage)
 
 
 class Carriers:
@@ -58,6 +75,7 @@ class Carriers:
         self._slots = asyncio.Semaphore(settings.delivery.concurrency)
         self._texts: dict[UUID, tuple[float, Messages]] = {}
         self._shared = Shared.start(settings)
+        self._pace = settings.pace
         self.pacer = Pacer(settings, self._shared)
         self._outlets = {
             status: {
@@ -73,6 +91,10 @@ class Carriers:
     def is_pace_shared(self) -> bool:
         """Whether this process sees Valkey now; without it, it keeps to its share of every pace."""
         return not self._shared.is_lost
+
+    def parts(self) -> dict[str, float]:
+        """Each sender's part of its channel's windows now, of the live set and of the exercises' alike."""
+        return {name: part for router in self._routers.values() for name, part in router.parts().items()}
 
     def names(self, status: Status, channel: Channel) -> tuple[str, ...]:
         """The senders of a channel, in order of preference."""
@@ -114,9 +136,19 @@ class Carriers:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def send(self, status: Status, name: str, message: Message) -> Outcome:
-        """Hand one message over and wait for its answer."""
+        """Hand one message over and wait for its answer. It waits for no pace, but takes its tokens: the queue waits for it."""
+        self._charge(status, name, message)
         [outcome] = self.submit(status, name, [message], until=time.monotonic() + 1).result()
         return outcome or Outcome(State.QUEUED, code="not_begun")
+
+    def _charge(self, status: Status, name: str, message: Message) -> None:
+        outlet = self._outlets[status].get(name)
+        if outlet is None:
+            return
+        country = (number_country(message.to_e164) or "") if isinstance(message, BY_NUMBER) else ""
+        cost = min(COST_MAX, measure(message.text.replace(LINK_PLACE, message.link)).segments) if isinstance(message, SmsMessage) else 1
+        lane = lane_of(self._pace, current_book(), outlet, country, is_exercise=status is Status.EXERCISE)
+        self.pacer.charge(lane, cost=cost)
 
     def find(self, status: Status, name: str, message: Message, *, created_after: datetime) -> Sequence[FoundMessage]:
         """What the carrier lists for this number, text and sender; absence proves nothing. Empty where it has no list.
@@ -138,7 +170,9 @@ class Carriers:
 
     def _make_router(self, settings: Settings, status: Status) -> Router:
         """By the country rules that this process has loaded last: asked for each window, from memory."""
-        candidates = [Candidate(name, outlet.channel, serves=partial(_serves, outlet)) for name, outlet in self._outlets[status].items()]
+        candidates = [
+            Candidate(name, outlet.channel, outlet.share, partial(_serves, outlet)) for name, outlet in self._outlets[status].items()
+        ]
         return Router(settings, self._shared, candidates, status=status.value)
 
     async def _send_all(self, sender: Sender | None, messages: Sequence[Message], until: float) -> list[Outcome | None]:

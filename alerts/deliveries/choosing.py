@@ -1,4 +1,4 @@
-"""Which of a channel's senders takes the next window, and which may take a person's next attempt. Pure decisions.
+"""Which of a channel's senders takes the next window. Pure decisions.
 
 A sender's weight falls quickly while its answers are bad and rises slowly once they are good. It moves only while some
 other sender is better: when all are bad there is nowhere to go, and a change would only carry the trouble along.
@@ -7,7 +7,7 @@ All times are in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import exp
 
@@ -95,31 +95,23 @@ def moved(
     return after
 
 
+def parts_of(shares: Mapping[str, float], weights: Mapping[str, float]) -> dict[str, float]:
+    """Each sender's part of the windows: its share while all do equally well; what a weaker one loses goes to the best.
+
+    So a small share, which keeps a new provider small, keeps nobody waiting when the large one fails.
+    """
+    total, best = sum(shares.values()) or 1.0, max(weights.values())
+    kept = {name: share / total * weights[name] / best for name, share in shares.items()}
+    heirs = [name for name in shares if weights[name] == best]
+    lost, known = 1.0 - sum(kept.values()), sum(shares[name] for name in heirs)
+    return {
+        name: part + (lost * (shares[name] / known if known else 1 / len(heirs)) if name in heirs else 0.0) for name, part in kept.items()
+    }
+
+
 def next_turn(weights: Mapping[str, float], credits_before: Mapping[str, float]) -> tuple[str, dict[str, float]]:
     """Whose turn it is, in proportion to the weights and evenly mixed (smooth weighted round-robin), and the credits then."""
     raised = {name: credits_before.get(name, 0.0) + weight for name, weight in weights.items()}
     name = max(raised, key=lambda each: raised[each])
     raised[name] -= sum(weights.values())
     return name, raised
-
-
-@dataclass(frozen=True, slots=True)
-class Handing:
-    """One earlier attempt of a delivery (a person and a step): by which sender, and whether it surely was not sent.
-
-    True only for what never left this machine or what the provider refused. An attempt that is under way, unknown,
-    accepted, or that failed after it was accepted, is not surely unsent.
-    """
-
-    sender: str
-    was_surely_not_sent: bool
-
-
-def allowed_senders(earlier: Iterable[Handing], senders: Sequence[str]) -> tuple[str, ...]:
-    """Who of `senders` may take this delivery's next attempt, so that nobody is ever texted by two for one step.
-
-    Once an attempt may have reached a provider, only that provider may go on (it does so by a permitted resend). None
-    may, if there are two such already, or if that one is not among `senders`.
-    """
-    bound = {handing.sender for handing in earlier if not handing.was_surely_not_sent}
-    return tuple(name for name in senders if bound <= {name})

@@ -36,14 +36,15 @@ from alerts.channels.rule_book_outlets import outlets_by_sender
 from alerts.channels.texts import measure
 from alerts.citizens.queries import open_e164, open_email, open_subscription, open_token
 from alerts.country_rules.queries import load_book
-from alerts.deliveries.buckets import Lane, Rates
+from alerts.deliveries.buckets import Lane
+from alerts.deliveries.lanes import lane_of
 from alerts.deliveries.rules import attempt_name
 from alerts.incidents.models import Incident
 from alerts.incidents.rules import Manners, Status, manners_of
 from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring, UndecipherableError
 from alerts.kit.ids import callback_token, member_token
-from alerts.settings import Settings
+from alerts.settings import Pace, Settings
 from alerts.settings_groups import WhatsApp
 
 log = structlog.get_logger()
@@ -92,6 +93,7 @@ class Messages:
     outlets: Mapping[str, Outlet]
     whatsapp: WhatsApp
     is_exercise: bool = False
+    pace: Pace = field(default_factory=Pace)
     _variants: dict[tuple[str, str], Variant] = field(default_factory=dict)
     _segments: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -116,6 +118,7 @@ class Messages:
             outlets=outlets_by_sender(settings, is_exercise=is_exercise),
             whatsapp=settings.exercise_whatsapp if is_exercise else settings.whatsapp,
             is_exercise=is_exercise,
+            pace=settings.pace,
         )
 
     def try_write(self, row: Row, channel: Channel, sender: str) -> Message | None:
@@ -139,10 +142,11 @@ class Messages:
         return self._segments[key]
 
     def lane(self, sender: str, number_country: str) -> Lane:
-        """Where a message's pace is kept: the sender's numbers of one country, at the rate of the rules in force."""
+        """Where a message's pace is kept: the sender's numbers of one country, at the rates of settings and rules in force."""
         outlet = self.outlets.get(sender)
-        rate = self.book.rate_for(number_country, outlet) if outlet else None
-        return Lane(account=sender, sender=sender, number_country=number_country, rates=Rates(country=rate))
+        if outlet is None:
+            return Lane(sender, sender, number_country)
+        return lane_of(self.pace, self.book, outlet, number_country, is_exercise=self.is_exercise)
 
     @property
     def validity_seconds(self) -> int:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from alerts.deliveries.choosing import Notes, Standing, moved, next_turn
+from alerts.deliveries.choosing import Notes, Standing, moved, next_turn, parts_of
 from alerts.deliveries.shared import Shared
 from alerts.settings import Settings
 
@@ -70,7 +70,7 @@ class Router:
             return serving[0].name if serving else None
         self._sync_if_due()
         with self._lock:
-            weights = {each.name: each.share * self._standings[each.name].weight for each in serving}
+            weights = self._parts(serving)
             lane = (channel, number_country)
             name, self._credits[lane] = next_turn(weights, self._credits.get(lane, {}))
             return name
@@ -86,10 +86,15 @@ class Router:
             self._news[sender] = self._news.get(sender, Notes()) + notes
         self._sync_if_due()
 
-    def weights(self, channel: str) -> Mapping[str, float]:
-        """How this process sees a channel's senders now: for the forecast and the metrics."""
+    def parts(self) -> dict[str, float]:
+        """Each sender's part of its channel's windows as this process sees it now, where all of them serve."""
         with self._lock:
-            return {name: standing.weight for name, standing in self._standings.items() if self._channels[name] == channel}
+            channels = set(self._channels.values())
+            return {k: v for channel in channels for k, v in self._parts([c for c in self._candidates if c.channel == channel]).items()}
+
+    def _parts(self, senders: Sequence[Candidate]) -> dict[str, float]:
+        shares = {each.name: each.share for each in senders}
+        return parts_of(shares, {name: self._standings[name].weight for name in shares})
 
     def _sync_if_due(self) -> None:
         now = time.monotonic()

@@ -19,6 +19,10 @@ from alerts.kit.db import Base, rows_of
 
 BEAT_SECONDS = 5.0
 FORGOTTEN_SECONDS = 86_400
+SENDER_PART = "sender_part"
+"""Written by whoever sends, while something is sent…"""
+PART_SECONDS = 3600.0
+"""…and old news after so long."""
 
 
 class Vital(Base):

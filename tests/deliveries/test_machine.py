@@ -123,14 +123,14 @@ class Deliveries(RuleBasedStateMachine):
             worker.messages = Messages.load(session, self.world.settings, claim.broadcast_id)
             worker.claim = claim
 
-    @rule(who=st.integers(0, 2), count=st.integers(1, 2))
-    def opens_a_window(self, who: int, count: int) -> None:
+    @rule(who=st.integers(0, 2), count=st.integers(1, 2), provider=st.sampled_from(["twilio", "second"]))
+    def opens_a_window(self, who: int, count: int, provider: str) -> None:
         worker = self.workers[who]
         if worker.claim is None or not worker.left:
             return
         rows, worker.left = worker.left[:count], worker.left[count:]
         with begin(self.world.sessions) as session:
-            sender = "fcm" if worker.claim.channel == "push" else "twilio"
+            sender = "fcm" if worker.claim.channel == "push" else provider
             window = open_window(session, worker.claim, rows, sender=sender, lease_seconds=LEASE_SECONDS)
         if window is None:
             return
@@ -241,6 +241,11 @@ class Deliveries(RuleBasedStateMachine):
             assert invariants(session) == []
 
     @invariant()
+    def nobody_is_texted_by_two_for_one_step(self) -> None:
+        """What a provider may have, no other is given: only what surely was not sent goes back to the queue."""
+        assert all(len(senders) == 1 for senders in self.carrier.senders().values())
+
+    @invariant()
     def states_only_climb(self) -> None:
         now = {row["id"]: row["state"] for row in self._rows("SELECT id, state FROM delivery")}
         for delivery, before in self.states.items():
@@ -274,7 +279,7 @@ class Deliveries(RuleBasedStateMachine):
         self.claims(0, batch)
         worker = self.workers[0]
         while worker.left:
-            self.opens_a_window(0, 2)
+            self.opens_a_window(0, 2, "second" if len(worker.left) % 2 else "twilio")
             self._hand_over(worker, [TAKEN])
             self._record(worker)
         self.gives_back(0)
@@ -298,8 +303,8 @@ class Deliveries(RuleBasedStateMachine):
         if flight is None or worker.claim is None or worker.messages is None:
             return
         self.carrier.draw = _each(fates)
-        written = [write(worker.messages, row, worker.claim.channel) for row in flight.window.rows]
-        flight.outcomes = [NOT_BEGUN if flight.is_late else self.carrier.send(message) for message in written]
+        written = [write(worker.messages, row, worker.claim.channel, flight.window.sender) for row in flight.window.rows]
+        flight.outcomes = [NOT_BEGUN if flight.is_late else self.carrier.send(message, by=flight.window.sender) for message in written]
 
     def _record(self, worker: Worker) -> None:
         flight = worker.answered()

@@ -76,6 +76,13 @@ def test_whoever_waits_as_told_gets_something(wanted: int, cost: int, rate: floa
             assert own.take(lane, wanted, cost=cost, share=1.0, slow=None, now=now).count > 0
 
 
+def test_what_goes_ahead_of_the_queue_is_paid_for_by_it() -> None:
+    own, lane = OwnShare(0.0, burst_seconds=BURST, regain_seconds=60), lane_of(sender=1)
+    own.charge(lane, cost=2, share=1.0, now=10.0)
+    assert own.take(lane, 1, cost=1, share=1.0, slow=None, now=11.9).count == 0
+    assert own.take(lane, 1, cost=1, share=1.0, slow=None, now=12.0).count == 1
+
+
 def test_an_unlimited_lane_gets_what_it_wants() -> None:
     own = OwnShare(0.0, burst_seconds=BURST, regain_seconds=60)
     assert own.take(lane_of(), 128, cost=3, share=0.25, slow=None, now=0.0) == Grant(128, is_shared=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -30,6 +30,7 @@ class Line:
     to: str
     provider_id: str
     at: datetime
+    sender: str
 
 
 @dataclass
@@ -43,12 +44,12 @@ class FakeCarrier:  # its methods are called as those of the real one are
     def names(self, status: Status, channel: Channel) -> tuple[str, ...]:
         return ("fcm" if channel is Channel.PUSH else "twilio",)
 
-    def send(self, message: Message) -> Outcome:
+    def send(self, message: Message, *, by: str) -> Outcome:
         """One request, and what the sender reads of it."""
         fate, name = self.draw(), message.attempt_id
         if fate in (TAKEN, SILENT):
             to = message.token if isinstance(message, PushMessage) else message.to_e164
-            self.log.append(Line(name, to, f"SM{len(self.log)}", datetime.now(UTC)))
+            self.log.append(Line(name, to, f"SM{len(self.log)}", datetime.now(UTC), by))
         if fate == REFUSED:
             self.refused.add(name)
         answers: dict[str, Accepted | Exception] = {
@@ -62,7 +63,7 @@ class FakeCarrier:  # its methods are called as those of the real one are
 
     def submit(self, status: Status, name: str, messages: Sequence[Message], *, until: float) -> Answers:
         done: Answers = Future()
-        done.set_result([self.send(message) for message in messages])
+        done.set_result([self.send(message, by=name) for message in messages])
         return done
 
     def find(self, status: Status, name: str, message: Message, *, created_after: datetime) -> Sequence[FoundMessage]:
@@ -71,8 +72,15 @@ class FakeCarrier:  # its methods are called as those of the real one are
         return [
             FoundMessage(line.provider_id, "sent", line.at, None)
             for line in reversed(self.log)
-            if line.to == to and line.at >= created_after
+            if line.to == to and line.sender == name and line.at >= created_after
         ]
+
+    def senders(self) -> dict[int, set[str]]:
+        """By delivery (a person and a step) the providers that took a message."""
+        found: dict[int, set[str]] = defaultdict(set)
+        for line in self.log:
+            found[int(line.attempt.split("-")[0])].add(line.sender)
+        return found
 
     def accepted(self) -> dict[str, int]:
         return dict(Counter(line.attempt for line in self.log))
@@ -111,8 +119,8 @@ class Worker:
         return next((flight for flight in self.flights if flight.outcomes is None), None)
 
 
-def write(messages: Messages, row: Row, channel: Channel) -> Any:
+def write(messages: Messages, row: Row, channel: Channel, sender: str) -> Any:
     """The message as the worker writes it."""
-    message = messages.try_write(row, channel, "fcm" if channel is Channel.PUSH else "twilio")
+    message = messages.try_write(row, channel, sender)
     assert message is not None
     return message
