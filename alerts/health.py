@@ -16,13 +16,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from alerts.channels.rule_book_outlets import configured_outlets
+from alerts.deliveries.findings import UNREAD_WORDS
 from alerts.deliveries.lateness import Stall, Watch, late, list_stalls
 from alerts.deliveries.queries import backlog, invariants
+from alerts.deliveries.resting import list_resting
 from alerts.deliveries.restoring import REMEDY, is_elsewhere
 from alerts.deliveries.round_trips.actions import untried
 from alerts.deliveries.round_trips.queries import list_ages
 from alerts.deliveries.round_trips.rules import is_late
 from alerts.deliveries.vitals import PROMISE
+from alerts.deliveries.watching import TOLD_FAILED
 from alerts.kit.db import POSTGRES_MAJOR_MIN, Sessions, Tx, begin
 from alerts.kit.errors import AppError
 from alerts.kit.vitals import PART_SECONDS, SENDER_PART, find_vital, list_beats, list_vitals
@@ -103,6 +106,9 @@ def get_metrics(session: Tx, settings: SettingsDep) -> Response:
     alarms = Gauge("siaga_alarm", "what nobody has taken on yet", ("kind", "sender"), registry=registry)
     for alarm in open_alarms(session):
         alarms.labels(alarm["kind"], alarm["sender"]).set(alarm["count"])
+    closed = Gauge("siaga_sender_closed", "1 while nothing goes out by a sender that refuses our account", ("sender",), registry=registry)
+    for sender in list_resting(session):
+        closed.labels(sender).set(1)
     _gauge_vitals(session, settings, registry)
     _gauge_trips(session, settings, registry)
     return Response(generate_latest() + generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
@@ -110,6 +116,8 @@ def get_metrics(session: Tx, settings: SettingsDep) -> Response:
 
 def _gauge_vitals(session: Session, settings: Settings, registry: CollectorRegistry) -> None:
     """What a task measured, and when a worker last got something done: read from small tables, never asked anew."""
+    unread = Gauge("siaga_unread_words_total", "receipts whose word for the state we do not know", ("source",), registry=registry)
+    failed = Gauge("siaga_told_failed_total", "failures that receipts told of", ("sender", "code"), registry=registry)
     broken = Gauge("siaga_promise_broken", "1 while a promise of the tables does not hold", ("promise",), registry=registry)
     rows = Gauge("siaga_promise_broken_rows", "how many rows break it", ("promise",), registry=registry)
     age = Gauge("siaga_vitals_age_seconds", "since the promises were last looked at", registry=registry)
@@ -122,9 +130,13 @@ def _gauge_vitals(session: Session, settings: Settings, registry: CollectorRegis
         if vital["name"] == PROMISE:
             broken.labels(vital["label"]).set(float(vital["value"] > 0))
             rows.labels(vital["label"]).set(vital["value"])
+            age.set(vital["age_seconds"])
+        elif vital["name"] == UNREAD_WORDS:
+            unread.labels(vital["label"]).set(vital["value"])
+        elif vital["name"] == TOLD_FAILED:
+            failed.labels(*vital["label"].rsplit(" ", 1)).set(vital["value"])
         else:
-            Gauge(f"siaga_{vital['name']}", "measured once a minute", registry=registry).set(vital["value"])
-        age.set(vital["age_seconds"])
+            Gauge(f"siaga_{vital['name']}", "measured by a task", registry=registry).set(vital["value"])
     since = Gauge("siaga_worker_progress_seconds", "since a worker finished a task of the queue", ("queue",), registry=registry)
     lost = Gauge("siaga_workers_without_valkey", "workers that keep to their own share of every pace", registry=registry)
     for queue, beats in _by_queue(session).items():
@@ -168,6 +180,8 @@ def _examine_database(session: Session, diagnosis: Diagnosis, watch: Watch, *, p
         return
     if is_elsewhere(session):
         diagnosis.faults.append(f"nothing is sent: {REMEDY}")
+    for sender in sorted(list_resting(session)):
+        diagnosis.faults.append(f"nothing goes out by {sender}, whose provider refuses our account: one message at a time tries it again")
     waiting = backlog(session)
     diagnosis.facts |= waiting | {"missions": session.execute(text("SELECT count(*) FROM mission")).scalar_one()}
     if waiting["outbox_age_seconds"] > watch.late_seconds:

@@ -124,6 +124,8 @@ class Delivery(Group):
     lookup_after_seconds: float = Field(120, gt=0)
     resend_after_seconds: float = Field(300, gt=0)
     retry_seconds: float = Field(15, gt=0)
+    rest_seconds: float = Field(60, gt=0, description="how long a sender rests that refuses our account, or a lane whose queue is full")
+    watch_seconds: float = Field(15, gt=0, description="how often failures told by receipts are counted and alarmed")
     hold_seconds: float = Field(120, gt=0, description="a first alert waits so long for a second person to stop it")
     clock_seconds: float = Field(1, gt=0, description="how often holds and promised times that are due are looked for")
     wave_seconds: float = Field(60, gt=0, description="how often latecomers are looked for")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from alerts.channels.sms_dialect import codes_of
 from alerts.deliveries.round_trips.actions import begin_trips, follow_trips
 from alerts.deliveries.vitals import measure
+from alerts.deliveries.watching import watch_failures
 from alerts.kit.db import begin
 from workers.app import Runtime
 from workers.tasks import Payload, task
@@ -16,6 +18,12 @@ def round_trips(runtime: Runtime, _: Payload) -> None:
         follow_trips(session, runtime.settings)
     with begin(runtime.sessions) as session:
         begin_trips(session, runtime.settings)
+
+
+@task("deliveries.watch")
+def count_failures(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        watch_failures(session, codes=codes_of(runtime.settings))
 
 
 @task("deliveries.check")

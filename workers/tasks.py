@@ -187,7 +187,7 @@ def begin_next_of_failed(runtime: Runtime, _: Payload) -> None:
 
 @task("deliveries.apply_receipts")
 def receipts(runtime: Runtime, _: Payload) -> None:
-    apply_all_receipts(runtime.settings, runtime.sessions)
+    apply_all_receipts(runtime.settings, runtime.sessions, runtime.carriers)
 
 
 @task("deliveries.look_up")

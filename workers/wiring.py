@@ -83,6 +83,7 @@ def schedule(settings: Settings) -> Mapping[str, float]:
     """Tasks that the clock rings, with their period in seconds."""
     return {
         "deliveries.apply_receipts": settings.delivery.receipts_seconds,
+        "deliveries.watch": settings.delivery.watch_seconds,
         "deliveries.sweep": settings.delivery.sweep_seconds,
         "deliveries.ring": settings.delivery.ring_seconds,
         "deliveries.escalate": settings.delivery.ring_seconds,

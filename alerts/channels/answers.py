@@ -6,47 +6,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 
-from alerts.channels.ports import ReportedState, Verdict
+from alerts.channels.ports import USUAL_STEPS, Rejected, ReportedState, Step, Verdict
 
 LONGEST_WAIT_SECONDS = 3600.0
-
-
-class Step(StrEnum):
-    """What the fan-out does after an answer. Paging means: tell the staff on duty, once, not per message."""
-
-    STOP_NUMBER = "stop_number"
-    RECORD_OPT_OUT = "record_opt_out"
-    PAGE_AND_KEEP_QUEUED = "page_and_keep_queued"
-    BACK_OFF_SENDER = "back_off_sender"
-    RESEND_ONCE_LATER = "resend_once_later"
-    DO_NOT_REPEAT_TEXT = "do_not_repeat_text"
-    EXPIRE = "expire"
-    STOP_ALL_AND_PAGE = "stop_all_and_page"
-    PRUNE_TOKEN = "prune_token"  # noqa: S105  (a step, not a secret)
-    FAIL_ON_CHANNEL = "fail_on_channel"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One row of the table: the verdict, the step that follows, and the provider's meaning in a few words.
 
-    `wait_seconds`: how long the step waits (a resend, a sender's rest). `alarm_above`: the share of a broadcast's
-    receipts above which somebody must look.
+    `alarm_above`: the share of a broadcast's receipts above which somebody must look. How long a step waits (a resend, a
+    sender's rest) is a setting.
     """
 
     verdict: Verdict
     step: Step
     meaning: str
-    wait_seconds: float = 0.0
     alarm_above: float | None = None
 
+    def refusal(self, code: str) -> Rejected:
+        """The error of a request that was refused so."""
+        return Rejected(code, verdict=self.verdict, step=self.step)
 
-ANYTHING_ELSE = Answer(Verdict.OTHER, Step.FAIL_ON_CHANNEL, "not in the table: counted and alarmed")
 
-RESEND_SECONDS = 300.0
-REST_SECONDS = 60.0
+ANYTHING_ELSE = Answer(Verdict.OTHER, Step.FAIL_AND_ALARM, "not in the table: counted and alarmed")
+
+EXPIRED = Answer(Verdict.OTHER, Step.EXPIRE, "by our own clock: its time was over before it could leave")
+
 ALARM_SHARE = 0.01
 
 # Codes of a refused request (2xxxx) and of a receipt (3xxxx). 429 and 20429 are not here: they are "not now", not "no".
@@ -56,11 +43,11 @@ TWILIO_ANSWERS: Mapping[str, Answer] = {
     "21217": Answer(Verdict.BAD_NUMBER, Step.STOP_NUMBER, "the number does not look valid"),
     "21610": Answer(Verdict.OPTED_OUT, Step.RECORD_OPT_OUT, "the person has opted out"),
     "21408": Answer(Verdict.NO_PERMISSION, Step.PAGE_AND_KEEP_QUEUED, "sending to this region is switched off"),
-    "21611": Answer(Verdict.SENDER_BACKOFF, Step.BACK_OFF_SENDER, "this sender's queue is full", REST_SECONDS),
+    "21611": Answer(Verdict.SENDER_BACKOFF, Step.BACK_OFF_SENDER, "this sender's queue is full"),
     "20003": Answer(Verdict.STOP_ALL, Step.STOP_ALL_AND_PAGE, "the credentials are refused"),
-    "30001": Answer(Verdict.SENDER_BACKOFF, Step.BACK_OFF_SENDER, "the queue overflowed", REST_SECONDS),
+    "30001": Answer(Verdict.SENDER_BACKOFF, Step.BACK_OFF_SENDER, "the queue overflowed"),
     "30002": Answer(Verdict.STOP_ALL, Step.STOP_ALL_AND_PAGE, "the account is suspended"),
-    "30003": Answer(Verdict.OTHER, Step.RESEND_ONCE_LATER, "the handset is off or out of reach", RESEND_SECONDS),
+    "30003": Answer(Verdict.OTHER, Step.RESEND_ONCE_LATER, "the handset is off or out of reach"),
     "30004": Answer(Verdict.CONTENT, Step.DO_NOT_REPEAT_TEXT, "blocked", alarm_above=ALARM_SHARE),
     "30005": Answer(Verdict.BAD_NUMBER, Step.STOP_NUMBER, "unknown handset"),
     "30006": Answer(Verdict.BAD_NUMBER, Step.STOP_NUMBER, "a landline, or a carrier that cannot be reached"),
@@ -79,7 +66,7 @@ WHATSAPP_ANSWERS: Mapping[str, Answer] = {
     "63013": Answer(Verdict.CONTENT, Step.DO_NOT_REPEAT_TEXT, "against the channel's policy", alarm_above=ALARM_SHARE),
     "63014": Answer(Verdict.OTHER, Step.FAIL_ON_CHANNEL, "the person has blocked this sender"),
     "63016": Answer(Verdict.CONTENT, Step.DO_NOT_REPEAT_TEXT, "no template, and outside the time for free text"),
-    "63018": Answer(Verdict.SENDER_BACKOFF, Step.BACK_OFF_SENDER, "the sender's rate is exceeded", REST_SECONDS),
+    "63018": Answer(Verdict.SENDER_BACKOFF, Step.BACK_OFF_SENDER, "the sender's rate is exceeded"),
     "63020": Answer(Verdict.STOP_ALL, Step.STOP_ALL_AND_PAGE, "the business account is not accepted"),
     "63021": Answer(Verdict.CONTENT, Step.DO_NOT_REPEAT_TEXT, "the content is not valid", alarm_above=ALARM_SHARE),
     "63024": Answer(Verdict.OTHER, Step.FAIL_ON_CHANNEL, "not a valid recipient for WhatsApp"),
@@ -92,7 +79,7 @@ WHATSAPP_ANSWERS: Mapping[str, Answer] = {
 # Codes of a refused call. Geographic permissions of calls are a switch of their own.
 VOICE_ANSWERS: Mapping[str, Answer] = {
     "10001": Answer(Verdict.STOP_ALL, Step.STOP_ALL_AND_PAGE, "the account is not active"),
-    "10004": Answer(Verdict.SENDER_BACKOFF, Step.BACK_OFF_SENDER, "as many calls are under way as are allowed", REST_SECONDS),
+    "10004": Answer(Verdict.SENDER_BACKOFF, Step.BACK_OFF_SENDER, "as many calls are under way as are allowed"),
     "13224": Answer(Verdict.OTHER, Step.FAIL_ON_CHANNEL, "the number cannot be called"),
     "13227": Answer(Verdict.NO_PERMISSION, Step.PAGE_AND_KEEP_QUEUED, "calling this region is switched off"),
     "21203": Answer(Verdict.NO_PERMISSION, Step.PAGE_AND_KEEP_QUEUED, "calls abroad are switched off"),
@@ -195,6 +182,15 @@ DIALECTS: Dialects = {
 """The words of each source of receipts. A described provider adds its own: `alerts.channels.sms_dialect.dialects_of`."""
 
 
+Codes = Mapping[str, Mapping[str, Answer]]
+CODES: Codes = dict.fromkeys(("twilio", "twilio_call", "whatsapp", "voice"), _ALL_OF_TWILIO)
+"""The codes of each source of receipts, and of each sender whose list a look-up reads."""
+DESCRIBED: Mapping[Verdict, Answer] = {
+    Verdict.OTHER: Answer(Verdict.OTHER, Step.FAIL_ON_CHANNEL, "described"),
+    Verdict.CONTENT: Answer(Verdict.CONTENT, Step.DO_NOT_REPEAT_TEXT, "described", alarm_above=ALARM_SHARE),
+}
+
+
 def is_listed(code: str) -> bool:
     """Whether a code of Twilio's has a row of its own."""
     return code in _ALL_OF_TWILIO
@@ -205,6 +201,16 @@ def twilio_answer(code: str, *, is_region_served: bool = True) -> Answer:
     if code in REGION_CODES and not is_region_served:
         return UNSERVED_REGION
     return _ALL_OF_TWILIO.get(code, ANYTHING_ELSE)
+
+
+def described_answer(verdict: Verdict) -> Answer:
+    """The row of a code that a provider's description explains. What it calls `other` is listed: nobody is alarmed."""
+    return DESCRIBED.get(verdict) or Answer(verdict, USUAL_STEPS[verdict], "described")
+
+
+def told_answer(source: str, code: str, codes: Codes | None = None) -> Answer:
+    """The row of the code in a receipt (or in a list) of a source. `codes` of the settings: `alerts.channels.sms_dialect.codes_of`."""
+    return (codes or CODES).get(source, {}).get(code, ANYTHING_ELSE)
 
 
 def web_push_answer(status: int, explanation: str) -> Answer:
@@ -227,11 +233,6 @@ def smtp_answer(code: int, enhanced: str, *, is_of_address: bool) -> Answer:
     if fitting:
         return SMTP_ENHANCED_ANSWERS[max(fitting, key=len)]
     return SMTP_ADDRESS_ANSWERS.get(code, ANYTHING_ELSE) if is_of_address else SMTP_CONTENT
-
-
-def twilio_state(raw_status: str) -> ReportedState | None:
-    """How far Twilio says the message got, or None for a word that we do not know."""
-    return TWILIO_STATES.get(raw_status)
 
 
 def reported_state(source: str, raw_status: str, dialects: Dialects = DIALECTS) -> ReportedState | None:

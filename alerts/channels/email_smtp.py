@@ -188,5 +188,5 @@ def _refusal(error: SMTPResponseException, stage: _Stage) -> Transient | Rejecte
     if not 500 <= error.code < 600:
         return Unknown(code) if is_content else Transient(code)
     if isinstance(error, SMTPAuthenticationError) or not (is_content or isinstance(error, SMTPRecipientRefused)):
-        return Rejected(code, verdict=SMTP_SENDER.verdict)
-    return Rejected(code, verdict=smtp_answer(error.code, enhanced, is_of_address=not is_content).verdict)
+        return SMTP_SENDER.refusal(code)
+    return smtp_answer(error.code, enhanced, is_of_address=not is_content).refusal(code)

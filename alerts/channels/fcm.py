@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from yarl import URL
 
-from alerts.channels.answers import ANYTHING_ELSE, FCM_ANSWERS, parse_retry_after
+from alerts.channels.answers import ANYTHING_ELSE, EXPIRED, FCM_ANSWERS, Answer, parse_retry_after
 from alerts.channels.ports import Accepted, Priority, PushMessage, Rejected, Transient, Unknown, Verdict
 from alerts.channels.wire import Wire, WireAnswer
 
@@ -128,7 +128,7 @@ class Fcm:
     async def send(self, message: PushMessage) -> Accepted:
         """Hand one notification to FCM. Raises Transient, Rejected or Unknown."""
         if message.ttl_seconds < 1:
-            raise Rejected("expired", verdict=Verdict.OTHER)
+            raise EXPIRED.refusal("expired")
         body = payload_of(message, now=time.time())
         token = await self._bearer.token()
         answer = await self._wire.post(self._url, body, headers={"Authorization": f"Bearer {token}"})
@@ -171,7 +171,7 @@ def read_send_answer(answer: WireAnswer) -> Accepted:
         raise Transient(code, retry_after=parse_retry_after(answer.retry_after))
     if not 400 <= status < 500 or status == 408:
         raise Unknown(f"http_{status}")
-    raise Rejected(code, verdict=_verdict_of(answer, code))
+    raise _row_of(answer, code).refusal(code)
 
 
 def error_code_of(answer: WireAnswer) -> str:
@@ -183,12 +183,12 @@ def error_code_of(answer: WireAnswer) -> str:
     return str(error.get("status") or f"http_{answer.status}")
 
 
-def _verdict_of(answer: WireAnswer, code: str) -> Verdict:
+def _row_of(answer: WireAnswer, code: str) -> Answer:
     if code == "INVALID_ARGUMENT" and _names_token(_error_of(answer)):
-        return Verdict.DEAD_TOKEN
+        return FCM_ANSWERS["UNREGISTERED"]
     if answer.status == 401:
-        return Verdict.STOP_ALL
-    return FCM_ANSWERS.get(code, ANYTHING_ELSE).verdict
+        return FCM_ANSWERS["UNAUTHENTICATED"]
+    return FCM_ANSWERS.get(code, ANYTHING_ELSE)
 
 
 def _names_token(error: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from yarl import URL
 
-from alerts.channels.answers import parse_retry_after
+from alerts.channels.answers import described_answer, parse_retry_after
 from alerts.channels.country_rules import number_country
 from alerts.channels.ports import Accepted, Rejected, SmsMessage, Transient, Unknown, Verdict
 from alerts.channels.sms_dialect import TIMED_OUT, Answers, Dialect, put_at, read_at
@@ -96,7 +96,7 @@ def read_answer(answer: WireAnswer, described: Answers) -> Accepted:
         raise Transient(code or f"http_{status}", retry_after=parse_retry_after(answer.retry_after))
     verdict = described.verdicts.get(code) or described.statuses.get(status)
     if verdict is not None:
-        raise Rejected(code or f"http_{status}", verdict=verdict)
+        raise described_answer(verdict).refusal(code or f"http_{status}")
     provider_id = read_at(answer.body, described.id)
     if status in described.accepted and code in described.success and provider_id:
         return Accepted(provider_id, "accepted")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Protocol
 
 # A look-up accepts messages created this long before our intent: clocks differ, and providers cut to whole seconds.
@@ -19,7 +20,7 @@ LINK_PLACE = "{link}"
 
 
 class Verdict(StrEnum):
-    """Why a provider refused, in the words that decide what happens next."""
+    """Why a provider refused."""
 
     BAD_NUMBER = "bad_number"
     OPTED_OUT = "opted_out"
@@ -30,6 +31,38 @@ class Verdict(StrEnum):
     CONTENT = "content"
     STOP_ALL = "stop_all"
     OTHER = "other"
+
+
+class Step(StrEnum):
+    """What the fan-out does after a no, in an answer or in a receipt. Paging means: tell the staff on duty, once, not per message."""
+
+    STOP_NUMBER = "stop_number"
+    RECORD_OPT_OUT = "record_opt_out"
+    PAGE_AND_KEEP_QUEUED = "page_and_keep_queued"
+    BACK_OFF_SENDER = "back_off_sender"
+    RESEND_ONCE_LATER = "resend_once_later"
+    DO_NOT_REPEAT_TEXT = "do_not_repeat_text"
+    EXPIRE = "expire"
+    STOP_ALL_AND_PAGE = "stop_all_and_page"
+    PRUNE_TOKEN = "prune_token"  # noqa: S105  (a step, not a secret)
+    FAIL_ON_CHANNEL = "fail_on_channel"
+    FAIL_AND_ALARM = "fail_and_alarm"
+
+
+USUAL_STEPS: Mapping[Verdict, Step] = MappingProxyType(
+    {
+        Verdict.BAD_NUMBER: Step.STOP_NUMBER,
+        Verdict.OPTED_OUT: Step.RECORD_OPT_OUT,
+        Verdict.NO_PERMISSION: Step.PAGE_AND_KEEP_QUEUED,
+        Verdict.UNSUPPORTED_COUNTRY: Step.FAIL_ON_CHANNEL,
+        Verdict.SENDER_BACKOFF: Step.BACK_OFF_SENDER,
+        Verdict.DEAD_TOKEN: Step.PRUNE_TOKEN,
+        Verdict.CONTENT: Step.DO_NOT_REPEAT_TEXT,
+        Verdict.STOP_ALL: Step.STOP_ALL_AND_PAGE,
+        Verdict.OTHER: Step.FAIL_AND_ALARM,
+    }
+)
+"""The step of a verdict where no row of a table names another. What nobody understands is alarmed."""
 
 
 class ReportedState(StrEnum):
@@ -55,12 +88,13 @@ class Transient(Exception):  # noqa: N818  (one of the three answers, not an err
 
 
 class Rejected(Exception):  # noqa: N818
-    """Surely not sent, and never will be by this request: `verdict` says what to do, `code` is the provider's own."""
+    """Surely not sent, and never will be by this request: `verdict` says why, `step` what to do, `code` is the provider's own."""
 
-    def __init__(self, code: str, *, verdict: Verdict) -> None:
+    def __init__(self, code: str, *, verdict: Verdict, step: Step | None = None) -> None:
         super().__init__(f"{code} ({verdict})")
         self.code = code
         self.verdict = verdict
+        self.step = step or USUAL_STEPS[verdict]
 
 
 class Unknown(Exception):  # noqa: N818

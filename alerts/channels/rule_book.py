@@ -155,12 +155,6 @@ class RuleBook:
         """
         return [(channel, country) for channel in RULED_CHANNELS for country in self.unserved(outlets, channel)]
 
-    def may_receipt(self, number_country: str, *, provider: str, channel: str) -> bool:
-        """False where a delivery receipt is known never to come: "no receipt possible" instead of waiting for one."""
-        if channel in NO_RECEIPTS:
-            return False
-        return self.rules_for(number_country, provider=provider, channel=channel).receipts is not Known.NO
-
     def never_receipted(self) -> list[tuple[str, str]]:
         """(channel, number's country) where no provider of the book gives receipts; `*` stands for every country."""
         none: set[tuple[str, str]] = set()

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from alerts.channels.answers import DIALECTS, Dialects
+from alerts.channels.answers import CODES, DIALECTS, Codes, Dialects, described_answer
 from alerts.channels.ports import ReportedState, Verdict
 from alerts.settings import Settings
 
@@ -211,6 +211,12 @@ def dialects_of(settings: Settings) -> Dialects:
     """The words of every source of receipts, the described providers' among them."""
     described = (provider.dialect for provider in described_providers(settings).values())
     return {**DIALECTS, **{dialect.name: dialect.receipts.states for dialect in described if dialect.receipts is not None}}
+
+
+def codes_of(settings: Settings) -> Codes:
+    """What the codes in receipts of every source mean; a described provider's are those of its answers."""
+    described = (provider.dialect for provider in described_providers(settings).values())
+    return {**CODES, **{each.name: {code: described_answer(why) for code, why in each.answers.verdicts.items()} for each in described}}
 
 
 def is_genuine(receipts: Receipts, secrets: Iterable[str], *, body: bytes, shown: str | None) -> bool:

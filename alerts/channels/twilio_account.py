@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from yarl import URL
 
-from alerts.channels.answers import NOT_NOW_CODES, REGION_CODES, is_listed, parse_retry_after, twilio_answer
+from alerts.channels.answers import EXPIRED, NOT_NOW_CODES, REGION_CODES, is_listed, parse_retry_after, twilio_answer
 from alerts.channels.country_rules import SMS, number_country
 from alerts.channels.ports import Accepted, FoundMessage, Rejected, Transient, Unknown, Verdict
 from alerts.channels.rule_book import current_book
@@ -137,13 +137,13 @@ def read_create_answer(answer: WireAnswer, *, is_region_served: Callable[[], boo
     if status == 401:
         raise Rejected(code, verdict=Verdict.STOP_ALL)
     served = code not in REGION_CODES or is_region_served()
-    raise Rejected(code, verdict=twilio_answer(code, is_region_served=served).verdict)
+    raise twilio_answer(code, is_region_served=served).refusal(code)
 
 
 def check_validity(seconds: int) -> None:
     """Raises Rejected for a message whose time is over: surely not sent, by us."""
     if seconds < 1:
-        raise Rejected("expired", verdict=Verdict.OTHER)
+        raise EXPIRED.refusal("expired")
 
 
 def validity_field(seconds: int) -> tuple[str, str]:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from alerts.channels.answers import EXPIRED
 from alerts.channels.http_pool import Result
-from alerts.channels.ports import Accepted, FoundMessage, Rejected, SmsMessage, Transient, Unknown, Verdict
+from alerts.channels.ports import Accepted, FoundMessage, Rejected, SmsMessage, Transient, Unknown
 from alerts.channels.twilio_account import TwilioAccount, TwilioConfig
 from alerts.channels.twilio_many import Target, TwilioMany
 from alerts.channels.wire import WireAnswer
@@ -48,10 +49,7 @@ class TwilioSms:
         A text whose time is over is refused here.
         """
         results = iter(await self._many.post([message for message in messages if message.validity_seconds >= 1], until=until))
-        return [
-            self._read(next(results), message) if message.validity_seconds >= 1 else Rejected("expired", verdict=Verdict.OTHER)
-            for message in messages
-        ]
+        return [self._read(next(results), message) if message.validity_seconds >= 1 else EXPIRED.refusal("expired") for message in messages]
 
     async def find_sent(self, message: SmsMessage, *, created_after: datetime) -> tuple[FoundMessage, ...]:
         """`find_by_to` for a message of this sender."""

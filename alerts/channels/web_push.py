@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from py_vapid import Vapid02
 from yarl import URL
 
-from alerts.channels.answers import parse_retry_after, web_push_answer
+from alerts.channels.answers import EXPIRED, parse_retry_after, web_push_answer
 from alerts.channels.ports import Accepted, Priority, Rejected, Transient, Unknown, Verdict, WebPushMessage
 from alerts.channels.push_services import EndpointPolicy
 from alerts.channels.wire import Wire, WireAnswer
@@ -63,7 +63,7 @@ class WebPush:
     async def send(self, message: WebPushMessage) -> Accepted:
         """Hand one message to the browser's push service. Raises Transient, Rejected or Unknown."""
         if message.ttl_seconds < 1:
-            raise Rejected("expired", verdict=Verdict.OTHER)
+            raise EXPIRED.refusal("expired")
         fault = self._config.policy.sending_fault(message.endpoint)
         if fault is not None:
             raise Rejected(fault.value, verdict=Verdict.OTHER)
@@ -128,4 +128,4 @@ def read_push_answer(answer: WireAnswer, *, attempt_id: str) -> Accepted:
     if not 300 <= status < 500 or status == 408:
         raise Unknown(f"http_{status}")
     explanation = answer.raw[:EXPLANATION_BYTES].decode("utf-8", "replace")
-    raise Rejected(f"http_{status}", verdict=web_push_answer(status, explanation).verdict)
+    raise web_push_answer(status, explanation).refusal(f"http_{status}")

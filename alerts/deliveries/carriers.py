@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
@@ -109,9 +109,12 @@ class Carriers:
                 del self._texts[old]
         return kept[1]
 
-    def choose(self, status: Status, channel: Channel, number_country: str) -> str | None:
-        """Who takes the next window of a lane; None where nobody may send to numbers of the country now."""
-        return self._routers[status].choose(channel.value, number_country)
+    def choose(self, status: Status, channel: Channel, number_country: str, *, closed: Collection[str] = ()) -> str | None:
+        """Who takes the next window of a lane; None where nobody may send to numbers of the country now.
+
+        One that is `closed` is passed over as long as another serves the lane.
+        """
+        return self._routers[status].choose(channel.value, number_country, closed=closed)
 
     def opens_in(self, status: Status, channel: Channel, number_country: str) -> float | None:
         """Seconds until somebody may send to numbers of the country again; None where nobody ever may."""
@@ -120,7 +123,7 @@ class Carriers:
     def note(self, status: Status, name: str, outcomes: Sequence[Outcome], *, seconds: float) -> None:
         """How a window went: what the next choice between senders is made by."""
         lost = sum(outcome.state is State.UNKNOWN for outcome in outcomes)
-        unsent = sum(outcome.is_out_of_reach for outcome in outcomes)
+        unsent = sum(outcome.is_out_of_reach or outcome.is_senders_fault for outcome in outcomes)
         self._routers[status].note(name, ok=len(outcomes) - lost - unsent, surely_not_sent=unsent, unknown=lost, latency_seconds=seconds)
 
     def submit(self, status: Status, name: str, messages: Sequence[Message], *, until: float) -> Answers:
@@ -219,7 +222,7 @@ def read_answer(answer: Accepted | Exception | None) -> Outcome | None:
         case Transient():
             return Outcome(State.QUEUED, code=answer.code, retry_after=answer.retry_after)
         case Rejected():
-            return Outcome(refused(answer.verdict), code=answer.code, verdict=answer.verdict)
+            return Outcome(refused(answer.step), code=answer.code, verdict=answer.verdict, step=answer.step)
         case Unknown():
             return Outcome(State.UNKNOWN, code=answer.code)
     # Bytes may have left: the only honest state is unknown. No trace: it would show what the message was made of.

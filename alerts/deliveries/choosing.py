@@ -23,7 +23,7 @@ SHARPNESS = 3
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """Answers of one sender, counted. `surely_not_sent` is trouble on the way or at the provider's door.
+    """Answers of one sender, counted. `surely_not_sent` is trouble on the way or at the provider's door: a refused account too.
 
     A 429 (the pace's business) and a refusal of the number or text are answers, and count as `ok`.
     """

@@ -7,22 +7,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import structlog
-from prometheus_client import Counter
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from alerts.channels.answers import DIALECTS, Dialects, reported_state
-from alerts.channels.sms_dialect import dialects_of
-from alerts.deliveries.findings import raise_alarm
+from alerts.channels.answers import CODES, DIALECTS, Codes, Dialects, reported_state, told_answer
+from alerts.channels.sms_dialect import codes_of, dialects_of
+from alerts.deliveries.carriers import Carriers
+from alerts.deliveries.findings import note_unread_words
+from alerts.deliveries.heeding import Failure, Slowed, heed, slow_down
 from alerts.deliveries.rules import REPORTED, Evidence, State, states_before
 from alerts.kit.db import Sessions, array_of, begin
 from alerts.settings import Settings
 
 log = structlog.get_logger()
-UNKNOWN_WORDS = Counter("siaga_receipt_unknown_words_total", "receipts whose word for the state we do not know")
 APPLY_AT_ONCE = 2000
-FILTERED_CODES = frozenset({"30004", "30007"})
-FILTERED_SHARE_MAX, FILTERED_IN_ANY_CASE = 0.01, 3
+REST_SECONDS = 60.0
 
 
 class AttemptKey(NamedTuple):
@@ -42,33 +41,52 @@ class News(NamedTuple):
     error_code: str | None
 
 
-def apply_all_receipts(settings: Settings, sessions: Sessions) -> int:
+class Reading(NamedTuple):
+    """How receipts are read: the words and codes of every source, and how long a sender rests (seconds)."""
+
+    dialects: Dialects = DIALECTS
+    codes: Codes = CODES
+    rest_seconds: float = REST_SECONDS
+
+
+TWILIO_ALONE = Reading()
+
+
+def apply_all_receipts(settings: Settings, sessions: Sessions, carriers: Carriers) -> int:
     """Apply what has come in until little is left, a transaction for each part; the count of receipts taken."""
-    total, dialects = 0, dialects_of(settings)
+    total = 0
+    reading = Reading(dialects_of(settings), codes_of(settings), settings.delivery.rest_seconds)
     while True:
+        slowed: set[Slowed] = set()
         with begin(sessions) as session:
-            count = apply_receipts(session, limit=APPLY_AT_ONCE, dialects=dialects)
+            count = apply_receipts(session, limit=APPLY_AT_ONCE, reading=reading, slowed=slowed)
+        slow_down(settings, carriers, slowed)
         total += count
         if count < APPLY_AT_ONCE:
             return total
 
 
-def apply_receipts(session: Session, *, limit: int = 2000, dialects: Dialects = DIALECTS) -> int:
+def apply_receipts(session: Session, *, limit: int = 2000, reading: Reading = TWILIO_ALONE, slowed: set[Slowed] | None = None) -> int:
     """Let stored receipts move what they may move, whatever their order; the count of receipts taken.
 
-    A word that `dialects` (of the settings: `dialects_of`) does not know is counted and moves nothing.
+    A word that no dialect knows is counted, told of, and moves nothing. Lanes that must be slowed are added to `slowed`.
     """
     rows = session.connection().execute(TAKE_RECEIPTS, {"limit": limit}).all()
-    news = []
+    news, failures, unread = [], [], []
     for delivery_id, number, raw_status, source, provider_id, error_code in rows:
-        reported = reported_state(source, raw_status, dialects)
+        reported = reported_state(source, raw_status, reading.dialects)
         if reported is None:
-            UNKNOWN_WORDS.inc()
-            log.warning("receipt.unknown_word", source=source)
+            unread.append((source, raw_status))
             continue
-        news.append(News(AttemptKey(delivery_id, number), REPORTED[reported], provider_id, raw_status, error_code))
+        state = REPORTED[reported]
+        news.append(News(AttemptKey(delivery_id, number), state, provider_id, raw_status, error_code))
+        if error_code and state in NOT_REACHED:
+            failures.append(Failure(delivery_id, number, error_code, told_answer(source, error_code, reading.codes).step))
     apply_news(session, _highest(news), Evidence.CALLBACK)
-    _watch_filters(session, news)
+    lanes = heed(session, failures, rest_seconds=reading.rest_seconds)
+    if slowed is not None:
+        slowed |= lanes
+    note_unread_words(session, unread)
     return len(rows)
 
 
@@ -119,20 +137,6 @@ def _highest(news: Sequence[News]) -> list[News]:
         if before is None or RANK[item.state] >= RANK[before.state]:
             best[item.attempt] = item
     return [best[key] for key in sorted(best)]
-
-
-def _watch_filters(session: Session, news: Sequence[News]) -> None:
-    """Carriers that filter the text: repeating it would make that worse, and a person has to change it."""
-    if sum(item.error_code in FILTERED_CODES for item in news) <= FILTERED_IN_ANY_CASE:
-        return
-    values = {
-        "deliveries": array_of(item.attempt.delivery_id for item in news),
-        "numbers": array_of(item.attempt.number for item in news),
-        "filtered": array_of(int(item.error_code in FILTERED_CODES) for item in news),
-    }
-    for sender, reported, filtered in session.execute(BY_SENDER, values):
-        if filtered > max(FILTERED_IN_ANY_CASE, reported * FILTERED_SHARE_MAX):
-            raise_alarm(session, "content_filtered", sender=sender, count=filtered)
 
 
 NOT_REACHED = frozenset({State.UNDELIVERED, State.FAILED})
@@ -190,15 +194,6 @@ SELECT DISTINCT 'delivery.not_reached', jsonb_build_object('batch_id', d.batch_i
 FROM delivery d JOIN audience_member m ON m.id = d.member_id
 WHERE d.id = ANY (CAST(:deliveries AS bigint[])) AND d.state IN ('failed', 'undelivered') AND d.answered_at IS NULL
   AND jsonb_array_length(m.further_ways) >= d.step AND NOT EXISTS (SELECT FROM delivery n WHERE n.id = d.id + 1)
-""")
-
-# An attempt whose callback was quicker than our own record has its sender in its window alone.
-BY_SENDER = text("""
-SELECT coalesce(nullif(a.sender, ''), w.sender, '') AS sender, count(*) AS reported, sum(n.filtered) AS filtered
-FROM unnest(CAST(:deliveries AS bigint[]), CAST(:numbers AS int[]), CAST(:filtered AS int[])) AS n(delivery_id, number, filtered)
-LEFT JOIN attempt a ON (a.delivery_id, a.number) = (n.delivery_id, n.number)
-LEFT JOIN LATERAL (SELECT sender FROM send_window WHERE closed_at IS NULL AND n.delivery_id = ANY (deliveries) LIMIT 1) w ON true
-GROUP BY 1 ORDER BY 1
 """)
 
 MARK_ANSWERED = text("""

@@ -1,55 +1,62 @@
-"""What answers say beyond the one message: of a person, of a device, of a whole sender. And when a person must be told."""
+"""What answers say beyond the one message: of a person, of a whole sender. And when somebody on duty must be told."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
 from sqlalchemy.orm import Session
 
-from alerts.broadcasts.rules import Channel
-from alerts.channels.ports import Verdict
-from alerts.citizens.actions import record_opt_out, retire_device
-from alerts.citizens.addresses import retire_browser, retire_email
+from alerts.channels.ports import Step
+from alerts.citizens.actions import record_opt_out
 from alerts.citizens.rules import OptSource
+from alerts.deliveries.resting import close_sender
 from alerts.deliveries.rules import Outcome
-from alerts.deliveries.windows import Claim, Window
 from alerts.kit.outbox import publish
+from alerts.kit.vitals import Measured, add_to_vital
 
 log = structlog.get_logger()
-DEAD_SHARE_MAX = 0.05
-DEAD_IN_ANY_CASE = 1
 ALARMS = MappingProxyType(
     {
-        Verdict.STOP_ALL: "stop_all",
-        Verdict.NO_PERMISSION: "no_permission",
-        Verdict.CONTENT: "content_refused",
-        Verdict.OTHER: "unread_answer",
+        Step.PAGE_AND_KEEP_QUEUED: "no_permission",
+        Step.DO_NOT_REPEAT_TEXT: "content_refused",
+        Step.FAIL_AND_ALARM: "unread_answer",
     }
 )
-DEAD = MappingProxyType({Channel.PUSH: Verdict.DEAD_TOKEN, Channel.WEB_PUSH: Verdict.DEAD_TOKEN, Channel.EMAIL: Verdict.BAD_NUMBER})
-"""What a provider says of an address that is gone for good. Numbers stay: they come back to life, and belong to the person."""
-RETIRE: MappingProxyType[Channel, Callable[[Session, UUID], Any]] = MappingProxyType(
-    {Channel.PUSH: retire_device, Channel.WEB_PUSH: retire_browser, Channel.EMAIL: retire_email}
-)
-"""Per channel: how such an address is put away."""
+"""What is told of a refused request whenever there is one. A sender that is closed is told of once: see `stop_all`."""
+UNREAD_WORDS = "unread_words"
+"""The figure that counts receipts whose word for the state we do not know, by their source."""
 
 
-def remember(session: Session, claim: Claim, window: Window, outcomes: Sequence[Outcome]) -> None:
-    """What refusals say of people and devices goes into the register; what they say of a sender, to the staff on duty."""
-    pairs = list(zip(window.rows, outcomes, strict=True))
-    for row, outcome in pairs:
-        if outcome.verdict is Verdict.OPTED_OUT:
-            record_opt_out(session, citizen_id=row.citizen_id, source=OptSource.CARRIER)
-    dead = [row.address_id for row, outcome in pairs if claim.channel in DEAD and outcome.verdict is DEAD[claim.channel]]
-    _prune(session, claim, window, dead)
-    kinds = [ALARMS.get(outcome.verdict) for outcome in outcomes if outcome.verdict is not None]
-    for kind, count in Counter(kind for kind in kinds if kind is not None).items():
-        raise_alarm(session, kind, sender=window.sender, count=count)
+class Told(NamedTuple):
+    """One answer, and whom it concerns."""
+
+    citizen_id: UUID
+    outcome: Outcome
+
+
+def remember(session: Session, sender: str, told: Sequence[Told], *, rest_seconds: float) -> None:
+    """What refusals say of people goes into the register; what they say of a sender, to everybody who sends and to the staff on duty."""
+    for each in told:
+        if each.outcome.step is Step.RECORD_OPT_OUT:
+            record_opt_out(session, citizen_id=each.citizen_id, source=OptSource.CARRIER)
+    stopping = [each.outcome.code or "" for each in told if each.outcome.step is Step.STOP_ALL_AND_PAGE]
+    if stopping:
+        stop_all(session, sender, code=stopping[0], rest_seconds=rest_seconds)
+    steps = Counter(each.outcome.step for each in told)
+    for step, kind in ALARMS.items():
+        if steps[step]:
+            raise_alarm(session, kind, sender=sender, count=steps[step])
+
+
+def stop_all(session: Session, sender: str, *, code: str, rest_seconds: float) -> None:
+    """The provider refuses our account: the sender is closed for everybody, and somebody is paged, once."""
+    if close_sender(session, sender, code=code, rest_seconds=rest_seconds):
+        raise_alarm(session, "stop_all", sender=sender, count=1)
 
 
 def raise_alarm(session: Session, kind: str, *, sender: str, count: int) -> None:
@@ -58,10 +65,11 @@ def raise_alarm(session: Session, kind: str, *, sender: str, count: int) -> None
     publish(session, "delivery.alarm", kind=kind, sender=sender, count=count)
 
 
-def _prune(session: Session, claim: Claim, window: Window, dead: Sequence[UUID]) -> None:
-    """Many dead devices at once are more likely our own fault than everybody's: then nothing is pruned, and it is said."""
-    if len(dead) > max(DEAD_IN_ANY_CASE, len(window.rows) * DEAD_SHARE_MAX):
-        raise_alarm(session, "dead_tokens", sender=window.sender, count=len(dead))
-        return
-    for address_id in dead:
-        RETIRE[claim.channel](session, address_id)
+def note_unread_words(session: Session, words: Iterable[tuple[str, str]]) -> None:
+    """Words for a state (each with its source) that are in no table: counted for good, and told of."""
+    found = list(words)
+    for source, count in Counter(source for source, _ in found).items():
+        sample = next(word for each, word in found if each == source)
+        log.warning("receipt.unknown_word", source=source, count=count)
+        add_to_vital(session, Measured(UNREAD_WORDS, source, count, sample))
+        raise_alarm(session, "unread_answer", sender=source, count=count)

@@ -19,11 +19,13 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.rules import Channel
-from alerts.channels.answers import reported_state
+from alerts.channels.answers import reported_state, told_answer
 from alerts.channels.ports import LOOK_BACK, FoundMessage, Message, SmsMessage, Transient, WhatsAppMessage
-from alerts.channels.sms_dialect import dialects_of
+from alerts.channels.sms_dialect import codes_of, dialects_of
 from alerts.deliveries.carriers import Carriers
-from alerts.deliveries.evidence import AttemptKey, News, apply_news
+from alerts.deliveries.evidence import NOT_REACHED, AttemptKey, News, apply_news
+from alerts.deliveries.findings import note_unread_words
+from alerts.deliveries.heeding import Failure, Slowed, heed, slow_down
 from alerts.deliveries.messages import Messages, Row
 from alerts.deliveries.rules import REPORTED, Evidence
 from alerts.deliveries.sending import TASK_SECONDS
@@ -54,6 +56,7 @@ class _Round:
         self._settings, self._sessions, self._carriers, self._channel = settings, sessions, carriers, channel
         self._texts: dict[UUID, Messages] = {}
         self._is_unreadable = False
+        self._slowed: set[Slowed] = set()
 
     def run(self) -> int:
         """Round after round while there is more; what is left is the next sweep's."""
@@ -83,6 +86,8 @@ class _Round:
                     break
                 with begin(self._sessions) as session:
                     known += self._settle(session, row, message, found)
+        slow_down(self._settings, self._carriers, self._slowed)
+        self._slowed.clear()
         return known
 
     def _find(self, row: Mapping[str, Any], message: Message) -> Sequence[FoundMessage]:
@@ -106,9 +111,16 @@ class _Round:
         reported = reported_state(source, own.raw_status, dialects_of(self._settings)) if own else None
         attempt = AttemptKey(row["delivery_id"], row["number"])
         looked = {"is_unclear": bool(free) and reported is None, "unclear": UNCLEAR, **attempt._asdict()}
+        if own is not None and reported is None:
+            note_unread_words(session, [(source, own.raw_status)])
         if session.execute(LOOKED, looked).first() is None or own is None or reported is None:
             return 0
-        apply_news(session, [News(attempt, REPORTED[reported], own.provider_id, own.raw_status, own.error_code)], Evidence.LOOKUP)
+        news = News(attempt, REPORTED[reported], own.provider_id, own.raw_status, own.error_code)
+        apply_news(session, [news], Evidence.LOOKUP)
+        if news.error_code and news.state in NOT_REACHED:
+            step = told_answer(source, news.error_code, codes_of(self._settings)).step
+            failure = Failure(*attempt, news.error_code, step)
+            self._slowed |= heed(session, [failure], rest_seconds=self._settings.delivery.rest_seconds)
         return 1
 
     def _taken(self, session: Session, row: Mapping[str, Any], found: Sequence[FoundMessage]) -> set[str]:

@@ -24,7 +24,8 @@ class DeliveryBatch(Base):
 
     A claim raises `generation`; an older one can write nothing. `begun_at`: its first claim. `next_step_at`: when to look
     for those whose time to answer is over; they get the next step. `is_overtaken`: that was done once, and whoever is
-    still queued here may have a later step already.
+    still queued here may have a later step already. `dead_count`: addresses that the provider called dead;
+    `held_at`: when they became so many that the rest was stopped.
     """
 
     __tablename__ = "delivery_batch"
@@ -50,7 +51,21 @@ class DeliveryBatch(Base):
     begun_at: Mapped[datetime | None]
     next_step_at: Mapped[datetime | None]
     is_overtaken: Mapped[bool] = mapped_column(server_default=text("false"))
+    dead_count: Mapped[int] = mapped_column(server_default="0")
+    held_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = created_at()
+
+
+class SenderRest(Base):
+    """A sender whose provider refuses our account: nobody sends by it; after `until` one message tries whether it does again."""
+
+    __tablename__ = "sender_rest"
+
+    sender: Mapped[str] = mapped_column(primary_key=True)
+    code: Mapped[str]
+    closed_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+    until: Mapped[datetime]
+    told_at: Mapped[datetime]
 
 
 class Delivery(Base):
@@ -115,6 +130,11 @@ class Attempt(Base):
     __table_args__ = (
         Index("ix_attempt_open", "intent_at", postgresql_where=text("state = 'unknown'")),
         Index("ix_attempt_again", "delivery_id", postgresql_where=text("number > 1")),
+        Index(
+            "ix_attempt_told_failed",
+            "resolved_at",
+            postgresql_where=text("state IN ('undelivered', 'failed') AND evidence IN ('callback', 'lookup') AND error_code IS NOT NULL"),
+        ),
         Index("ix_attempt_handset_off", "resolved_at", postgresql_where=text("state = 'undelivered' AND error_code = '30003'")),
     )
 

@@ -147,9 +147,10 @@ INVARIANTS = {
         SELECT a.delivery_id FROM attempt a LEFT JOIN attempt o ON o.delivery_id = a.delivery_id AND o.number = a.resend_of
         WHERE a.resend_of IS NOT NULL GROUP BY a.delivery_id, a.resend_of
         HAVING count(DISTINCT a.provider_id) > 1 OR bool_or(o.number IS NULL OR o.resend_of IS NOT NULL)""",
-    "I2 an approval that forbids resends has none": """
+    "I2 an approval that forbids resends has none, but of what is known not to have arrived": """
         SELECT a.delivery_id FROM attempt a JOIN delivery d ON d.id = a.delivery_id JOIN broadcast b ON b.id = d.broadcast_id
-        WHERE a.resend_of IS NOT NULL AND b.resend_unknown = 'never'""",
+        LEFT JOIN attempt o ON o.delivery_id = a.delivery_id AND o.number = a.resend_of
+        WHERE a.resend_of IS NOT NULL AND b.resend_unknown = 'never' AND o.error_code IS DISTINCT FROM '30003'""",
     "I2 a look-up took nobody else's message": """
         SELECT a.delivery_id FROM attempt a JOIN attempt o ON o.provider_id = a.provider_id AND o.channel = a.channel
         WHERE a.evidence = 'lookup' AND o.delivery_id <> a.delivery_id""",
@@ -194,6 +195,7 @@ SELECT
     (SELECT extract(epoch FROM clock_timestamp() - min(due_at)) FROM delivery_batch
         WHERE state = 'waiting' AND due_at < clock_timestamp()) AS queued_age_seconds,
     (SELECT count(*) FROM attempt WHERE state = 'unknown') AS unknown_attempts,
+    (SELECT count(*) FROM delivery_batch WHERE state <> 'done' AND held_at IS NOT NULL) AS stopped_batches,
     (SELECT count(*) FROM receipt WHERE applied_at IS NULL) AS receipts_waiting,
     (SELECT extract(epoch FROM clock_timestamp() - min(received_at)) FROM receipt WHERE applied_at IS NULL) AS receipts_age_seconds,
     (SELECT extract(epoch FROM clock_timestamp() - min(intent_at)) FROM attempt WHERE state = 'unknown') AS unknown_age_seconds,

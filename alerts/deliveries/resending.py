@@ -1,8 +1,9 @@
-"""One more sending: of what nobody knows of, after looking; and to a handset that was off, after minutes. Once, if approved.
+"""One more sending: of what nobody knows of, after looking, if the approval allows it; of a known failure, if it was the handset.
 
-The delivery stays `unknown` until something is evidence; the second handing-over is an attempt of its own that names
-the first (`resend_of`), so that whoever counts can tell a permitted repetition from a mistake. The same discipline as
-for the first: a committed window, then the carrier, then the record.
+The delivery stays as it was until something is evidence; the second handing-over is an attempt of its own that names
+the first (`resend_of`), so that whoever counts can tell a permitted repetition from a mistake. A handset that was off
+had nothing: its one more sending, after minutes, is a step of the table of answers and needs nobody's leave. The same
+discipline as for the first: a committed window, then the carrier, then the record.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.rules import Channel
+from alerts.channels.answers import NOT_NOW_CODES, TWILIO_ANSWERS
+from alerts.channels.ports import Step
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.evidence import AttemptKey, News, apply_news
+from alerts.deliveries.findings import Told, remember
 from alerts.deliveries.lookups import UNCLEAR
 from alerts.deliveries.messages import Messages, Row
+from alerts.deliveries.pruning import count_dead, dead_of, prune
 from alerts.deliveries.restoring import may_send
-from alerts.deliveries.rules import Evidence, Outcome, State
+from alerts.deliveries.rules import Evidence, Outcome, State, rest_seconds_of
 from alerts.deliveries.sending import BEGIN_WITHIN_SECONDS, CANNOT_BE_WRITTEN, NOT_BEGUN, TASK_SECONDS
 from alerts.deliveries.windows import SEALED
 from alerts.incidents.rules import Status
@@ -55,7 +60,7 @@ def _resend(settings: Settings, sessions: Sessions, carriers: Carriers, channel:
         for (broadcast_id, sender), rows in groups.items():
             outcomes = _hand_over(settings, carriers, sender, messages[broadcast_id], channel, rows)
             with begin(sessions) as session:
-                taken += _record(session, rows, outcomes)
+                taken += _record(session, settings, channel, rows, outcomes)
         total += taken
         if not taken:  # nothing more, or not now: a carrier that takes nothing is not asked again at once
             break
@@ -84,6 +89,7 @@ def _values(settings: Settings, channel: Channel, only: Sequence[int] | None = N
         "limit": delivery.window_size,
         "only": only,
         "unclear": UNCLEAR,
+        "not_now": NOT_NOW,
     }
 
 
@@ -118,14 +124,23 @@ def _hand_over(  # noqa: PLR0917 - a window is told by all of these
     written = [messages.try_write(Row.of(row), channel, sender) for row in rows]
     answers = iter(carriers.submit(Status(rows[0]["status"]), sender, [m for m in written if m is not None], until=until).result())
     outcomes = [CANNOT_BE_WRITTEN if message is None else next(answers) or NOT_BEGUN for message in written]
-    waits = {row["number_country"] or "": outcome.retry_after for row, outcome in zip(rows, outcomes, strict=True) if outcome.is_not_now}
-    for country, wait in waits.items():
-        carriers.pacer.shrink(messages.lane(sender, country), wait)
+    by_country: dict[str, list[Outcome]] = defaultdict(list)
+    for row, outcome in zip(rows, outcomes, strict=True):
+        by_country[row["number_country"] or ""].append(outcome)
+    for country, answered in by_country.items():
+        rest = rest_seconds_of(answered, rest_seconds=settings.delivery.rest_seconds)
+        if rest is not None:
+            carriers.pacer.shrink(messages.lane(sender, country), rest or None)
     return outcomes
 
 
-def _record(session: Session, rows: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome]) -> int:
-    """An acceptance moves the delivery; any other answer leaves it unknown: the first sending may still have arrived."""
+def _record(  # noqa: PLR0917 - a window and what became of it
+    session: Session, settings: Settings, channel: Channel, rows: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome]
+) -> int:
+    """An acceptance moves the delivery; any other answer leaves it as it was: the first sending may still have arrived.
+
+    What a refusal says of a person, an address or the sender is heeded as that of a first sending.
+    """
     values = {
         "window": rows[0]["window"],
         "deliveries": [row["delivery_id"] for row in rows],
@@ -142,9 +157,26 @@ def _record(session: Session, rows: Sequence[Mapping[str, Any]], outcomes: Seque
         if outcome.state is State.ACCEPTED
     ]
     apply_news(session, accepted, Evidence.ANSWER)
+    told = [Told(row["citizen_id"], outcome) for row, outcome in zip(rows, outcomes, strict=True)]
+    remember(session, rows[0]["sender"], told, rest_seconds=settings.delivery.rest_seconds)
+    _bury(session, channel, rows, outcomes)
     return len(accepted)
 
 
+def _bury(session: Session, channel: Channel, rows: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome]) -> None:
+    for batch_id in {row["batch_id"] for row in rows}:
+        pairs = [(row["address_id"], outcome) for row, outcome in zip(rows, outcomes, strict=True) if row["batch_id"] == batch_id]
+        dead = dead_of(channel, pairs)
+        if dead:
+            count_dead(session, batch_id, sender=rows[0]["sender"], count=len(dead))
+            prune(session, channel, batch_id, dead)
+
+
+NOT_NOW = sorted(
+    {"not_begun", "http_429", *NOT_NOW_CODES}
+    | {code for code, answer in TWILIO_ANSWERS.items() if answer.step in (Step.BACK_OFF_SENDER, Step.STOP_ALL_AND_PAGE)}
+)
+"""Why a second sending surely did not begin, through no fault of the person's: it is still owed."""
 NOT_TAKEN = {State.UNKNOWN: State.UNKNOWN, State.ACCEPTED: State.UNKNOWN}
 """What an attempt is before its news is applied: an acceptance moves it on at once, by the rules of evidence."""
 
@@ -155,7 +187,7 @@ WITH candidate AS (
       AND (channel NOT IN ('sms', 'whatsapp', 'voice') OR looked_up_at IS NOT NULL AND error_code IS DISTINCT FROM :unclear)
     UNION ALL
     SELECT delivery_id, number, sender, state FROM attempt
-    WHERE state = 'undelivered' AND error_code = '30003' AND channel = :channel AND resend_of IS NULL
+    WHERE state = 'undelivered' AND error_code IN ({again}) AND channel = :channel AND resend_of IS NULL
       AND resolved_at < clock_timestamp() - make_interval(secs => :later)
 ), due AS (
     SELECT d.id, d.attempts + 1 AS number, d.broadcast_id, d.batch_id, d.member_id, d.address_id, d.number_country, a.number AS resend_of,
@@ -163,11 +195,12 @@ WITH candidate AS (
     FROM candidate a JOIN delivery d ON d.id = a.delivery_id AND d.state = a.state
     JOIN broadcast b ON b.id = d.broadcast_id JOIN incident i ON i.id = b.incident_id
     JOIN audience_member m ON m.id = d.member_id JOIN citizen c ON c.id = m.citizen_id
-    WHERE b.state = 'approved' AND b.resend_unknown = 'once' AND NOT i.is_quiet
+    WHERE b.state = 'approved' AND (a.state <> 'unknown' OR b.resend_unknown = 'once') AND NOT i.is_quiet
       AND clock_timestamp() < b.approved_at + make_interval(secs => b.validity_seconds)
       AND c.opted_out_at IS NULL AND c.died_at IS NULL AND c.merged_into IS NULL AND d.answered_at IS NULL
       AND NOT EXISTS (SELECT FROM attempt r WHERE r.delivery_id = d.id AND r.resend_of = a.number
-                      AND (r.state <> 'failed' OR r.error_code <> 'not_begun'))
+                      AND (r.state <> 'failed' OR r.error_code <> ALL (CAST(:not_now AS text[]))))
+      AND NOT EXISTS (SELECT FROM sender_rest s WHERE s.sender = a.sender)
       AND NOT EXISTS (SELECT FROM send_window w WHERE w.closed_at IS NULL AND d.id = ANY (w.deliveries))
       AND NOT EXISTS (SELECT FROM broadcast k WHERE b.id = ANY (k."references") AND k.msg_type IN ('Update', 'Cancel')
                       AND k.released_at IS NOT NULL)
@@ -178,7 +211,8 @@ SELECT due.id AS delivery_id, due.number, due.broadcast_id, due.batch_id, due.re
     m.citizen_id, due.address_id, m.language, due.number_country, m.link_generation, {fields} AS sealed
 FROM due JOIN audience_member m ON m.id = due.member_id JOIN {table} a ON a.id = due.address_id ORDER BY due.id
 """
-DUE = {channel: text(_DUE.format(fields=fields, table=table)) for channel, (fields, table) in SEALED.items()}
+_AGAIN = ", ".join(f"'{code}'" for code, answer in sorted(TWILIO_ANSWERS.items()) if answer.step is Step.RESEND_ONCE_LATER)
+DUE = {channel: text(_DUE.format(fields=fields, table=table, again=_AGAIN)) for channel, (fields, table) in SEALED.items()}
 
 INTEND = text("""
 INSERT INTO send_window (batch_id, generation, sender, deliveries, numbers, resend_of, lease_until)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -63,9 +63,13 @@ class Router:
         self._credits: dict[tuple[str, str], dict[str, float]] = {}
         self._synced_at = time.monotonic()
 
-    def choose(self, channel: str, number_country: str) -> str | None:
-        """Who takes the next window of this lane; None where no sender of the channel serves the country."""
+    def choose(self, channel: str, number_country: str, *, closed: Collection[str] = ()) -> str | None:
+        """Who takes the next window of this lane; None where no sender of the channel serves the country.
+
+        One of `closed` only if no other serves it: then the caller waits for that one.
+        """
         serving = [each for each in self._candidates if each.channel == channel and each.serves(number_country)]
+        serving = [each for each in serving if each.name not in closed] or serving
         if len(serving) <= 1:
             return serving[0].name if serving else None
         self._sync_if_due()
@@ -78,7 +82,8 @@ class Router:
     def note(self, sender: str, *, ok: int, surely_not_sent: int, unknown: int, latency_seconds: float) -> None:
         """What a window's answers were, and how long they took on average (one that never came took its timeout).
 
-        A 429 and a refusal of the number or the text count as `ok`: the sender is at work.
+        A 429 and a refusal of the number or the text count as `ok`: the sender is at work. What a provider refuses for
+        its own reasons, or ours, counts as `surely_not_sent`.
         """
         count = ok + surely_not_sent + unknown
         notes = Notes(ok, surely_not_sent, unknown, latency_seconds * count)

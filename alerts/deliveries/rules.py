@@ -6,12 +6,12 @@ climb: what comes late or in the wrong order moves nothing back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from alerts.channels.ports import ReportedState, Verdict
+from alerts.channels.ports import ReportedState, Step, Verdict
 
 STEP_PLACES = 64
 """A delivery's id is its member's number times this, plus its step: no table is asked which delivery is whose."""
@@ -113,12 +113,13 @@ class Outcome(NamedTuple):
     raw_status: str | None = None
     retry_after: float | None = None
     verdict: Verdict | None = None
+    step: Step | None = None
 
     @property
     def is_not_now(self) -> bool:
         """The carrier's own word, or its sender's full queue: slow down. What never left this machine says nothing of pace."""
-        if self.verdict is not None:
-            return self.verdict is Verdict.SENDER_BACKOFF
+        if self.step is not None:
+            return self.step is Step.BACK_OFF_SENDER
         return self.state is State.QUEUED and self.code not in OWN_CODES and not self.is_out_of_reach
 
     @property
@@ -126,21 +127,35 @@ class Outcome(NamedTuple):
         """No connection: nothing left this machine."""
         return (self.code or "").startswith("no_connection")
 
+    @property
+    def is_senders_fault(self) -> bool:
+        """Refused for a reason of the provider's or our account's own, or for one that nobody knows: another sender may do better."""
+        return self.step in SENDERS_FAULTS
 
-REFUSED: Mapping[Verdict, State] = MappingProxyType(
+
+SENDERS_FAULTS = frozenset({Step.STOP_ALL_AND_PAGE, Step.PAGE_AND_KEEP_QUEUED, Step.FAIL_AND_ALARM})
+REFUSED: Mapping[Step, State] = MappingProxyType(
     {
-        Verdict.OPTED_OUT: State.OPTED_OUT,
+        Step.RECORD_OPT_OUT: State.OPTED_OUT,
         # Permission off for a served country, or a sender's full queue: our fault or theirs, not the person's.
-        Verdict.NO_PERMISSION: State.QUEUED,
-        Verdict.SENDER_BACKOFF: State.QUEUED,
-        Verdict.STOP_ALL: State.QUEUED,
+        Step.PAGE_AND_KEEP_QUEUED: State.QUEUED,
+        Step.BACK_OFF_SENDER: State.QUEUED,
+        Step.STOP_ALL_AND_PAGE: State.QUEUED,
     }
 )
 
 
-def refused(verdict: Verdict) -> State:
+def refused(step: Step) -> State:
     """The state after a refusal; everything that the table does not name failed on this channel."""
-    return REFUSED.get(verdict, State.FAILED)
+    return REFUSED.get(step, State.FAILED)
+
+
+def rest_seconds_of(outcomes: Iterable[Outcome], *, rest_seconds: float) -> float | None:
+    """How long a lane is shut after these answers: the longest wait named (0 where none is); None where nobody said "not now"."""
+    waits = [
+        rest_seconds if outcome.step is Step.BACK_OFF_SENDER else outcome.retry_after or 0.0 for outcome in outcomes if outcome.is_not_now
+    ]
+    return max(waits) if waits else None
 
 
 def backoff_seconds(attempt: int, *, base: float) -> float:

@@ -11,19 +11,22 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from alerts.channels.ports import Message, Verdict
+from alerts.channels.ports import Message
 from alerts.deliveries.buckets import Lane
 from alerts.deliveries.carriers import Answers, Carriers
 from alerts.deliveries.escalation import begin_next_of_failed
-from alerts.deliveries.findings import remember
+from alerts.deliveries.findings import Told, remember
 from alerts.deliveries.messages import Messages, Row
+from alerts.deliveries.pruning import count_dead, dead_of, prune
+from alerts.deliveries.resting import Rests
 from alerts.deliveries.restoring import may_send
-from alerts.deliveries.rules import Outcome, State, backoff_seconds
+from alerts.deliveries.rules import Outcome, State, backoff_seconds, rest_seconds_of
 from alerts.deliveries.turns import take_turns
 from alerts.deliveries.windows import (
     Claim,
@@ -54,8 +57,6 @@ REST_SECONDS_MIN = 0.01
 IDLE_SECONDS = 2.0
 """How long a task waits in all while nothing else may be sent: a worker may have other queues."""
 WINDOWS_PER_GRANT = 3
-STOPPED_SECONDS = 60.0
-"""How long a batch rests when the provider refuses our account: until somebody has seen to it, asking more would only hurt."""
 TASK_SECONDS = 10.0
 """After this a task gives its batch back and asks for it again: a deploy never waits for a slow lane."""
 
@@ -146,6 +147,8 @@ class _Sending:
         self._wait_seconds = self._rest_seconds = 0.0
         self._is_unserved = self._has_left_out = False
         self._granted: _Grant | None = None
+        self._rests = Rests(sessions, taken.claim.resting or {})
+        self._dead: list[UUID] = []
 
     @property
     def lane(self) -> tuple[str, str]:
@@ -171,7 +174,7 @@ class _Sending:
             is_due = flying and (is_full or following is None or flying[0].answers.done())
             answered = flying.popleft() if is_due else None
             outcomes = self._hear(answered) if answered else []
-            window = self._step(answered, outcomes, following)
+            window = self._step(answered, outcomes, self._unless_closed(following))
             if window is not None:
                 flying.append(self._launch(window))
         self._give_back()
@@ -183,19 +186,34 @@ class _Sending:
         self._rest_seconds = 0.0
         if time.monotonic() >= self._ends_at:
             self._left.clear()
-        if not self._left:
+        if not self._left or self._rests.is_probing():
             return None
-        claim, wanted = self._claim, min(len(self._left), self._delivery.window_size)
-        sender = claim.only_sender or self._carriers.choose(claim.status, claim.channel, claim.number_country)
+        sender = self._choose()
         if sender is None:
             self._shut()
             return None
+        rest = self._rests.wait_for(sender)
+        if rest:
+            self._wait_seconds = max(self._wait_seconds, rest)
+            self._left.clear()
+            return None
         granted = self._granted_to(sender)
         if granted is None:
+            self._rests.give_up()
             return None
-        count = min(granted.left, wanted)
+        count = 1 if self._rests.is_probing() else min(granted.left, len(self._left), self._delivery.window_size)
         granted.left -= count
         return _Next(sender, [self._left.popleft() for _ in range(count)])
+
+    def _choose(self) -> str | None:
+        """Who takes the next window; a closed sender only if there is no other. One that somebody else tries now is closed."""
+        claim = self._claim
+        for _ in range(2):
+            closed = self._rests.closed
+            sender = claim.only_sender or self._carriers.choose(claim.status, claim.channel, claim.number_country, closed=closed)
+            if sender is None or sender in closed or not self._rests.wait_for(sender):
+                break
+        return sender
 
     def _granted_to(self, sender: str) -> _Grant | None:
         """Tokens for the next windows, taken together: one round trip serves several. None: there are none now."""
@@ -243,13 +261,19 @@ class _Sending:
         outcomes = flight.outcomes()
         seconds, sender = time.monotonic() - flight.began_at, flight.window.sender
         self._carriers.note(self._claim.status, sender, outcomes, seconds=seconds)
-        waits = [outcome.retry_after or 0.0 for outcome in outcomes if outcome.is_not_now]
-        if waits:
-            self._carriers.pacer.shrink(self._lane(sender), max(waits) or None)
-        if any(outcome.verdict is Verdict.STOP_ALL for outcome in outcomes):
-            self._wait_seconds = STOPPED_SECONDS
-            self._left.clear()
+        rest = rest_seconds_of(outcomes, rest_seconds=self._delivery.rest_seconds)
+        if rest is not None:
+            self._carriers.pacer.shrink(self._lane(sender), rest or None)
+        self._rests.hear(sender, outcomes, rest_seconds=self._delivery.rest_seconds)
         return outcomes
+
+    def _unless_closed(self, following: _Next | None) -> _Next | None:
+        """What was about to go by a sender that has just refused our account goes back to those that are left."""
+        if following is None or following.sender not in self._rests.closed:
+            return following
+        self._left.extendleft(reversed(following.rows))
+        self._give_back(len(following.rows))
+        return None
 
     def _step(self, answered: _Flight | None, outcomes: list[Outcome], following: _Next | None) -> Window | None:
         """One transaction: record what was answered, and commit what goes next. What goes unused is given back."""
@@ -265,6 +289,8 @@ class _Sending:
 
         window = _again_after_deadlock(work)
         unused = len(following.rows) - (len(window.rows) if window else 0) if following else 0
+        if following and window is None:
+            self._rests.give_up()
         if unused:
             self._has_left_out = True
             self._give_back(unused)
@@ -289,8 +315,12 @@ class _Sending:
     def _record(self, session: Session, window: Window, outcomes: list[Outcome]) -> None:
         waits = [self._wait(row, outcome) for row, outcome in zip(window.rows, outcomes, strict=True)]
         record(session, self._claim, window, outcomes, waits)
+        self._rests.settle(session)
         if any(outcome.state is not State.ACCEPTED for outcome in outcomes):
-            remember(session, self._claim, window, outcomes)
+            told = [Told(row.citizen_id, outcome) for row, outcome in zip(window.rows, outcomes, strict=True)]
+            remember(session, window.sender, told, rest_seconds=self._delivery.rest_seconds)
+            pairs = ((row.address_id, outcome) for row, outcome in zip(window.rows, outcomes, strict=True))
+            self._bury(session, window.sender, dead_of(self._claim.channel, pairs))
 
     def _wait(self, row: Row, outcome: Outcome) -> float | None:
         """Seconds until the next try of what surely was not sent. The validity period ends it, not a number of tries."""
@@ -298,9 +328,17 @@ class _Sending:
             return None
         return outcome.retry_after or backoff_seconds(row.number, base=self._delivery.retry_seconds)
 
+    def _bury(self, session: Session, sender: str, dead: list[UUID]) -> None:
+        """Remember dead addresses until the batch is given back. Too many of them: what is left of it waits for somebody to look."""
+        self._dead += dead
+        if dead and count_dead(session, self._claim.batch_id, sender=sender, count=len(dead)) and not self._claim.was_stopped:
+            self._wait_seconds = self._delivery.step_seconds
+            self._left.clear()
+
     def _finish(self, session: Session) -> None:
         """Give the batch back, and see to it that somebody goes on: with it, or with the next step."""
         claim = self._claim
+        prune(session, claim.channel, claim.batch_id, self._dead)
         if self._has_left_out or self._is_unserved:
             leave_out(session, claim, is_unserved=self._is_unserved)
         finished = finish_batch(

@@ -7,7 +7,7 @@ that slept past its lease finds its window closed or its generation stale, and c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -28,8 +28,8 @@ EXPIRE_AT_ONCE = 200
 class Claim:
     """A batch that is ours until its lease ends or another generation begins. `only_sender`: of a round trip, the one it tries.
 
-    `is_overtaken`: its people may have a later step already, and have answered that one. `reminds_of`: of a reminder, the
-    messages that it goes after; whoever answered one of them needs none.
+    `is_overtaken`: its people may have a later step, and have answered that. `reminds_of`: of a reminder, what it goes after;
+    whoever answered that needs none. `resting`: closed senders, and in how many seconds each may be tried; `was_stopped`: see pruning.
     """
 
     batch_id: int
@@ -43,6 +43,8 @@ class Claim:
     only_sender: str | None = None
     is_overtaken: bool = False
     reminds_of: Sequence[UUID] | None = None
+    resting: Mapping[str, float] | None = None
+    was_stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,8 @@ FROM delivery_batch o CROSS JOIN LATERAL (SELECT * FROM broadcast m WHERE m.id =
 WHERE b.id = :batch AND o.id = :batch AND (b.state || '' = 'waiting' AND b.due_at <= clock_timestamp()
     OR b.state || '' = 'claimed' AND b.lease_until < clock_timestamp())
 RETURNING b.id AS batch_id, b.broadcast_id, m.incident_id, b.generation, m.status, b.channel, b.number_country, b.step, m.only_sender,
-    b.is_overtaken, CASE WHEN m.purpose = 'follow_up' THEN m."references" END AS reminds_of
+    b.is_overtaken, CASE WHEN m.purpose = 'follow_up' THEN m."references" END AS reminds_of, b.held_at IS NOT NULL AS was_stopped,
+    (SELECT jsonb_object_agg(sender, extract(epoch FROM until - clock_timestamp())) FROM sender_rest) AS resting
 """)
 
 OTHER = text("""

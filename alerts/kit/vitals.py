@@ -84,6 +84,14 @@ def keep_vitals(session: Session, measured: Iterable[Measured]) -> None:
         session.execute(statement.on_conflict_do_update(index_elements=["name", "label"], set_=changed))
 
 
+def add_to_vital(session: Session, more: Measured) -> None:
+    """Let a figure that only counts upwards grow by `more.value`."""
+    values = {"name": more.name, "label": more.label, "value": more.value, "sample": more.sample}
+    statement = insert(Vital).values(**values)
+    grown = {"value": Vital.value + more.value, "sample": more.sample, "measured_at": func.clock_timestamp()}
+    session.execute(statement.on_conflict_do_update(index_elements=["name", "label"], set_=grown))
+
+
 def find_vital(session: Session, name: str, label: str = "") -> float | None:
     """A figure as last measured."""
     return session.scalar(select(Vital.value).where(Vital.name == name, Vital.label == label))

@@ -71,7 +71,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the caller exports. `no_resend`: broadcasts whose approval forbids any resend.
+    """What the caller exports. `no_resend`: broadcasts whose approval forbids to resend what is unknown.
 
     `windows`: the attempts that lie in any committed window, open or closed.
     """
@@ -91,6 +91,7 @@ class Journal:
     refused: frozenset[str] = frozenset()
     delivered: frozenset[str] = frozenset()
     answered: frozenset[str] = frozenset()
+    undelivered: frozenset[str] = frozenset()
     has_torn_line: bool = False
 
 
@@ -174,6 +175,7 @@ def read_journal(path: Path) -> Journal:
         refused=frozenset(sets["refused"]),
         delivered=frozenset(sets["delivered"]),
         answered=frozenset(sets["answer"]),
+        undelivered=frozenset(sets["undelivered"]),
         has_torn_line=bool(last),
     )
 
@@ -261,10 +263,12 @@ class _Broadcast:
         return counts
 
     def _permitted(self, attempts: Collection[Attempt]) -> int:
-        """Accepted resends that the approval covers: of an attempt of this very step, one per original, none of a resend."""
-        if not self._may_resend:
-            return 0
+        """Accepted resends that the approval covers: of an attempt of this very step, one per original, none of a resend.
+
+        What the carrier itself called undelivered needs no approval.
+        """
         originals = {a.attempt for a in attempts if a.resend_of is None}
+        originals = originals if self._may_resend else originals & self._journal.undelivered
         return len({a.resend_of for a in attempts if a.resend_of in originals and self._journal.accepted.get(a.attempt)})
 
     def _persons(self, attempts: Collection[str]) -> set[str]:

@@ -20,14 +20,13 @@ from alerts.channels.answers import (
     VOICE_ANSWERS,
     WHATSAPP_ANSWERS,
     Answer,
-    Step,
     parse_retry_after,
     reported_state,
+    told_answer,
     twilio_answer,
-    twilio_state,
 )
 from alerts.channels.fcm import read_send_answer
-from alerts.channels.ports import Accepted, Rejected, ReportedState, Transient, Unknown, Verdict
+from alerts.channels.ports import USUAL_STEPS, Accepted, Rejected, ReportedState, Step, Transient, Unknown, Verdict
 from alerts.channels.twilio_account import read_create_answer
 from alerts.channels.wire import WireAnswer
 
@@ -138,12 +137,18 @@ def test_no_code_stands_in_two_tables() -> None:
     assert not NOT_NOW_CODES & set().union(*tables)
 
 
-def test_a_resend_waits_minutes_and_filtered_texts_alarm_above_one_percent() -> None:
-    assert 120 <= twilio_answer("30003").wait_seconds <= 900
+def test_filtered_texts_alarm_above_one_percent() -> None:
     assert {code for code in EXPECTED if twilio_answer(code).alarm_above == 0.01} == {"30004", "30007"}
-    assert {code for code in EXPECTED | WHATSAPP | VOICE if twilio_answer(code).step is Step.BACK_OFF_SENDER} == {
-        code for code in EXPECTED | WHATSAPP | VOICE if twilio_answer(code).wait_seconds and code != "30003"
-    }
+
+
+def test_every_verdict_has_a_step() -> None:
+    assert set(USUAL_STEPS) == set(Verdict)
+
+
+@pytest.mark.parametrize("source", ["twilio", "twilio_call", "whatsapp", "voice"])
+def test_a_receipt_is_read_by_the_same_table(source: str) -> None:
+    assert {code: str(told_answer(source, code).step) for code in EXPECTED} == {code: step for code, (_, step) in EXPECTED.items()}
+    assert told_answer(source, "31999") is told_answer("nobody", "30002") is ANYTHING_ELSE
 
 
 def test_words_belong_to_their_source() -> None:
@@ -159,7 +164,7 @@ def test_words_belong_to_their_source() -> None:
 def test_each_code_of_a_refused_request(code: str) -> None:
     got = outcome(read_create_answer, WireAnswer(400, None, {"code": int(code)}))
     assert isinstance(got, Rejected)
-    assert (got.code, got.verdict) == (code, (EXPECTED | WHATSAPP | VOICE)[code][0])
+    assert (got.code, str(got.verdict), str(got.step)) == (code, *(EXPECTED | WHATSAPP | VOICE)[code])
 
 
 def test_a_full_sender_queue_is_not_a_plain_429() -> None:
@@ -183,11 +188,12 @@ def test_each_code_of_a_region(code: str) -> None:
 @pytest.mark.parametrize("code", ["12345", "21612", "", "30008", "http_400"])
 def test_anything_else_fails_on_that_channel(code: str) -> None:
     assert twilio_answer(code) == ANYTHING_ELSE
+    assert ANYTHING_ELSE.step is Step.FAIL_AND_ALARM
 
 
 @pytest.mark.parametrize("raw", ["received", "receiving", "Delivered", "", "exploded"])
 def test_a_status_that_we_do_not_know_moves_nothing(raw: str) -> None:
-    assert twilio_state(raw) is None
+    assert reported_state("twilio", raw) is None
 
 
 def test_states_are_delivery_states() -> None:

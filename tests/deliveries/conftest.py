@@ -186,6 +186,11 @@ def go_on_after_receipts(sessions: Sessions) -> int:
     return begin_next_of_told(sessions)
 
 
+def alarms(message: Fanout) -> list[dict[str, Any]]:
+    """What the staff on duty is told of."""
+    return [row["payload"] for row in message.rows("SELECT payload FROM outbox_event WHERE name = 'delivery.alarm' ORDER BY id")]
+
+
 @pytest.fixture
 def fanout(sessions: Sessions, sending_settings: Settings) -> Callable[..., Fanout]:
     """`fanout("+62812…", …)`: an approved message to people with these numbers (or devices: `device:…`), or as `people` says."""

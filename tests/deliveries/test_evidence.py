@@ -17,7 +17,7 @@ from alerts.deliveries.resending import _begin, resend_unknown
 from alerts.deliveries.rules import Outcome, State
 from alerts.deliveries.windows import record
 from alerts.kit.db import begin
-from tests.deliveries.conftest import Fanout
+from tests.deliveries.conftest import Fanout, alarms
 
 pytestmark = pytest.mark.deliveries
 Make = Callable[..., Fanout]
@@ -102,26 +102,8 @@ def test_a_word_that_we_do_not_know_is_kept_and_moves_nothing(fanout: Make, carr
     message.apply()
     assert message.states() == {"accepted": 1}
     assert message.rows("SELECT raw_status FROM receipt") == [{"raw_status": "teleported"}]
-
-
-def test_filtered_texts_are_told_of_by_the_sender_that_had_them(fanout: Make, carriers: Carriers) -> None:
-    message = fanout(*numbers(9))
-    message.release()
-    message.send(carriers)
-    attempts = message.attempts()
-    for attempt in attempts[:3]:
-        message.hear(attempt, "undelivered", code="30007")
-    message.apply()
-    assert alarms(message) == [], "three of a few may be chance"
-    message.run("UPDATE attempt SET sender = 'lintas' WHERE delivery_id = :delivery", delivery=attempts[3]["delivery_id"])
-    for attempt in attempts[3:]:
-        message.hear(attempt, "undelivered", code="30007")
-    message.apply()
-    assert alarms(message) == [{"kind": "content_filtered", "sender": "twilio", "count": 5}]
-
-
-def alarms(message: Fanout) -> list[dict[str, object]]:
-    return [row["payload"] for row in message.rows("SELECT payload FROM outbox_event WHERE name = 'delivery.alarm' ORDER BY id")]
+    assert alarms(message) == [{"kind": "unread_answer", "sender": "twilio", "count": 1}]
+    assert message.rows("SELECT value, sample FROM vital WHERE name = 'unread_words'") == [{"value": 1.0, "sample": "teleported"}]
 
 
 def test_an_answer_is_a_fact_beside_the_state_and_the_past_stays_as_it_was(fanout: Make, carriers: Carriers) -> None:
@@ -142,22 +124,6 @@ def test_an_answer_is_a_fact_beside_the_state_and_the_past_stays_as_it_was(fanou
     assert (now.handed_over, now.answered) == (2, 1)
     assert (then.handed_over, then.answered) == (2, 0)
     assert (earlier.handed_over, earlier.in_progress) == (0, 2)
-
-
-def test_what_a_refusal_says_of_a_person_or_device_reaches_the_register(fanout: Make, carriers: Carriers) -> None:
-    message = fanout("+6281219991610", "device:token9990404", *numbers(2))
-    message.release()
-    message.send(carriers)
-    assert message.rows("SELECT count(*) AS n FROM citizen WHERE opted_out_at IS NOT NULL") == [{"n": 1}]
-    assert message.rows("SELECT count(*) AS n FROM device WHERE retired_at IS NOT NULL") == [{"n": 1}]
-
-
-def test_many_dead_devices_at_once_are_not_pruned(fanout: Make, carriers: Carriers) -> None:
-    message = fanout(*[f"device:token{number}9990404" for number in range(10)])
-    message.release()
-    message.send(carriers)
-    assert message.states() == {"failed": 10}
-    assert message.rows("SELECT count(*) AS n FROM device WHERE retired_at IS NOT NULL") == [{"n": 0}]
 
 
 @pytest.mark.parametrize(("policy", "states", "attempts"), [("once", {"accepted": 1}, 2), ("never", {"unknown": 1}, 1)])

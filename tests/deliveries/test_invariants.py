@@ -32,7 +32,7 @@ BREAKS = {
         f"""INSERT INTO attempt (delivery_id, number, channel, state, evidence, provider_id, resend_of)
         VALUES ({NEWEST}, 8, 'sms', 'accepted', 'answer', 'SM8', 1), ({NEWEST}, 9, 'sms', 'accepted', 'answer', 'SM9', 1)"""
     ],
-    "I2 an approval that forbids resends has none": [
+    "I2 an approval that forbids resends has none, but of what is known not to have arrived": [
         "UPDATE broadcast SET resend_unknown = 'never'",
         f"""INSERT INTO attempt (delivery_id, number, channel, state, evidence, resend_of)
         VALUES ({NEWEST}, 8, 'sms', 'failed', 'answer', 1)""",

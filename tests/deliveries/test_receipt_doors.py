@@ -15,7 +15,7 @@ from sqlalchemy import text
 from twilio.request_validator import RequestValidator
 
 from alerts.channels.sms_dialect import described_providers, dialects_of, sign
-from alerts.deliveries.evidence import apply_receipts
+from alerts.deliveries.evidence import Reading, apply_receipts
 from alerts.deliveries.rules import STEP_PLACES, attempt_name
 from alerts.kit.db import Sessions, begin
 from alerts.kit.ids import callback_token
@@ -62,7 +62,7 @@ class Doors:
 
     def state(self) -> str:
         with begin(self.sessions) as session:
-            apply_receipts(session, dialects=dialects_of(self.settings))
+            apply_receipts(session, reading=Reading(dialects_of(self.settings)))
             return str(session.execute(text("SELECT state FROM delivery")).scalar_one())
 
 

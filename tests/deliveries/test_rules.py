@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.channels.ports import Verdict
+from alerts.channels.ports import Step
 from alerts.deliveries.rules import (
     ALLOWED,
     TERMINAL,
@@ -45,10 +45,10 @@ def test_whatever_news_comes_in_whatever_order_a_state_never_falls_back(news: li
     assert state is State.DELIVERED or State.DELIVERED not in news or state not in TERMINAL - {State.UNDELIVERED, State.FAILED}
 
 
-def test_every_verdict_has_an_end_and_only_our_own_faults_are_tried_again() -> None:
-    again = {verdict for verdict in Verdict if refused(verdict) is State.QUEUED}
-    assert again == {Verdict.NO_PERMISSION, Verdict.SENDER_BACKOFF, Verdict.STOP_ALL}
-    assert refused(Verdict.OPTED_OUT) is State.OPTED_OUT
+def test_every_refusal_has_an_end_and_only_our_own_faults_are_tried_again() -> None:
+    again = {step for step in Step if refused(step) is State.QUEUED}
+    assert again == {Step.PAGE_AND_KEEP_QUEUED, Step.BACK_OFF_SENDER, Step.STOP_ALL_AND_PAGE}
+    assert refused(Step.RECORD_OPT_OUT) is State.OPTED_OUT
 
 
 @given(st.integers(1, 50))
@@ -60,10 +60,10 @@ def test_waiting_grows_and_ends_at_an_hour(attempt: int) -> None:
     ("outcome", "slow_down"),
     [
         (Outcome(State.QUEUED, code="20429", retry_after=3), True),
-        (Outcome(State.QUEUED, code="21611", verdict=Verdict.SENDER_BACKOFF), True),
+        (Outcome(State.QUEUED, code="21611", step=Step.BACK_OFF_SENDER), True),
         (Outcome(State.QUEUED, code="not_begun"), False),
         (Outcome(State.QUEUED, code="no_connection:ConnectionRefusedError"), False),
-        (Outcome(State.QUEUED, code="20003", verdict=Verdict.STOP_ALL), False),
+        (Outcome(State.QUEUED, code="20003", step=Step.STOP_ALL_AND_PAGE), False),
         (Outcome(State.ACCEPTED, provider_id="SM1"), False),
         (Outcome(State.UNKNOWN, code="http_500"), False),
     ],

@@ -83,6 +83,8 @@ def test_a_permitted_resend_counts_apart() -> None:
     assert count(Journal({"2": 1}), facts) == Count(frozen=1, handed_over=1)
     forbidden = Facts(facts.members, facts.attempts, no_resend=frozenset({B}))
     assert count(both, forbidden) == Count(frozen=1, handed_over=1, sent_twice=1)
+    told = Journal({"1": 1, "2": 1}, undelivered=frozenset({"1"}))
+    assert count(told, forbidden) == Count(frozen=1, handed_over=1, resent=1), "what is known not to have arrived needs no approval"
 
 
 @pytest.mark.parametrize(

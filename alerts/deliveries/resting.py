@@ -1,0 +1,114 @@
+"""Senders whose provider refuses our account: closed for everybody, told once, and tried again by one message at a time.
+
+The tables say who is closed, so that a lost Valkey or a new process opens nothing. Every batch reads it when it is claimed;
+what is already with a carrier then (a few windows of each process) is the most that still goes out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from alerts.channels.ports import Step
+from alerts.deliveries.rules import Outcome, State
+from alerts.kit.db import Sessions, begin
+
+log = structlog.get_logger()
+PROBE_SECONDS = 5.0
+"""So long one message's try keeps the others waiting; if nothing came of it by then, another tries."""
+
+
+def close_sender(session: Session, sender: str, *, code: str, rest_seconds: float) -> bool:
+    """Nobody sends by it before `rest_seconds` from now. True where somebody must be told: at first, and again after an hour."""
+    values = {"sender": sender, "code": code, "rest": rest_seconds}
+    return session.execute(CLOSE, values).scalar_one() is True
+
+
+def list_resting(session: Session) -> Mapping[str, float]:
+    """Senders that are closed, and in how many seconds one message may try them (0 or less: now)."""
+    return {row.sender: float(row.seconds) for row in session.execute(RESTING)}
+
+
+class Rests:
+    """What one batch under way knows of closed senders."""
+
+    def __init__(self, sessions: Sessions, known: Mapping[str, float]) -> None:
+        now = time.monotonic()
+        self._sessions, self._until = sessions, {sender: now + seconds for sender, seconds in known.items()}
+        self._probed: str | None = None
+        self._opened: str | None = None
+
+    @property
+    def closed(self) -> frozenset[str]:
+        """By whom nothing may go out now."""
+        now = time.monotonic()
+        return frozenset(sender for sender, until in self._until.items() if until > now)
+
+    def is_probing(self) -> bool:
+        """Whether our one message that tries a closed sender is under way (or about to be)."""
+        return self._probed is not None
+
+    def wait_for(self, sender: str) -> float:
+        """Seconds until the sender may be asked; 0: now. One that was closed may be asked by one message alone, our probe."""
+        until = self._until.get(sender)
+        if until is None or sender == self._probed:
+            return 0.0
+        if until <= time.monotonic():
+            with begin(self._sessions) as session:
+                if session.execute(PROBE, {"sender": sender, "probe": PROBE_SECONDS}).first() is not None:
+                    self._probed = sender
+                    return 0.0
+            self._until[sender] = time.monotonic() + PROBE_SECONDS
+        return max(0.0, self._until[sender] - time.monotonic())
+
+    def hear(self, sender: str, outcomes: Sequence[Outcome], *, rest_seconds: float) -> None:
+        """A refusal of our account closes the sender. To our probe, a yes or a refusal of anything else opens it: see `settle`."""
+        self._opened = None
+        if any(outcome.step is Step.STOP_ALL_AND_PAGE for outcome in outcomes):
+            self._until[sender] = time.monotonic() + rest_seconds
+        elif sender == self._probed and any(_is_at_work(outcome) for outcome in outcomes):
+            del self._until[sender]
+            self._opened = sender
+        elif sender == self._probed:
+            self._until[sender] = time.monotonic() + PROBE_SECONDS
+        if sender == self._probed:
+            self._probed = None
+
+    def settle(self, session: Session) -> None:
+        """In the transaction that records our probe: open the sender for everybody, if it may be."""
+        if self._opened is not None:
+            log.info("sender.opened", sender=self._opened)
+            session.execute(OPEN, {"sender": self._opened})
+
+    def give_up(self) -> None:
+        """Our probe could not leave: the batch has nobody to send to."""
+        if self._probed is not None:
+            self._until[self._probed] = time.monotonic() + PROBE_SECONDS
+            self._probed = None
+
+
+def _is_at_work(outcome: Outcome) -> bool:
+    return outcome.state is State.ACCEPTED or outcome.step not in {None, Step.STOP_ALL_AND_PAGE}
+
+
+# An alarm grows while it is open and is told again by the hour: so is one whose cause stays.
+CLOSE = text("""
+INSERT INTO sender_rest AS r (sender, code, until, told_at)
+VALUES (:sender, :code, clock_timestamp() + make_interval(secs => :rest), now())
+ON CONFLICT (sender) DO UPDATE SET code = excluded.code, until = greatest(r.until, excluded.until),
+    told_at = CASE WHEN r.told_at < now() - interval '1 hour' THEN now() ELSE r.told_at END
+RETURNING told_at = now()
+""")
+
+RESTING = text("SELECT sender, extract(epoch FROM until - clock_timestamp()) AS seconds FROM sender_rest")
+
+PROBE = text("""
+UPDATE sender_rest SET until = clock_timestamp() + make_interval(secs => :probe)
+WHERE sender = :sender AND until <= clock_timestamp() RETURNING sender
+""")
+
+OPEN = text("DELETE FROM sender_rest WHERE sender = :sender")

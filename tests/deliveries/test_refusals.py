@@ -1,0 +1,275 @@
+"""The table of answers is obeyed, wherever an answer comes from: a request, a receipt, a look-up, a second sending."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from alerts.channels.ports import Step
+from alerts.deliveries.buckets import Lane
+from alerts.deliveries.carriers import Carriers
+from alerts.deliveries.escalation import escalate
+from alerts.deliveries.evidence import apply_all_receipts
+from alerts.deliveries.lookups import look_up
+from alerts.deliveries.resending import resend_unknown
+from alerts.deliveries.resting import Rests, list_resting
+from alerts.deliveries.rules import Outcome, State
+from alerts.deliveries.watching import Reported, is_above, watch_failures
+from alerts.kit.db import begin
+from tests.deliveries.conftest import Carrier, Fanout, alarms
+from tests.support.stages import wait_until
+
+pytestmark = pytest.mark.deliveries
+Make = Callable[..., Fanout]
+REFUSED_UNTIL_ONE_WAS_TAKEN = {"rules": [{"channel": "sms", "fault": "refuse", "code": "20003", "until_accepted": 1}]}
+LOST_THEN_OPTED_OUT = {
+    "receipt_seconds": [0.0, 0.0],
+    "callback_tries": 1,
+    "rules": [{"suffix": "7700001", "fault": "error_but_sent", "first": 1, "receipts": "undelivered", "code": "21610"}],
+}
+LOST = {"suffix": "7700001", "fault": "error_not_sent", "first": 1}
+OPTED_OUT_THE_SECOND_TIME = {"rules": [LOST, {"suffix": "7700001", "fault": "refuse", "code": "21610"}]}
+REFUSED_THE_SECOND_TIME = {"rules": [LOST, {"suffix": "7700001", "fault": "refuse", "code": "20003", "first": 2}]}
+COUNTRIES = ("+62812500000", "+601234567", "+9053212345", "+852912345")
+
+
+@pytest.fixture
+def more_settings() -> dict[str, str]:
+    return {"SIAGA_DELIVERY_WINDOW_SIZE": "2", "SIAGA_DELIVERY_BATCH_SIZE": "100"}
+
+
+def numbers(count: int) -> list[str]:
+    return [f"+62812{50_000_000 + number}" for number in range(count)]
+
+
+def due_again(message: Fanout) -> None:
+    """What waits is due by the columns that hold it."""
+    message.run("UPDATE delivery_batch SET due_at = clock_timestamp() WHERE state = 'waiting'")
+    message.run("UPDATE delivery SET next_attempt_at = NULL")
+    message.run("UPDATE sender_rest SET until = clock_timestamp()")
+
+
+def refused_requests(message: Fanout) -> int:
+    [row] = message.rows("SELECT count(*) AS n FROM attempt WHERE error_code = '20003'")
+    return int(row["n"])
+
+
+def resting(message: Fanout) -> Mapping[str, float]:
+    with begin(message.sessions) as session:
+        return list_resting(session)
+
+
+@pytest.mark.parametrize("carrier", [REFUSED_UNTIL_ONE_WAS_TAKEN], indirect=True)
+def test_a_refused_account_closes_the_sender_for_every_batch_and_heals_by_one_message(fanout: Make, carriers: Carriers) -> None:
+    people = [f"{start}{number:02}" for start in COUNTRIES for number in range(10, 20)]
+    message = fanout(*people)
+    message.release()
+    assert len(message.batches()) == len(COUNTRIES)
+    message.send(carriers)
+    assert refused_requests(message) <= 3 * 2, "three windows of the one batch that found out; the others asked nobody"
+    assert alarms(message) == [{"kind": "stop_all", "sender": "twilio", "count": 1}]
+    assert 50 < resting(message)["twilio"] <= 60
+
+    before = refused_requests(message)
+    due_again(message)
+    message.send(carriers)
+    assert refused_requests(message) == before + 1, "its time is over: one message tries, and is refused"
+    assert 50 < resting(message)["twilio"] <= 60
+    assert len(alarms(message)) == 1
+
+    other = fanout("device:token-of-an-app")  # the carrier has taken one message: from now on it takes texts too
+    other.release()
+    other.send(carriers)
+    due_again(message)
+    message.send(carriers)
+    assert resting(message) == {}
+    due_again(message)
+    message.send(carriers)
+    assert set(message.states()) == {"accepted"}
+
+
+def test_two_batches_do_not_try_a_closed_sender_at_once(fanout: Make) -> None:
+    message = fanout(*numbers(1))
+    message.run("INSERT INTO sender_rest (sender, code, until, told_at) VALUES ('twilio', '20003', clock_timestamp(), now())")
+    one, two = (Rests(message.sessions, resting(message)) for _ in range(2))
+    assert one.wait_for("twilio") == 0.0
+    assert 0 < two.wait_for("twilio") <= 5
+    assert (one.is_probing(), one.wait_for("lintas"), two.closed) == (True, 0.0, frozenset({"twilio"}))
+    one.hear("twilio", [Outcome(State.QUEUED, code="no_connection:X")], rest_seconds=60)
+    with begin(message.sessions) as session:
+        one.settle(session)
+    assert "twilio" in resting(message), "what never left says nothing of the account"
+
+
+def test_what_a_provider_refuses_for_its_own_reasons_counts_against_it() -> None:
+    found = {step for step in Step if Outcome(State.FAILED, code="x", step=step).is_senders_fault}
+    assert found == {Step.STOP_ALL_AND_PAGE, Step.PAGE_AND_KEEP_QUEUED, Step.FAIL_AND_ALARM}
+    assert not Outcome(State.ACCEPTED, provider_id="SM1").is_senders_fault
+
+
+def taken(message: Fanout, carriers: Carriers) -> list[dict[str, Any]]:
+    message.release()
+    message.send(carriers)
+    return message.attempts()
+
+
+def told(message: Fanout, carriers: Carriers, attempts: Sequence[Mapping[str, Any]], code: str, word: str = "undelivered") -> None:
+    for attempt in attempts:
+        message.hear(attempt, word, code=code, provider_id=attempt["provider_id"])
+    apply_all_receipts(message.settings, message.sessions, carriers)
+
+
+def test_a_receipt_of_an_opt_out_reaches_the_register_and_nothing_goes_around_it(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(people=[{"phones": ("+6281250000001", "+6281250000002")}])
+    told(message, carriers, taken(message, carriers), "21610")
+    assert message.rows("SELECT count(*) AS n FROM citizen WHERE opted_out_at IS NOT NULL") == [{"n": 1}]
+    assert resting(message) == {}
+
+
+def test_a_receipt_of_a_suspended_account_closes_the_sender_and_pages_once(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(4))
+    first, *others = taken(message, carriers)
+    told(message, carriers, [first], "30002", "failed")
+    told(message, carriers, others, "30002", "failed")
+    assert set(resting(message)) == {"twilio"}
+    assert alarms(message) == [{"kind": "stop_all", "sender": "twilio", "count": 1}]
+
+
+def test_a_receipt_of_an_overflown_queue_slows_that_lane_for_all(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(1))
+    told(message, carriers, taken(message, carriers), "30001", "failed")
+    slowed, other = (carriers.pacer.take(Lane("twilio", "twilio", country), 1) for country in ("ID", "MY"))
+    assert (slowed.count, other.count) == (0, 1)
+    assert 30 < slowed.wait_seconds < 65
+    assert resting(message) == {}
+
+
+@pytest.mark.parametrize("carrier", [LOST_THEN_OPTED_OUT], indirect=True)
+def test_a_look_up_is_heeded_like_a_receipt(fanout: Make, carriers: Carriers, carrier: Carrier) -> None:
+    message = fanout("+6281277700001")
+    message.release()
+    message.send(carriers)
+    message.grow_old()
+    wait_until(lambda: "undelivered" in carrier.log_path.read_text())
+    assert look_up(message.settings, message.sessions, carriers) == 1
+    assert message.states() == {"undelivered": 1}
+    assert message.rows("SELECT count(*) AS n FROM citizen WHERE opted_out_at IS NOT NULL") == [{"n": 1}]
+
+
+@pytest.mark.parametrize("carrier", [OPTED_OUT_THE_SECOND_TIME], indirect=True)
+def test_what_a_second_sending_is_told_of_a_person_is_not_lost(fanout: Make, carriers: Carriers) -> None:
+    message = fanout("+6281277700001", resend_unknown="once")
+    message.release()
+    message.send(carriers)
+    message.grow_old()
+    look_up(message.settings, message.sessions, carriers)
+    assert resend_unknown(message.settings, message.sessions, carriers) == 0
+    assert message.rows("SELECT number, state, error_code FROM attempt WHERE number = 2") == [
+        {"number": 2, "state": "failed", "error_code": "21610"}
+    ]
+    assert message.states() == {"unknown": 1}, "the first may have arrived"
+    assert message.rows("SELECT count(*) AS n FROM citizen WHERE opted_out_at IS NOT NULL") == [{"n": 1}]
+
+
+@pytest.mark.parametrize("carrier", [REFUSED_THE_SECOND_TIME], indirect=True)
+def test_a_second_sending_that_our_account_was_refused_is_still_owed(fanout: Make, carriers: Carriers) -> None:
+    message = fanout("+6281277700001", resend_unknown="once")
+    message.release()
+    message.send(carriers)
+    message.grow_old()
+    look_up(message.settings, message.sessions, carriers)
+    assert resend_unknown(message.settings, message.sessions, carriers) == 0
+    assert alarms(message) == [{"kind": "stop_all", "sender": "twilio", "count": 1}]
+    assert resend_unknown(message.settings, message.sessions, carriers) == 0, "not while the sender is closed"
+    message.run("DELETE FROM sender_rest")
+    assert resend_unknown(message.settings, message.sessions, carriers) == 1
+
+
+def test_filtering_is_seen_over_minutes_however_few_come_at_once(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(9))
+    attempts = taken(message, carriers)
+    seen = []
+    for begin_at in (0, 3, 6):
+        told(message, carriers, attempts[begin_at : begin_at + 3], "30007")
+        watch(message)
+        seen.append(alarms(message))
+    assert seen[0] == [], "three may be chance"
+    assert seen[1] == [{"kind": "content_filtered", "sender": "twilio", "count": 3}]
+    assert seen[2] == seen[1] * 2
+    watch(message)
+    assert alarms(message) == seen[2], "what was counted is not counted again"
+    assert message.rows("SELECT label, value FROM vital WHERE name = 'told_failed'") == [{"label": "twilio 30007", "value": 9.0}]
+
+
+def test_filtering_is_a_matter_of_shares_of_the_message_or_of_a_country() -> None:
+    assert not is_above([Reported("ID", 1000, 10), Reported("MY", 0, 0)], 0.01)
+    assert is_above([Reported("ID", 1000, 11)], 0.01)
+    assert is_above([Reported("ID", 100_000, 2), Reported("AE", 60, 50)], 0.01), "one country of many"
+    assert is_above([Reported(name, 10, 2) for name in ("ID", "MY", "AE")], 0.01), "few in each, and many of all"
+    assert not is_above([Reported("AE", 3, 3)], 0.01)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [("30008", "unread_answer"), ("63016", "content_refused"), ("30036", None), ("30005", None), ("63003", None)]
+)
+def test_a_failure_told_by_receipt_is_counted_and_alarmed_by_its_step(
+    fanout: Make, carriers: Carriers, code: str, kind: str | None
+) -> None:
+    message = fanout(*numbers(1))
+    told(message, carriers, taken(message, carriers), code)
+    watch(message)
+    assert message.states() == {"undelivered": 1}
+    assert [alarm["kind"] for alarm in alarms(message)] == ([kind] if kind else [])
+    assert message.rows("SELECT label FROM vital WHERE name = 'told_failed'") == [{"label": f"twilio {code}"}]
+
+
+def watch(message: Fanout) -> None:
+    with begin(message.sessions) as session:
+        watch_failures(session, lag_seconds=0)
+
+
+def people_with_devices(*tokens: str) -> list[dict[str, Any]]:
+    """The first half has a phone too."""
+    return [
+        {"device": token, "phones": (f"+62812{50_000_000 + number}",) if number < len(tokens) / 2 else ()}
+        for number, token in enumerate(tokens)
+    ]
+
+
+def retired(message: Fanout) -> int:
+    [row] = message.rows("SELECT count(*) AS n FROM device WHERE retired_at IS NOT NULL")
+    return int(row["n"])
+
+
+def test_a_batch_with_many_dead_devices_stops_and_nobody_of_it_is_lost(fanout: Make, carriers: Carriers) -> None:
+    tokens = [f"token{number:03}9990404" for number in range(4)] + [f"token{number:03}" for number in range(4, 40)]
+    message = fanout(people=people_with_devices(*tokens))
+    message.release()
+    message.send(carriers)
+    assert retired(message) == 0
+    assert alarms(message) == [{"kind": "dead_tokens", "sender": "fcm", "count": 4}]
+    states = message.states()
+    assert states["failed"] == 4
+    assert states["queued"] >= 40 - 5 * 2, "what was not with the carrier yet waits for somebody"
+    [batch] = message.rows("SELECT state, due_at - clock_timestamp() AS wait FROM delivery_batch WHERE channel = 'push'")
+    assert (batch["state"], 170 < batch["wait"].total_seconds() <= 180) == ("waiting", True)
+
+    message.run("UPDATE delivery_batch SET begun_at = begun_at - interval '10 minutes', next_step_at = clock_timestamp()")
+    with begin(message.sessions) as session:
+        escalate(session, step_seconds=180)
+    by_phone = message.rows("SELECT count(*) AS n FROM delivery WHERE channel = 'sms'")
+    assert by_phone == [{"n": 20 - states["accepted"]}], "the clock does not wait: whoever was not handed it goes on by phone"
+    due_again(message)
+    message.send(carriers)
+    assert message.states() == {"failed": 4, "accepted": 36 + by_phone[0]["n"]}
+    assert (retired(message), len(alarms(message))) == (0, 1)
+
+
+def test_a_few_dead_devices_of_a_batch_are_pruned_wherever_they_lie(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*[f"device:token{number:03}" for number in range(40)], "device:token0409990404", "device:token0419990404")
+    message.release()
+    message.send(carriers)
+    assert message.states() == {"accepted": 40, "failed": 2}
+    assert (retired(message), alarms(message)) == (2, [])
