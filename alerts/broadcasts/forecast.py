@@ -33,8 +33,9 @@ class Limit(StrEnum):
 class Load:
     """People of one country who get the message the same way. `segments` is per person (1 for what is no SMS).
 
-    `handed_over` of `people` are done. `country_per_second`: the country's own rule; None: the default holds.
-    `price` is per segment in `currency`; None: not known.
+    `handed_over` of `people` are done. `country_per_second`: the country's own rule, the other two what the settings say of
+    this account and this sender by name; None: the default holds. `usual_per_second`: what a sender of this kind is usually
+    allowed; None: nobody has told us. `price` is per segment in `currency`; None: not known.
     """
 
     channel: str
@@ -44,7 +45,10 @@ class Load:
     people: int
     segments: int = 1
     handed_over: int = 0
+    account_per_second: float | None = None
+    sender_per_second: float | None = None
     country_per_second: float | None = None
+    usual_per_second: float | None = None
     price: Decimal | None = None
     currency: str = ""
 
@@ -128,6 +132,17 @@ def forecast(loads: Iterable[Load], rates: Rates, *, measured_per_second: float 
     )
 
 
+def rate_unknown(load: Load, rates: Rates) -> bool:
+    """Whether people wait on a network of which nobody has told us how quickly it takes messages from this sender."""
+    told = _first(load.sender_per_second, rates.sender_per_second) or _first(load.country_per_second, rates.country_per_second)
+    return bool(load.waiting) and load.channel not in FREE_CHANNELS and not told
+
+
+def at_usual_rates(loads: Iterable[Load], rates: Rates) -> list[Load]:
+    """The same loads, with what is usual for their kind of sender where no rate is known."""
+    return [replace(load, sender_per_second=load.usual_per_second) if rate_unknown(load, rates) else load for load in loads]
+
+
 def cost_of(loads: Sequence[Load]) -> Cost:
     """What the whole message costs. A price that is not known is counted, never taken for 0."""
     amounts: dict[str, Decimal] = defaultdict(Decimal)
@@ -169,16 +184,24 @@ def _keys(load: Load) -> tuple[tuple[str, ...], ...]:
 
 def _limits(load: Load, rates: Rates, measured: float | None) -> Iterable[tuple[Limit, tuple[str, str], float, tuple[str, ...]]]:
     every, account, sender, country = _keys(load)
-    of_country = rates.country_per_second if load.country_per_second is None else load.country_per_second
+    of_country = _first(load.country_per_second, rates.country_per_second)
+    of_account, of_sender = (
+        _first(load.account_per_second, rates.account_per_second),
+        _first(load.sender_per_second, rates.sender_per_second),
+    )
     yield Limit.OURS, ("", ""), rates.own_per_second, every
     if measured:
         yield Limit.MEASURED, ("", ""), measured, every
-    if rates.account_per_second:
-        yield Limit.ACCOUNT, (load.account, ""), rates.account_per_second, account
-    if rates.sender_per_second:
-        yield Limit.SENDER, (load.sender, ""), rates.sender_per_second, sender
+    if of_account:
+        yield Limit.ACCOUNT, (load.account, ""), of_account, account
+    if of_sender:
+        yield Limit.SENDER, (load.sender, ""), of_sender, sender
     if of_country:
         yield Limit.COUNTRY, (load.sender, load.number_country), of_country, country
+
+
+def _first(own: float | None, otherwise: float) -> float:
+    return otherwise if own is None else own
 
 
 def _seconds_until(lanes: Sequence[_Lane], people: float) -> float:

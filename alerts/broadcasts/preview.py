@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.audience import Counted
-from alerts.broadcasts.forecast import OWN_PER_SECOND, Rates, forecast
-from alerts.broadcasts.forecasting import Segments, loads_of, present_forecast
+from alerts.broadcasts.forecast import OWN_PER_SECOND, Rates
+from alerts.broadcasts.forecasting import Roads, Segments, forecast_view
 from alerts.broadcasts.preview_schemas import AudienceView, BarredView, CountryPreview, NotReached, Offer, UnreachedView
 from alerts.broadcasts.rules import Channel, Unreachable, Variant
 from alerts.channels.country_rules import RULED_CHANNELS
 from alerts.channels.rule_book import Outlet, RuleBook, channels_of
-from alerts.channels.rule_book_outlets import configured_outlets
+from alerts.channels.rule_book_outlets import WayRates, configured_outlets, rates_of
 from alerts.channels.text_checks import TextFault
 from alerts.country_rules.queries import load_book
 from alerts.places.names import place_name
@@ -37,6 +37,12 @@ class Ground:
     outlets: tuple[Outlet, ...]
     rates: Rates
     home_country: str
+    by_name: Mapping[str, WayRates] = field(default_factory=dict)
+
+    @property
+    def roads(self) -> Roads:
+        """As the forecast asks for it."""
+        return Roads(self.book, self.outlets, self.rates, self.by_name)
 
     @property
     def channels(self) -> frozenset[str]:
@@ -63,7 +69,9 @@ def ground_of(session: Session, settings: Settings, *, is_exercise: bool = False
         country_per_second=pace.country_per_second,
         own_per_second=OWN_PER_SECOND,
     )
-    return Ground(load_book(session), configured_outlets(settings, is_exercise=is_exercise), rates, settings.home_country)
+    outlets = configured_outlets(settings, is_exercise=is_exercise)
+    by_name = {outlet.name: rates_of(pace, outlet, is_exercise=is_exercise) for outlet in outlets}
+    return Ground(load_book(session), outlets, rates, settings.home_country, by_name)
 
 
 def present_audience(ground: Ground, counted: Counted, asked: Asked) -> AudienceView:
@@ -71,7 +79,6 @@ def present_audience(ground: Ground, counted: Counted, asked: Asked) -> Audience
     rows = counted.rows
     shared = sum(row["people"] for row in rows if row["is_shared"])
     reached = [row for row in rows if not row["is_shared"]]
-    found = forecast(loads_of(ground.book, ground.outlets, reached, asked.segments), ground.rates)
     return AudienceView(
         people=sum(row["people"] for row in rows),
         by_channel=_sum(reached, "channel"),
@@ -83,7 +90,7 @@ def present_audience(ground: Ground, counted: Counted, asked: Asked) -> Audience
         countries=[preview_country(ground, country, people, asked.texts) for country, people in _by_country(counted).items()],
         unreached=list_unreached(ground, reached, asked.channels),
         barred_numbers=list_barred(ground, counted.barred),
-        forecast=present_forecast(found, validity_seconds=asked.validity_seconds),
+        forecast=forecast_view(ground.roads, reached, asked.segments, validity_seconds=asked.validity_seconds),
     )
 
 

@@ -101,7 +101,8 @@ class ForecastView(View):
 
     `segments`: SMS segments in all. `bottleneck` null: nothing waits. `measured_per_second`: segments per second handed
     over in the last minute; null before sending. `is_late`: less than 95 % are handed over before the message expires,
-    in `validity_seconds` from now.
+    in `validity_seconds` from now. `rate_not_known`: senders that people wait on and whose pace nobody has told us: the times
+    are then the best that can be. Plain numbers among them usually send `usual_per_second`; with that it takes `usual_seconds_100`.
     """
 
     people: int
@@ -115,6 +116,9 @@ class ForecastView(View):
     measured_per_second: float | None = None
     validity_seconds: int | None = Field(None, description="seconds left; null where no message is meant")
     is_late: bool = False
+    rate_not_known: list[str] = Field(default_factory=list)
+    usual_per_second: float | None = None
+    usual_seconds_100: int | None = None
 
 
 class AudienceView(View):

@@ -9,8 +9,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from alerts.broadcasts.forecast import forecast
-from alerts.broadcasts.forecasting import Segments, loads_of, present_forecast, segments_of
+from alerts.broadcasts.forecasting import Segments, forecast_view, loads_of, segments_of
 from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.preview import Ground, ground_of
 from alerts.broadcasts.preview_schemas import ForecastView
@@ -35,16 +34,14 @@ def forecast_of(session: Session, settings: Settings, broadcast: Broadcast) -> F
     segments = segments_of(list_texts(broadcast.texts, settings.public_url, is_exercise=broadcast.status is Status.EXERCISE))
     if broadcast.released_at is None:
         rows = rows_of(session.execute(text(FROZEN), {"audience": broadcast.audience_id}))
-        found = forecast(loads_of(ground.book, ground.outlets, rows, segments), ground.rates)
-        return present_forecast(found, validity_seconds=broadcast.validity_seconds)
+        return forecast_view(ground.roads, rows, segments, validity_seconds=broadcast.validity_seconds)
     now = db_now(session)
     seconds = _measured_seconds(broadcast.released_at, now)
     values = {"broadcast": broadcast.id, "since": now - timedelta(seconds=seconds)}
     rows = rows_of(session.execute(text(RELEASED), values))
     measured = _segments_just_now(ground, rows, segments) / seconds if seconds >= MEASURED_SECONDS_MIN else None
-    found = forecast(loads_of(ground.book, ground.outlets, rows, segments), ground.rates, measured_per_second=measured)
     left = broadcast.validity_seconds - (now - (broadcast.approved_at or broadcast.released_at)).total_seconds()
-    return present_forecast(found, validity_seconds=left, measured_per_second=measured)
+    return forecast_view(ground.roads, rows, segments, validity_seconds=left, measured_per_second=measured)
 
 
 def _measured_seconds(released_at: datetime, now: datetime) -> float:
@@ -53,7 +50,7 @@ def _measured_seconds(released_at: datetime, now: datetime) -> float:
 
 def _segments_just_now(ground: Ground, rows: Iterable[Mapping[str, Any]], segments: Segments) -> int:
     just_now = [{**row, "people": row["just_now"], "handed_over": 0} for row in rows]
-    return sum(load.people * load.segments for load in loads_of(ground.book, ground.outlets, just_now, segments))
+    return sum(load.people * load.segments for load in loads_of(ground.roads, just_now, segments))
 
 
 FROZEN = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,11 +13,11 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts.audience import Counted
 from alerts.broadcasts.forecast import Rates
-from alerts.broadcasts.forecasting import loads_of
+from alerts.broadcasts.forecasting import Roads, loads_of
 from alerts.broadcasts.preview import Asked, Ground, list_unreached, present_audience
 from alerts.channels.country_rules import CountryRule, Known
 from alerts.channels.rule_book import Outlet, RuleBook
-from alerts.channels.rule_book_outlets import configured_outlets
+from alerts.channels.rule_book_outlets import WayRates, configured_outlets
 from alerts.kit.crypto import Keyring
 from alerts.settings import Settings
 from tests.factories.citizens import make_citizen
@@ -24,7 +25,7 @@ from tests.factories.incidents import make_incident
 
 SignIn = Callable[..., dict[str, str]]
 TWILIO = Outlet(name="twilio", channel="sms", shown_as="+15005550006")
-SECOND = Outlet(name="second", channel="sms", shown_as="KEMLU")
+SECOND = Outlet(name="second", channel="sms", shown_as="KEMLU", share=0.1)
 WHATSAPP = Outlet(name="whatsapp", channel="whatsapp", shown_as="+15005550007")
 VOICE = Outlet(name="voice", channel="voice", shown_as="+15005550008")
 FCM = Outlet(name="fcm", channel="push")
@@ -86,9 +87,28 @@ def test_loads_name_the_sender_the_segments_and_the_rate() -> None:
         row("none", 8),
     ]
     segments = {("en", "reply"): 3, ("id", "plain"): 2}
-    loads = loads_of(book, [TWILIO, SECOND, FCM], rows, segments)
+    loads = loads_of(Roads(book, [TWILIO, SECOND, FCM], Rates()), rows, segments)
     told = {(load.sender, load.number_country, load.people, load.segments, load.country_per_second) for load in loads}
     assert told == {("second", "SY", 7, 3, 2.5), ("twilio", "TR", 2, 2, None), ("fcm", "", 9, 1, None)}
+
+
+def test_two_providers_share_the_people_by_their_shares() -> None:
+    old, new = replace(TWILIO, share=0.9), SECOND
+    loads = loads_of(Roads(RuleBook.packaged(), [old, new], Rates()), [row("sms", 1000, "TR", handed_over=100)], {})
+    assert {load.sender: (load.people, load.handed_over) for load in loads} == {"twilio": (900, 90), "second": (100, 10)}
+
+
+def test_a_pace_that_nobody_told_us_is_said_and_what_is_usual_beside_it() -> None:
+    """500,000 people by one plain number: our own machines take minutes, the network takes days."""
+    asked = Asked(frozenset({"sms"}), {}, {}, 3600)
+    counted = Counted([row("sms", 500_000, "TR")])
+    found = present_audience(ground(TWILIO), counted, asked).forecast
+    assert (found.rate_not_known, found.usual_per_second, found.usual_seconds_100) == (["twilio"], 1, 500_000)
+    assert (found.seconds_100, found.is_late) == (500, True)
+    told = present_audience(replace(ground(TWILIO), by_name={"twilio": WayRates(0, 10, 0)}), counted, asked).forecast
+    assert (told.rate_not_known, told.usual_seconds_100, told.seconds_100) == ([], None, 50_000)
+    push = present_audience(ground(FCM), Counted([row("push", 500_000)]), asked).forecast
+    assert (push.rate_not_known, push.is_late) == ([], False)
 
 
 def test_the_whole_preview_adds_up() -> None:
