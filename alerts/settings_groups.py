@@ -131,11 +131,6 @@ class WhatsApp(Group):
         """Every template there is."""
         return frozenset(sid for variants in self.sids.values() for sid in variants.values())
 
-    def find_sid(self, language: str, variant: str) -> str | None:
-        """The template for a text variant (`plain`, `reply`, `link`, `reply_link`), else the plain one; None without the language."""
-        variants = self.sids.get(language, {})
-        return variants.get(variant) or variants.get("plain")
-
 
 class Voice(Group):
     """Calls at the Twilio account: the number they come from. Empty: nobody is called."""

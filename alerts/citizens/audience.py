@@ -9,36 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import ColumnElement, Date, Select, and_, case, cast, false, func, literal, or_, select, true, type_coerce
-from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
+from sqlalchemy import ColumnElement, Date, Select, and_, case, cast, false, func, literal, or_, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.types import Uuid
 
-from alerts.citizens.models import Citizen, Device, Phone
-from alerts.citizens.rules import DEVICE_LIVE_DAYS, FOUND_BY_AREA, NEVER_TEXTED, STAY_TOLERANCE, CitizenClass, Reason
+from alerts.citizens.models import Citizen
+from alerts.citizens.rules import FOUND_BY_AREA, NEVER_TEXTED, STAY_TOLERANCE, CitizenClass, Reason
 from alerts.places import AreaKind, AreaSpec, bounding_boxes, contains_many, is_named, provinces
 
 Condition = ColumnElement[bool]
-
-
-@dataclass(frozen=True, slots=True)
-class AudienceCounts:
-    """An audience in figures. Persons, not messages; `by_number_country` counts each person's first usable number."""
-
-    total: int
-    by_class: dict[str, int]
-    by_reason: dict[str, int]
-    by_number_country: dict[str, int]
-    by_language: dict[str, int]
-    with_live_device: int
-    opted_out: int
-    without_valid_phone: int
-    unreachable: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,80 +68,6 @@ def in_areas(
     return select(Citizen.id.label("citizen_id"), reason_column.label("reason")).where(everyone, or_(on_list, and_(by_area, _stays(on))))
 
 
-def _with_addresses(audience: Select[Any]) -> Select[Any]:
-    """The audience with what a frozen member holds, one row a person, ready for INSERT … SELECT.
-
-    Columns: citizen_id, reason, language, class, is_opted_out, device_id (the live device last seen), phone_id and
-    number_country (first usable number), second_phone_id and second_number_country. Absent ones are null.
-    """
-    people = audience.subquery("audience")
-    device = (
-        select(Device.id)
-        .where(Device.citizen_id == people.c.citizen_id, _is_live())
-        .order_by(Device.last_seen_at.desc(), Device.id)
-        .limit(1)
-        .lateral("live_device")
-    )
-    phones = (
-        select(
-            func.array_agg(_ordered(Phone.id)).label("ids"),
-            func.array_agg(_ordered(Phone.number_country)).label("countries"),
-        )
-        .where(Phone.citizen_id == people.c.citizen_id, Phone.retired_at.is_(None), Phone.is_valid)
-        .lateral("usable_phone")
-    )
-    ids = type_coerce(phones.c.ids, ARRAY(Uuid()))
-    countries = type_coerce(phones.c.countries, ARRAY(Phone.number_country.type))
-    return (
-        select(
-            people.c.citizen_id,
-            people.c.reason,
-            Citizen.language,
-            Citizen.class_.label("class"),
-            Citizen.opted_out_at.is_not(None).label("is_opted_out"),
-            device.c.id.label("device_id"),
-            ids[1].label("phone_id"),
-            countries[1].label("number_country"),
-            ids[2].label("second_phone_id"),
-            countries[2].label("second_number_country"),
-        )
-        .select_from(people)
-        .join(Citizen, Citizen.id == people.c.citizen_id)
-        .outerjoin(device, true())
-        .outerjoin(phones, true())
-    )
-
-
-def count_audience(session: Session, audience: Select[Any]) -> AudienceCounts:
-    """The figures of a preview, by one pass over the audience."""
-    members = _with_addresses(audience).subquery("member")
-    no_way = and_(members.c.device_id.is_(None), members.c.phone_id.is_(None))
-    keys = (members.c["class"], members.c.reason, members.c.number_country, members.c.language)
-    query = select(
-        *keys,
-        func.count().label("people"),
-        func.count().filter(members.c.device_id.is_not(None)).label("live"),
-        func.count().filter(members.c.is_opted_out).label("opted_out"),
-        func.count().filter(members.c.phone_id.is_(None)).label("no_phone"),
-        func.count().filter(or_(no_way, members.c.is_opted_out)).label("unreachable"),
-    ).group_by(*keys)
-    rows = session.execute(query).all()
-
-    def total(name: str) -> int:
-        return sum(getattr(row, name) for row in rows)
-
-    def by(position: int) -> dict[str, int]:
-        sums: dict[str, int] = {}
-        for row in rows:
-            if row[position] is not None:
-                sums[str(row[position])] = sums.get(str(row[position]), 0) + row.people
-        return dict(sorted(sums.items(), key=lambda item: -item[1]))
-
-    return AudienceCounts(
-        total("people"), by(0), by(1), by(2), by(3), total("live"), total("opted_out"), total("no_phone"), total("unreachable")
-    )
-
-
 def register_counts(session: Session, areas: Sequence[AreaSpec], *, on: date | None = None) -> RegisterCounts:
     """How many the register has in the areas, by class, with the age of the word on their place; one GROUP BY.
 
@@ -194,14 +105,6 @@ def _stays(on: date | None) -> Condition:
         or_(Citizen.stay_from.is_(None), Citizen.stay_from <= day + generous),
         or_(Citizen.stay_until.is_(None), Citizen.stay_until >= day - generous),
     )
-
-
-def _is_live() -> Condition:
-    return and_(Device.retired_at.is_(None), Device.last_seen_at > func.now() - literal(timedelta(days=DEVICE_LIVE_DAYS)))
-
-
-def _ordered(column: Any) -> Any:
-    return aggregate_order_by(column, Phone.position)
 
 
 def _inside(session: Session, area: AreaSpec) -> list[tuple[Condition, Reason]]:

@@ -9,10 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.citizens.audience import (
-    AudienceCounts,
     ClassCount,
     RegisterCounts,
-    count_audience,
     in_areas,
     register_counts,
 )
@@ -23,10 +21,8 @@ from alerts.kit.errors import NotFoundError
 
 __all__ = [
     "DEVICE_LIVE_DAYS",
-    "AudienceCounts",
     "ClassCount",
     "RegisterCounts",
-    "count_audience",
     "count_phones_and_devices",
     "find_by_external_id",
     "find_by_phone",

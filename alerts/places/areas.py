@@ -98,15 +98,6 @@ class AreaSpec:
                 return {"points": [list(point) for point in points]}
         return None
 
-    def cap_text(self) -> str | None:
-        """CAP 1.2's own form: `lat,lon radius` for a circle, `lat,lon lat,lon …` for a polygon."""
-        match self.geometry:
-            case Circle(lat, lon, radius_km):
-                return f"{lat},{lon} {radius_km:g}"
-            case Polygon(points):
-                return " ".join(f"{lat},{lon}" for lat, lon in points)
-        return None
-
     def describe(self, lang: str = "id") -> str:
         """A short name for lists: the place's name, or the shape."""
         if self.code is not None:

@@ -96,8 +96,6 @@ MIN_PASSWORD_LENGTH = 12
 MAX_PASSWORD_LENGTH = 200
 USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,62}[a-z0-9]")
 
-SESSION_IDLE = timedelta(minutes=30)
-SESSION_LIFETIME = timedelta(hours=12)
 TOUCH_EVERY = timedelta(seconds=60)
 
 
@@ -157,7 +155,3 @@ def retry_after_seconds(failed_at: Sequence[datetime], limit: Limit, now: dateti
         return 0
     frees_at = recent[limit.failures - 1] + limit.window
     return max(1, int((frees_at - now).total_seconds()) + 1)
-
-
-def is_session_live(created_at: datetime, last_seen_at: datetime, now: datetime) -> bool:
-    return now - last_seen_at < SESSION_IDLE and now - created_at < SESSION_LIFETIME

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from alerts.broadcasts.schemas import BroadcastDraft
 from alerts.channels.country_rules import Known
 from alerts.channels.rule_book import Outlet, RuleBook, remember_book
 from alerts.channels.rule_book_outlets import SenderSets
+from alerts.citizens.rules import DEVICE_LIVE_DAYS
 from alerts.country_rules.actions import change_rule, claim_rule, load_packaged_rules
 from alerts.incidents.rules import Status
 from alerts.kit.crypto import Keyring
@@ -30,6 +32,7 @@ TWILIO = Outlet(name="twilio", channel="sms", shown_as="KEMLU RI")
 SECOND = Outlet(name="lintas", channel="sms", shown_as="KEMLU RI")
 FCM = Outlet(name="fcm", channel="push")
 EMIRATES, IRAN, HOME = "+971501234567", "+989121234567", "+6281234567890"
+NOW = datetime(2023, 2, 6, tzinfo=UTC)
 PLAIN = {"id": "Tetap di dalam.", "en": "Stay inside."}
 LINKED = {"id": "Lihat kemlu.go.id", "en": "See kemlu.go.id"}
 
@@ -166,6 +169,22 @@ def test_numbers_that_a_channel_does_not_reach_are_told_with_the_way_instead(
     ]
     assert [(each["number_country"], each["people"]) for each in preview["unreached"]] == [("IR", 1)]
     assert {each["number_country"]: each["people"] for each in preview["countries"]} == {"IR": 3, "ID": 1}
+
+
+def test_the_first_way_that_can_be_used(session: Session, incident_id: uuid.UUID, person: Any) -> None:
+    person("unusable-then-usable", "12345", "+60123456789")
+    person("unusable", "12345")
+    person("opted-out", HOME, device="token-1", opted_out_at=NOW)
+    person("stale-app", "+6281200000051", device="token-2")
+    session.execute(text("UPDATE device SET last_seen_at = now() - make_interval(days => :days)"), {"days": DEVICE_LIVE_DAYS + 1})
+    person("fresh-app", "+6281200000052", device="token-3")
+    assert members(session, submit(session, incident_id, senders())) == {
+        "unusable-then-usable": ("sms:MY",),
+        "unusable": ("no_address",),
+        "opted-out": ("opted_out",),
+        "stale-app": ("sms:ID",),
+        "fresh-app": ("push", "sms:ID"),
+    }
 
 
 # -- one address, one person --------------------------------------------------------------------------------------------------

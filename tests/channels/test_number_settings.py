@@ -116,14 +116,6 @@ def test_half_a_way_is_refused_at_start(changes: dict[str, str], said: str) -> N
     assert SECRET not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("language", "variant", "number"),
-    [("id", "link", 2), ("id", "plain", 1), ("id", "reply_link", 1), ("en", "link", 3), ("fr", "plain", None)],
-)
-def test_the_template_of_a_language_and_variant(language: str, variant: str, number: int | None) -> None:
-    assert settings().whatsapp.find_sid(language, variant) == (None if number is None else SID.format(number))
-
-
 def test_secrets_are_not_printed() -> None:
     shown = repr(settings())
     assert not [word for word in (SECRET, TOKEN, "live-receipts", "exercise-secret") if word in shown]

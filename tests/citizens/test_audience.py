@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy import column, func, insert, select, table, text, update
+from sqlalchemy import column, func, insert, select, table, text
 from sqlalchemy.orm import Session
 
-from alerts.citizens.models import Citizen, Device
-from alerts.citizens.queries import count_audience, in_areas, register_counts
-from alerts.citizens.rules import DEVICE_LIVE_DAYS, CitizenClass
+from alerts.citizens.models import Citizen
+from alerts.citizens.queries import in_areas, register_counts
+from alerts.citizens.rules import CitizenClass
 from alerts.kit.crypto import Keyring
 from alerts.places import AreaSpec, contains
 from tests.factories.citizens import make_citizen
@@ -131,24 +131,6 @@ def test_it_can_be_inserted_without_passing_through_python(session: Session, mak
     target = table("frozen", column("citizen_id"), column("reason"))
     session.execute(insert(target).from_select(["citizen_id", "reason"], in_areas(session, [TURKIYE, HATAY, AROUND_ANTAKYA])))
     assert session.scalar(select(func.count()).select_from(target)) == 2
-
-
-def test_counts_of_an_audience(session: Session, make: Make, keyring: Keyring) -> None:
-    make(phones=("+628123456789",), device="t1")
-    make(phones=("+905321234567", "+628123456788"), language="en")
-    make(phones=("12345", "+60123456789"))
-    make(phones=("12345",))
-    make(phones=(), device="t2", opted_out_at=datetime(2023, 2, 6, tzinfo=UTC), class_=CitizenClass.TRAVELLER)
-    stale = make(phones=("+628123456787",), device="t3")
-    ago = func.now() - timedelta(days=DEVICE_LIVE_DAYS + 1)
-    session.execute(update(Device).where(Device.citizen_id == stale.id).values(last_seen_at=ago))
-    counts = count_audience(session, in_areas(session, [TURKIYE]))
-    assert counts.total == 6
-    assert counts.by_class == {"resident": 5, "traveller": 1}
-    assert counts.by_reason == {"in_country": 6}
-    assert counts.by_number_country == {"ID": 2, "TR": 1, "MY": 1}
-    assert counts.by_language == {"id": 5, "en": 1}
-    assert (counts.with_live_device, counts.opted_out, counts.without_valid_phone, counts.unreachable) == (2, 1, 2, 2)
 
 
 def test_the_register_counts_every_class_with_the_age_of_its_word(session: Session, make: Make) -> None:
