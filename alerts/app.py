@@ -39,6 +39,7 @@ API_SLICES = (
     "inbox.calling",
     "inbox.open_link",
     "inbox.replies",
+    "checkins.devices",  # before the link itself: its scripts lie beside every link
     "checkins",
     "checkins.cases",
     "people",
@@ -48,7 +49,10 @@ API_SLICES = (
 )
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 OPEN_PREFIXES = ("/hooks/", "/i/", "/c/", "/exercise/c/", "/exercise/i/")
-OPEN_OPERATIONS = frozenset({("POST", "/api/v1/session"), ("GET", "/api/v1/web-push/key")})
+LINK_ACTS = ("browsers", "browsers/retire", "devices", "devices/retire")
+OPEN_OPERATIONS = frozenset(
+    {("POST", "/api/v1/session"), ("GET", "/api/v1/web-push/key"), *(("POST", f"/api/v1/link/{act}") for act in LINK_ACTS)}
+)
 
 
 def create_app(settings: Settings, sessions: Sessions | None = None) -> FastAPI:
@@ -80,7 +84,7 @@ def create_app(settings: Settings, sessions: Sessions | None = None) -> FastAPI:
 
 
 def is_public(method: str, path: str) -> bool:
-    """Whether an operation needs no account: health, signing in, the carrier's signed hooks, the citizen's link, a public key."""
+    """Whether an operation needs no account: health, signing in, signed hooks, the citizen's link and its devices, a public key."""
     return path in OPEN_PATHS or path.startswith(OPEN_PREFIXES) or (method, path) in OPEN_OPERATIONS
 
 

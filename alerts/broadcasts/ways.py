@@ -29,7 +29,8 @@ def find_ways(session: Session, outlets: Sequence[Outlet], *, joins: UUID | None
 
     `joins`: the message whose members they are to join: an address that one of those has is nobody else's.
     """
-    values = {"channels": sorted({each.channel for each in outlets}), "unserved": unserved_of(session, outlets)}
+    values: dict[str, Any] = {"channels": sorted({each.channel for each in outlets}), "unserved": unserved_of(session, outlets)}
+    values["is_exercise"] = any(each.is_exercise for each in outlets)
     for statement in (MAKE_WAYS, MAKE_SHARED, "TRUNCATE selected_way, shared_address", FORGET_SHARES):
         session.execute(text(statement))
     session.execute(text(FIND_WAYS), values | {"live_days": DEVICE_LIVE_DAYS})
@@ -73,7 +74,8 @@ CREATE TEMP TABLE IF NOT EXISTS shared_address
 
 FORGET_SHARES = "UPDATE selected_person SET shares = false WHERE shares"
 
-# A person's ways in the order (`place`) in which they are tried, each once. Who opted out has none.
+# A person's ways in the order (`place`) in which they are tried, each once. Who opted out has none. A browser subscribed for
+# the key of one world: the other one's messages cannot be sent to it.
 FIND_WAYS = """
 WITH may AS MATERIALIZED (
     SELECT s.number, s.citizen_id, c.wants_whatsapp FROM selected_person s JOIN citizen c ON c.id = s.citizen_id
@@ -85,7 +87,7 @@ INSERT INTO selected_way (number, channel, id, country, key, place)
 UNION ALL
 (SELECT DISTINCT ON (m.number) m.number, 'web_push', w.id, NULL, w.endpoint_index, 20
  FROM may m JOIN web_push_subscription w ON w.citizen_id = m.citizen_id
- WHERE 'web_push' = ANY (CAST(:channels AS text[])) AND w.retired_at IS NULL
+ WHERE 'web_push' = ANY (CAST(:channels AS text[])) AND w.retired_at IS NULL AND w.is_exercise = :is_exercise
  ORDER BY m.number, w.last_seen_at DESC, w.id)
 UNION ALL
 SELECT m.number, u.channel, n.id, n.number_country, n.e164_index, u.place + n.position

@@ -44,7 +44,7 @@ class Outlet:
     """One way out that is configured: the name of its sender, its channel, and the number or name that it shows.
 
     `countries`: where its provider delivers, as its description says; empty: everywhere. `share`: its part of what its
-    channel sends while all is well, beside the shares of the others.
+    channel sends while all is well, beside the shares of the others. `is_exercise`: of the exercises' set.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Outlet:
     shown_as: str = ""
     countries: frozenset[str] = frozenset()
     share: float = 1.0
+    is_exercise: bool = False
 
     @property
     def provider(self) -> str:

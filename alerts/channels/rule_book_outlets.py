@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from alerts.channels.country_rules import PROVIDER, RULED_CHANNELS, SMS
@@ -96,7 +96,8 @@ def _exercise(settings: Settings) -> tuple[Outlet, ...]:
         "email": ("email", settings.exercise_email.host, settings.exercise_email.from_),
         "voice": ("voice", settings.exercise_voice.from_, settings.exercise_voice.from_),
     }
-    return (*_those_configured(names, settings.exercise_sms2), *_second_provider(settings.exercise_sms2))
+    ours = (*_those_configured(names, settings.exercise_sms2), *_second_provider(settings.exercise_sms2))
+    return tuple(replace(outlet, is_exercise=True) for outlet in ours)
 
 
 def _those_configured(names: dict[str, tuple[str, str, str]], second: Sms2) -> list[Outlet]:

@@ -1,4 +1,7 @@
-"""The citizen's one page: two large buttons, no script, no personal data, under 10 KB, nothing loaded from elsewhere."""
+"""The citizen's one page: two large buttons, no personal data, under 10 KB, nothing loaded from elsewhere.
+
+It needs no script; a small one of ours offers alerts in this browser, where Web Push is set up.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,12 @@ PAGE_HEADERS = {
 LANGUAGE_NAMES = (("id", "Bahasa Indonesia"), ("en", "English"))
 
 
-def answer_page(t: Translator, *, token: str, is_exercise: bool, saved: Checkin | None = None, told: str | None = None) -> HTMLResponse:
+def answer_page(
+    t: Translator, *, token: str, is_exercise: bool, push_key: str = "", saved: Checkin | None = None, told: str | None = None
+) -> HTMLResponse:
     """The question, or (after `saved`) what was noted, with the buttons to change it. An exercise says so, in another colour.
 
+    `push_key`: browsers may subscribe for it. Only then the page has a script, and that shows its button only where it works.
     `told`: what is true of the person's open call for help; shown to whoever has just answered, never to one who only looks.
     """
     more = {}
@@ -35,7 +41,7 @@ def answer_page(t: Translator, *, token: str, is_exercise: bool, saved: Checkin 
         noted = t.gettext("Noted at %(time)s.", time=t.time(saved.received_at))
         more = {"saved": _saved_words(t, saved.answer, has_case=told is not None), "saved_more": f"{told} {noted}" if told else noted}
     action = f"{'/exercise' if is_exercise else ''}/i/{token}?lang={t.lang}"
-    return _page(t, 200, title=t.gettext("Are you safe?"), action=action, is_exercise=is_exercise, **more)
+    return _page(t, 200, title=t.gettext("Are you safe?"), action=action, is_exercise=is_exercise, push_key=push_key, **more)
 
 
 def bad_link_page(t: Translator) -> HTMLResponse:
@@ -46,7 +52,17 @@ def bad_link_page(t: Translator) -> HTMLResponse:
 
 def _page(t: Translator, status: int, **values: object) -> HTMLResponse:
     style, policy = page_style()
-    known = {"problem": None, "saved": None, "saved_more": None, "action": "", "is_exercise": False, "note_characters": NOTE_CHARACTERS}
+    if values.get("push_key"):
+        policy += "; script-src 'self'; connect-src 'self'; worker-src 'self'"
+    known = {
+        "push_key": "",
+        "problem": None,
+        "saved": None,
+        "saved_more": None,
+        "action": "",
+        "is_exercise": False,
+        "note_characters": NOTE_CHARACTERS,
+    }
     content = _template().render(known | {"t": t, "_": t.gettext, "style": style, "languages": LANGUAGE_NAMES} | values)
     headers = {**PAGE_HEADERS, "Content-Security-Policy": policy, "Content-Language": t.lang}
     return HTMLResponse(content, status, headers)

@@ -15,14 +15,14 @@ from alerts.checkins.cases.queries import find_told
 from alerts.checkins.page import answer_page, bad_link_page
 from alerts.checkins.rules import Answer
 from alerts.checkins.schemas import CheckinIn, CheckinView, LinkAnswer
+from alerts.citizens.addresses import push_key_of
 from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor
-from alerts.kit.crypto import Keyring
 from alerts.kit.db import Tx
 from alerts.kit.http import Page, PagingDep, page_of
 from alerts.kit.i18n import Translator, choose_language, translator
 from alerts.kit.idempotency import Idem
-from alerts.settings import KeyringDep
+from alerts.settings import KeyringDep, Settings, SettingsDep
 from alerts.staff.access import require
 from alerts.staff.rules import Permission
 
@@ -73,41 +73,42 @@ def get_checkin(checkin_id: UUID, actor: Viewer, session: Tx, keyring: KeyringDe
 
 
 @router.get("/i/{token}", response_class=HTMLResponse, operation_id="open_citizen_link")
-def get_link(token: str, session: Tx, keyring: KeyringDep, reader: Reader) -> HTMLResponse:
+def get_link(token: str, session: Tx, settings: SettingsDep, reader: Reader) -> HTMLResponse:
     """The citizen's page. Changes nothing and shows nothing personal: scanners of messages open links too."""
-    return _show(session, keyring, reader, token=token, status=Status.ACTUAL)
+    return _show(session, settings, reader, token=token, status=Status.ACTUAL)
 
 
 @router.post("/i/{token}", response_class=HTMLResponse, operation_id="answer_citizen_link")
-def post_link(token: str, form: Annotated[LinkAnswer, Form()], session: Tx, keyring: KeyringDep, reader: Reader) -> HTMLResponse:
+def post_link(token: str, form: Annotated[LinkAnswer, Form()], session: Tx, settings: SettingsDep, reader: Reader) -> HTMLResponse:
     """Take the answer. The same one again changes nothing and reads the same."""
-    return _take(session, keyring, reader, form, token=token, status=Status.ACTUAL)
+    return _take(session, settings, reader, form, token=token, status=Status.ACTUAL)
 
 
 @router.get("/exercise/i/{token}", response_class=HTMLResponse, operation_id="open_exercise_citizen_link")
-def get_exercise_link(token: str, session: Tx, keyring: KeyringDep, reader: Reader) -> HTMLResponse:
+def get_exercise_link(token: str, session: Tx, settings: SettingsDep, reader: Reader) -> HTMLResponse:
     """The same for an exercise's message. An exercise's link opens nothing actual, nor the other way."""
-    return _show(session, keyring, reader, token=token, status=Status.EXERCISE)
+    return _show(session, settings, reader, token=token, status=Status.EXERCISE)
 
 
 @router.post("/exercise/i/{token}", response_class=HTMLResponse, operation_id="answer_exercise_citizen_link")
-def post_exercise_link(token: str, form: Annotated[LinkAnswer, Form()], session: Tx, keyring: KeyringDep, reader: Reader) -> HTMLResponse:
+def post_exercise_link(token: str, form: Annotated[LinkAnswer, Form()], session: Tx, settings: SettingsDep, reader: Reader) -> HTMLResponse:
     """Take a tester's answer."""
-    return _take(session, keyring, reader, form, token=token, status=Status.EXERCISE)
+    return _take(session, settings, reader, form, token=token, status=Status.EXERCISE)
 
 
-def _show(session: Session, keyring: Keyring, reader: PageReader, *, token: str, status: Status) -> HTMLResponse:
-    holder = actions.find_link_holder(session, keyring, token, status)
+def _show(session: Session, settings: Settings, reader: PageReader, *, token: str, status: Status) -> HTMLResponse:
+    holder = actions.find_link_holder(session, settings.keyring, token, status)
     if holder is None:
         return bad_link_page(reader(None))
-    return answer_page(reader(holder.language), token=token, is_exercise=holder.is_exercise)
+    key = push_key_of(settings, is_exercise=holder.is_exercise)
+    return answer_page(reader(holder.language), token=token, is_exercise=holder.is_exercise, push_key=key)
 
 
-def _take(session: Session, keyring: Keyring, reader: PageReader, form: LinkAnswer, *, token: str, status: Status) -> HTMLResponse:
-    holder = actions.find_link_holder(session, keyring, token, status)
+def _take(session: Session, settings: Settings, reader: PageReader, form: LinkAnswer, *, token: str, status: Status) -> HTMLResponse:
+    holder = actions.find_link_holder(session, settings.keyring, token, status)
     if holder is None:
         return bad_link_page(reader(None))
-    saved = actions.answer_by_link(session, keyring=keyring, holder=holder, form=form)
-    t = reader(holder.language)
+    saved = actions.answer_by_link(session, keyring=settings.keyring, holder=holder, form=form)
+    t, key = reader(holder.language), push_key_of(settings, is_exercise=holder.is_exercise)
     told = find_told(session, t, incident_id=holder.incident_id, citizen_id=holder.citizen_id)
-    return answer_page(t, token=token, is_exercise=holder.is_exercise, saved=saved, told=told)
+    return answer_page(t, token=token, is_exercise=holder.is_exercise, push_key=key, saved=saved, told=told)

@@ -7,13 +7,32 @@ from uuid import UUID
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
+from alerts.channels.outlets import endpoint_policy
 from alerts.citizens.models import Citizen, EmailAddress, WebPushSubscription
 from alerts.citizens.queries import find_email, get_citizen, open_subscription
-from alerts.citizens.rules import Browser, fold_email, parse_email
+from alerts.citizens.rules import Browser, fold_email, parse_browser, parse_email
+from alerts.citizens.schemas import BrowserIn
 from alerts.kit import audit
 from alerts.kit.actor import Actor
 from alerts.kit.crypto import Keyring
-from alerts.kit.errors import NotFoundError
+from alerts.kit.errors import InvalidError, NotFoundError
+from alerts.kit.p256 import public_text
+from alerts.settings import Settings
+
+
+def push_key_of(settings: Settings, *, is_exercise: bool) -> str:
+    """The public key that browsers subscribe for in one of the two worlds; empty where Web Push is not set up."""
+    private = (settings.exercise_web_push if is_exercise else settings.web_push).private_key.get_secret_value()
+    return public_text(private) if private else ""
+
+
+def read_browser(settings: Settings, given: BrowserIn) -> Browser:
+    """A subscription whose address is one of a push service that we know, by the services of its world; else InvalidError."""
+    group = settings.exercise_web_push if given.is_exercise else settings.web_push
+    fault = endpoint_policy(settings, group).registering_fault(given.endpoint)
+    if fault is not None:
+        raise InvalidError(str(fault), "this is not the address of a push service that we know", field="endpoint")
+    return parse_browser(given.endpoint, given.keys.p256dh, given.keys.auth, is_exercise=given.is_exercise)
 
 
 def register_browser(session: Session, keyring: Keyring, *, citizen_id: UUID, browser: Browser, actor: Actor) -> WebPushSubscription:
@@ -109,7 +128,7 @@ def _one_at_a_time(session: Session, index: bytes) -> None:
 
 def _has_keys(keyring: Keyring, row: WebPushSubscription, browser: Browser) -> bool:
     kept = open_subscription(keyring, row.id, endpoint_enc=row.endpoint_enc, p256dh_enc=row.p256dh_enc, auth_enc=row.auth_enc)
-    return (kept.p256dh, kept.auth) == (browser.p256dh, browser.auth)
+    return (kept.p256dh, kept.auth, row.is_exercise) == (browser.p256dh, browser.auth, browser.is_exercise)
 
 
 def _sealed_browser(session: Session, keyring: Keyring, citizen_id: UUID, browser: Browser) -> WebPushSubscription:
@@ -125,4 +144,5 @@ def _sealed_browser(session: Session, keyring: Keyring, citizen_id: UUID, browse
         endpoint_index=keyring.blind_index(browser.endpoint),
         p256dh_enc=seal(browser.p256dh, "p256dh_enc"),
         auth_enc=seal(browser.auth, "auth_enc"),
+        is_exercise=browser.is_exercise,
     )

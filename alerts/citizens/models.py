@@ -111,7 +111,10 @@ class Device(Base):
 
 
 class WebPushSubscription(Base):
-    """A browser that takes Web Push: where to post, and the keys that seal what is posted. One endpoint, one person."""
+    """A browser that takes Web Push: where to post, and the keys that seal what is posted. One endpoint, one person.
+
+    `is_exercise`: it subscribed for the key of exercises, so nothing else can be sent to it, and it takes no alert.
+    """
 
     __tablename__ = "web_push_subscription"
     __table_args__ = (
@@ -125,6 +128,7 @@ class WebPushSubscription(Base):
     endpoint_index: Mapped[bytes] = mapped_column(LargeBinary)
     p256dh_enc: Mapped[bytes] = mapped_column(LargeBinary)
     auth_enc: Mapped[bytes] = mapped_column(LargeBinary)
+    is_exercise: Mapped[bool] = mapped_column(server_default=false())
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     created_at: Mapped[datetime] = created_at()
     retired_at: Mapped[datetime | None]

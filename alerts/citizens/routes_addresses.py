@@ -7,18 +7,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 
-from alerts.channels.outlets import endpoint_policy
-from alerts.citizens.addresses import register_browser, set_email, take_browser_away, take_email_away
+from alerts.citizens.addresses import push_key_of, read_browser, register_browser, set_email, take_browser_away, take_email_away
 from alerts.citizens.queries import count_phones_and_devices, find_email, get_citizen, list_browsers
-from alerts.citizens.rules import parse_browser
 from alerts.citizens.schemas import AddressesView, BrowserIn, BrowserView, EmailIn, EmailView, PushKeyView, TesterIn, TesterView
 from alerts.citizens.testers import enrol_tester, withdraw_tester
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
-from alerts.kit.errors import InvalidError, NotFoundError
+from alerts.kit.errors import NotFoundError
 from alerts.kit.idempotency import Idem
-from alerts.kit.p256 import public_text
-from alerts.settings import Settings, SettingsDep
+from alerts.settings import SettingsDep
 from alerts.staff.access import require
 from alerts.staff.rules import Permission
 
@@ -31,10 +28,10 @@ NO_ADDRESS: dict[int | str, dict[str, Any]] = {422: {"description": "what was gi
 @router.get("/web-push/key", response_model=PushKeyView, responses={404: {"description": "Web Push is not set up here"}})
 def get_web_push_key(settings: SettingsDep) -> PushKeyView:
     """The key that a page hands to `PushManager.subscribe`. It is public."""
-    live, exercise = (group.private_key.get_secret_value() for group in (settings.web_push, settings.exercise_web_push))
+    live, exercise = (push_key_of(settings, is_exercise=is_exercise) for is_exercise in (False, True))
     if not live:
         raise NotFoundError("no_web_push", "Web Push is not set up here")
-    return PushKeyView(public_key=public_text(live), exercise_public_key=public_text(exercise) if exercise else None)
+    return PushKeyView(public_key=live, exercise_public_key=exercise or None)
 
 
 @router.get("/citizens/{citizen_id}/addresses", response_model=AddressesView, responses=NOBODY)
@@ -55,8 +52,7 @@ def add_browser(session: Tx, actor: Keeper, idem: Idem, settings: SettingsDep, c
     The address must be one of a push service that we know: messages are posted to it.
     """
     idem.start(actor.key)
-    _check_endpoint(settings, body.endpoint)
-    browser = parse_browser(body.endpoint, body.keys.p256dh, body.keys.auth)
+    browser = read_browser(settings, body)
     row = register_browser(session, settings.keyring, citizen_id=citizen_id, browser=browser, actor=actor)
     return idem.answer(201, BrowserView.model_validate(row), _location(citizen_id))
 
@@ -98,14 +94,6 @@ def withdraw_as_tester(session: Tx, actor: Keeper, idem: Idem, citizen_id: UUID)
     """The person does not want exercises any more. Actual alerts go on."""
     idem.start(actor.key)
     return idem.answer(200, TesterView.model_validate(withdraw_tester(session, citizen_id=citizen_id, actor=actor)))
-
-
-def _check_endpoint(settings: Settings, endpoint: str) -> None:
-    """By the services of live messages and of exercises alike: which of them the browser subscribed for, it does not say."""
-    groups = (settings.web_push, settings.exercise_web_push)
-    faults = [endpoint_policy(settings, group).registering_fault(endpoint) for group in groups]
-    if None not in faults:
-        raise InvalidError(str(faults[0]), "this is not the address of a push service that we know", field="endpoint")
 
 
 def _location(citizen_id: UUID) -> dict[str, str]:

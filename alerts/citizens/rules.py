@@ -101,14 +101,15 @@ class PhoneNumber:
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """A browser's subscription as it gives it: where to post, and its keys in base64url."""
+    """A browser's subscription as it gives it: where to post, its keys in base64url, and which of our two keys it is for."""
 
     endpoint: str = field(repr=False)
     p256dh: str = field(repr=False)
     auth: str = field(repr=False)
+    is_exercise: bool = False
 
 
-def parse_browser(endpoint: str, p256dh: str, auth: str) -> Browser:
+def parse_browser(endpoint: str, p256dh: str, auth: str, *, is_exercise: bool = False) -> Browser:
     """A subscription whose keys are keys. Raises InvalidError naming the one that is none; the endpoint is judged elsewhere."""
     try:
         load_point(p256dh)
@@ -120,7 +121,7 @@ def parse_browser(endpoint: str, p256dh: str, auth: str) -> Browser:
         is_secret = False
     if not is_secret:
         raise InvalidError("key_malformed", "this is no secret of a browser", field="keys.auth")
-    return Browser(endpoint, p256dh.rstrip("="), auth.rstrip("="))
+    return Browser(endpoint, p256dh.rstrip("="), auth.rstrip("="), is_exercise)
 
 
 def parse_phone(written: str, *, default_region: str | None = None, field: str = "phone") -> PhoneNumber:

@@ -156,6 +156,7 @@ class BrowserIn(Wire):
 
     endpoint: str = Field(min_length=1, max_length=2048, description="where the browser's push service takes messages for it")
     keys: BrowserKeys
+    is_exercise: bool = Field(default=False, description="it subscribed for our key of exercises: a tester's, for exercises alone")
     expiration_time: float | None = Field(None, alias="expirationTime", description="taken as given; a browser that ends says so itself")
 
 

@@ -184,6 +184,7 @@ def make_world(client: TestClient, session: Session, keyring: Keyring, settings:
         "citizen_id": str(citizen.id),
         "message_id": str(message_id),
         "token": link_of(keyring, member).removeprefix("/i/"),
+        "link": link_of(keyring, member).removeprefix("/i/"),
         "provider": "lintas",
         "code": "kbri-ankara",
         "ruled_channel": "sms",

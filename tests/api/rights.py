@@ -26,6 +26,10 @@ PUBLIC = {
     "answer_exercise_citizen_link",
     "receive_reply_receipt",
     "get_web_push_key",
+    "add_link_browser",
+    "retire_link_browser",
+    "add_link_device",
+    "retire_link_device",
 }
 WITHOUT_KEY = {
     "sign_in",

@@ -31,7 +31,7 @@ GROUPS = (
     ("incidents", "broadcasts"),
     ("reports", "answer sheet", "deliveries"),
     ("persons", "check-ins", "inbox", "staff", "missions", "citizens", "health"),
-    ("calls for help", "call list", "open link", "country rules"),
+    ("calls for help", "call list", "open link", "a citizen's link", "country rules"),
     ("reach", "exports"),
 )
 ENDS = {"sign_out"}

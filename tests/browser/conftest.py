@@ -38,6 +38,12 @@ ARGUMENTS = (
 )
 SCREENSHOTS = RUN_FOLDER / "screenshots"
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
+WEB_PUSH = {
+    "SIAGA_WEB_PUSH_PRIVATE_KEY": "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw",
+    "SIAGA_WEB_PUSH_SUBJECT": "mailto:siaga@example.org",
+    "SIAGA_EXERCISE_WEB_PUSH_PRIVATE_KEY": "q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94",
+    "SIAGA_EXERCISE_WEB_PUSH_SUBJECT": "mailto:latihan@example.org",
+}
 PEOPLE = {"TR-31": 40, "TR-27": 30, "TR-34": 60, "TR-46": 3}
 
 
@@ -65,7 +71,7 @@ def site(servers: Servers, worker_name: str, make_settings: Callable[..., Settin
         listener = socket()
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        settings = make_settings(database_url, SIAGA_PUBLIC_URL=url)
+        settings = make_settings(database_url, SIAGA_PUBLIC_URL=url, **WEB_PUSH)
         engine = make_engine(database_url, pool_size=10)
         sessions = make_sessions(engine)
         staff = _seed(sessions, settings)
