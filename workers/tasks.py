@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,8 +21,10 @@ from alerts.deliveries.actions import release_all, ring_due, stop, sweep
 from alerts.deliveries.correcting import freeze_copied
 from alerts.deliveries.escalation import begin_next_of_told, escalate_all
 from alerts.deliveries.evidence import apply_all_receipts, mark_answered
-from alerts.deliveries.following import ask_for_promised, freeze_follow_up, keep_promises
+from alerts.deliveries.findings import raise_stuck
+from alerts.deliveries.following import freeze_follow_up
 from alerts.deliveries.lookups import look_up
+from alerts.deliveries.promises import ask_for_promised, give_up_promise, keep_promise, list_due, list_to_ask
 from alerts.deliveries.resending import resend_unknown
 from alerts.deliveries.sending import send_batch
 from alerts.inbox.actions import understand_message
@@ -34,6 +37,7 @@ from alerts.kit.outbox import answer, delete_old_events, drain
 from alerts.kit.vitals import SENDER_PART, Measured, beat, forget_beats, keep_vitals
 from alerts.live.actions import note_progress, refresh_all, refresh_one
 from alerts.staff.sign_in import delete_old_attempts
+from workers.apart import each_apart
 from workers.app import Runtime, child_runtime
 from workers.wiring import QUEUES, QUICK
 
@@ -88,23 +92,24 @@ def _list_of(payload: Payload) -> dict[str, Any]:
 @task("broadcasts.freeze")
 def freeze(runtime: Runtime, payload: Payload) -> None:
     ids, configured = _list_of(payload), runtime.senders
-    _freeze(runtime, ids, lambda session: freeze_submission(session, actor=SYSTEM, configured=configured, **ids))
+    freeze_or_return(runtime, ids, lambda session: freeze_submission(session, actor=SYSTEM, configured=configured, **ids))
 
 
-def _freeze(runtime: Runtime, ids: dict[str, Any], work: Callable[[Session], object]) -> None:
-    """A list that cannot be frozen goes back with the reason, in a transaction of its own."""
+def freeze_or_return(runtime: Runtime, ids: dict[str, Any], work: Callable[[Session], object]) -> None:
+    """A list that cannot be frozen goes back with the reason, in a transaction of its own; at night somebody must know."""
     try:
         with begin(runtime.sessions) as session:
             work(session)
     except AppError as error:
         with begin(runtime.sessions) as session:
             return_submission(session, actor=SYSTEM, reason=error.detail, **ids)
+            raise_stuck(session, ids["broadcast_id"])
 
 
 @task("broadcasts.freeze_first_alert")
 def freeze_first(runtime: Runtime, payload: Payload) -> None:
     ids, configured = _list_of(payload), runtime.senders
-    _freeze(runtime, ids, lambda session: freeze_first_alert(session, configured=configured, **ids))
+    freeze_or_return(runtime, ids, lambda session: freeze_first_alert(session, configured=configured, **ids))
 
 
 @task("broadcasts.release_due")
@@ -116,29 +121,29 @@ def release_held(runtime: Runtime, _: Payload) -> None:
 @task("deliveries.freeze_copied")
 def freeze_copy(runtime: Runtime, payload: Payload) -> None:
     ids, configured = _list_of(payload), runtime.senders
-    _freeze(runtime, ids, lambda session: freeze_copied(session, actor=SYSTEM, configured=configured, **ids))
+    freeze_or_return(runtime, ids, lambda session: freeze_copied(session, actor=SYSTEM, configured=configured, **ids))
 
 
 @task("deliveries.freeze_follow_up")
 def freeze_reminder(runtime: Runtime, payload: Payload) -> None:
     ids, configured = _list_of(payload), runtime.senders
-    _freeze(runtime, ids, lambda session: freeze_follow_up(session, configured=configured, **ids))
+    freeze_or_return(runtime, ids, lambda session: freeze_follow_up(session, configured=configured, **ids))
 
 
 @task("deliveries.keep_promises")
 def promises(runtime: Runtime, _: Payload) -> None:
+    lead = runtime.settings.delivery.promise_lead_seconds
     with begin(runtime.sessions) as session:
-        ask_for_promised(session, lead_seconds=runtime.settings.delivery.promise_lead_seconds)
-        keep_promises(session, configured=runtime.senders)
+        to_ask, due = list_to_ask(session, lead_seconds=lead), list_due(session)
+    each_apart(runtime.sessions, to_ask, partial(ask_for_promised, lead_seconds=lead))
+    each_apart(runtime.sessions, due, partial(keep_promise, configured=runtime.senders), when_refused=give_up_promise)
 
 
 @task("deliveries.find_waves")
 def find_waves(runtime: Runtime, _: Payload) -> None:
     with begin(runtime.sessions) as session:
         found = list_open_for_waves(session)
-    for broadcast_id in found:
-        with begin(runtime.sessions) as session:
-            open_wave(session, broadcast_id=broadcast_id, configured=runtime.senders)
+    each_apart(runtime.sessions, found, partial(open_wave, configured=runtime.senders))
 
 
 @task("deliveries.release_wave")

@@ -51,8 +51,10 @@ def draft_broadcast(session: Session, *, actor: Actor, incident_id: UUID, comman
     broadcast = new_broadcast(incident, actor, ready_texts(command.texts.model_dump(), incident))
     broadcast.area_ids, broadcast.list_ids = command.area_ids, command.list_ids
     broadcast.channels = [channel.value for channel in command.channels]
-    set_promise(broadcast, command.next_message_at)
-    default = rules.validity_for(command.next_message_at, now=db_now(session), default=broadcast.validity_seconds)
+    set_promise(broadcast, command.next_message_at, command.next_message_every_minutes)
+    every = broadcast.next_message_every_minutes
+    now, usual = db_now(session), broadcast.validity_seconds
+    default = rules.validity_for(command.next_message_at, every_minutes=every, now=now, default=usual)
     broadcast.validity_seconds = command.validity_seconds or default
     broadcast.resend_unknown = command.resend_unknown or broadcast.resend_unknown
     broadcast.is_restricted = command.is_restricted or incident.is_quiet
@@ -67,15 +69,15 @@ def edit_broadcast(session: Session, *, actor: Actor, broadcast: Broadcast, comm
     _check_own_words(broadcast)
     was = broadcast.state
     broadcast.state = rules.next_state(broadcast.state, Move.EDIT)
-    changes = command.model_dump(exclude_unset=True, exclude_none=True, exclude={"next_message_at"})
+    changes = command.model_dump(exclude_unset=True, exclude_none=True, exclude=PROMISE_FIELDS)
     if "texts" in changes:
         changes["texts"] = ready_texts(changes["texts"], incident)
     pick_areas(session, incident.id, changes.get("area_ids", []))
     _check_lists(session, incident.id, changes.get("list_ids", []))
     for name, value in changes.items():
         setattr(broadcast, name, [item.value for item in value] if name == "channels" else value)
-    if "next_message_at" in command.model_fields_set:
-        set_promise(broadcast, command.next_message_at)
+    if PROMISE_FIELDS & command.model_fields_set:
+        _change_promise(broadcast, command)
     _void(broadcast)
     touch(session, broadcast, actor)
     voided = was in (State.SUBMITTED, State.APPROVED)
@@ -83,8 +85,16 @@ def edit_broadcast(session: Session, *, actor: Actor, broadcast: Broadcast, comm
     return broadcast
 
 
-def set_promise(broadcast: Broadcast, at: datetime | None) -> None:
-    """Remember when the next message is promised, and by which clock the text says it."""
+PROMISE_FIELDS = {"next_message_at", "next_message_every_minutes"}
+
+
+def set_promise(broadcast: Broadcast, at: datetime | None, every_minutes: int | None) -> None:
+    """Remember when the next message is promised, by which clock the text says it, and how often it is said again."""
+    if at is None and every_minutes is not None:
+        raise InvalidError(
+            "promise_missing", "Say first when the next message comes: then it can be repeated.", field="next_message_every_minutes"
+        )
+    broadcast.next_message_every_minutes = every_minutes
     offset = at.utcoffset() if at else None
     broadcast.next_message_at = at
     broadcast.next_message_offset = None if offset is None else round(offset.total_seconds() / 60)
@@ -240,6 +250,14 @@ def _check_lists(session: Session, incident_id: UUID, list_ids: list[UUID]) -> N
     unknown = set(list_ids) - set(list_list_ids(session, incident_id))
     if unknown:
         raise InvalidError("unknown_list", f"{unknown.pop()} is not a list of this incident", field="list_ids")
+
+
+def _change_promise(broadcast: Broadcast, command: BroadcastChange) -> None:
+    """A promise that is taken back takes its repetition with it."""
+    changed = command.model_fields_set
+    at = command.next_message_at if "next_message_at" in changed else promised_at(broadcast)
+    before = broadcast.next_message_every_minutes if at is not None else None
+    set_promise(broadcast, at, command.next_message_every_minutes if "next_message_every_minutes" in changed else before)
 
 
 def _fix_promise(broadcast: Broadcast, incident: Incident) -> None:

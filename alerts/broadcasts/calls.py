@@ -52,8 +52,9 @@ def call_to_wave(session: Session, broadcast: Broadcast, audience: Audience) -> 
 def call_to_promise(session: Session, broadcast: Broadcast) -> UUID | None:
     """Whoever is on duty, to write what was promised."""
     incident = session.get_one(Incident, broadcast.incident_id)
-    texts = in_both(PROMISED, time=_wib(broadcast.next_message_at), title=_title(incident))
-    return start_paging(session, _start(session, CallKind.PROMISE, broadcast, texts=texts, version=str(broadcast.next_message_at)))
+    due_at = broadcast.promise_due_at or broadcast.next_message_at
+    texts = in_both(PROMISED, time=_wib(due_at), title=_title(incident))
+    return start_paging(session, _start(session, CallKind.PROMISE, broadcast, texts=texts, version=str(due_at)))
 
 
 def still_held(session: Session, paging: Paging) -> bool:
@@ -75,7 +76,8 @@ def promise_still_open(session: Session, paging: Paging) -> bool:
     broadcast = _find(session, paging)
     if broadcast is None or broadcast.next_message_at is None or broadcast.promise_settled_at is not None:
         return False
-    return broadcast.state is State.APPROVED and broadcast.next_message_at > db_now(session)
+    due_at = broadcast.promise_due_at or broadcast.next_message_at
+    return broadcast.state is State.APPROVED and due_at > db_now(session)
 
 
 def _find(session: Session, paging: Paging) -> Broadcast | None:

@@ -179,5 +179,6 @@ def _submission(broadcast: Broadcast, audience: Audience, texts: Mapping[Any, st
         audience_count=audience.count,
         purpose=broadcast.purpose,
         next_message_at=broadcast.next_message_at,
+        next_message_every_minutes=broadcast.next_message_every_minutes,
         still_valid_texts=broadcast.still_valid_texts,
     )

@@ -33,7 +33,8 @@ class Broadcast(Base):
 
     With a `template_id` the words are prepared ones: two people wrote and approved them, and one released them (`approved_by`).
     `next_message_at`: the promised time of the next message, in the offset (minutes) in which the text says it;
-    `still_valid_texts`: what is sent then if nothing else was, approved together with this message.
+    `still_valid_texts`: what is sent then if nothing else was, approved together with this message; and again every
+    `next_message_every_minutes` while the message holds. `promise_due_at`: the next such time after the first.
     `only_sender`: of a synthetic message, the sender that it tries; approved by nobody, it goes to made-up people alone (triggers).
     """
 
@@ -51,6 +52,10 @@ class Broadcast(Base):
             "(template_id IS NULL) OR (template_written_by IS NOT NULL AND template_approved_by IS NOT NULL"
             " AND template_written_by <> template_approved_by)",
             name="prepared_by_two",
+        ),
+        CheckConstraint(
+            "(next_message_every_minutes IS NULL) OR (next_message_every_minutes > 0 AND next_message_at IS NOT NULL)",
+            name="again_after_a_first",
         ),
         CheckConstraint("(state <> 'held') OR (hold_until IS NOT NULL AND purpose = 'first_alert')", name="held_has_an_end"),
         CheckConstraint(
@@ -103,6 +108,8 @@ class Broadcast(Base):
     template_approved_by: Mapped[UUID | None]
     next_message_at: Mapped[datetime | None]
     next_message_offset: Mapped[int | None] = mapped_column(SmallInteger)
+    next_message_every_minutes: Mapped[int | None] = mapped_column(SmallInteger)
+    promise_due_at: Mapped[datetime | None]
     still_valid_texts: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
     promise_asked_at: Mapped[datetime | None]
     promise_settled_at: Mapped[datetime | None]

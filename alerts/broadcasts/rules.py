@@ -25,6 +25,8 @@ LANGUAGES = ("id", "en")
 FREEZE_AT_ONCE_MAX = 20_000
 VALIDITY_SECONDS_MAX = 36_000
 PROMISE_MARGIN_SECONDS = 900
+PROMISES_KEPT = 3
+"""So often at least a repeated promise can be kept, unless somebody says how long the message holds."""
 WAVE_SHARE_MAX = 0.25
 WAVE_PEOPLE_MAX = 500
 """Twilio keeps a message for at most ten hours; a warning older than that would only mislead."""
@@ -247,11 +249,20 @@ def check_promise(at: datetime, *, now: datetime, validity_seconds: int) -> None
         raise InvalidError("promise_after_end", "The next message is promised for after the end of this one.", field="next_message_at")
 
 
-def validity_for(promised_at: datetime | None, *, now: datetime, default: int) -> int:
+def next_promise(due_at: datetime, every_minutes: int | None, *, now: datetime, ends_at: datetime) -> datetime | None:
+    """When "nothing new" is said next after what was due, in the rhythm that was approved; None: not again while it holds."""
+    if every_minutes is None:
+        return None
+    every = timedelta(minutes=every_minutes)
+    after = due_at + every * max(1, (now - due_at) // every + 1)
+    return after if after < ends_at else None
+
+
+def validity_for(promised_at: datetime | None, *, every_minutes: int | None = None, now: datetime, default: int) -> int:
     """How long a message holds whose author said nothing: as its severity asks, and a little longer than what it promises."""
     if promised_at is None:
         return default
-    wanted = int((promised_at - now).total_seconds()) + PROMISE_MARGIN_SECONDS
+    wanted = int((promised_at - now).total_seconds()) + PROMISE_MARGIN_SECONDS + (PROMISES_KEPT - 1) * 60 * (every_minutes or 0)
     return min(VALIDITY_SECONDS_MAX, max(default, wanted))
 
 
@@ -289,6 +300,7 @@ class Submission:
     audience_count: int
     purpose: Purpose = Purpose.ALERT
     next_message_at: datetime | None = None
+    next_message_every_minutes: int | None = None
     still_valid_texts: Mapping[str, str] | None = None
 
 
@@ -309,6 +321,7 @@ def content_hash(submission: Submission) -> str:
         "audience": [submission.audience_number, submission.audience_count],
         "purpose": submission.purpose.value,
         "next_message_at": submission.next_message_at.astimezone(UTC).isoformat() if submission.next_message_at else None,
+        "next_message_every_minutes": submission.next_message_every_minutes,
         "still_valid": dict(submission.still_valid_texts) if submission.still_valid_texts else None,
     }
     canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)

@@ -21,6 +21,9 @@ OpenChannel = Literal[Channel.PUSH, Channel.WEB_PUSH, Channel.SMS, Channel.WHATS
 PROMISE = "promises the next message: said in the text by this offset's clock; if nothing else went out by then, `still_valid_texts` do"
 
 
+AGAIN = "and again every so many minutes while the message holds, each time with the time of the next; needs `next_message_at`"
+
+
 class Texts(Wire):
     """What people read, without link or request to reply: those are added where the number's country permits them."""
 
@@ -50,6 +53,7 @@ class BroadcastDraft(Wire):
     validity_seconds: int | None = Field(None, ge=60, le=36_000, description="seconds; default by the incident's severity")
     resend_unknown: ResendUnknown | None = Field(None, description="default `once` for Extreme and Immediate, else `never`")
     next_message_at: AwareDatetime | None = Field(None, description=PROMISE)
+    next_message_every_minutes: int | None = Field(None, ge=5, le=600, description=AGAIN)
     is_restricted: bool = Field(default=False, description="names assembly points, routes or departures: in no list and no export")
 
 
@@ -69,6 +73,7 @@ class BroadcastChange(Wire):
     validity_seconds: int | None = Field(None, ge=60, le=36_000)
     resend_unknown: ResendUnknown | None = None
     next_message_at: AwareDatetime | None = Field(None, description=PROMISE + "; null takes the promise back")
+    next_message_every_minutes: int | None = Field(None, ge=5, le=600, description=AGAIN + "; null: once")
     is_restricted: bool | None = None
 
 
@@ -268,6 +273,7 @@ class BroadcastView(View):
     template_written_by: UUID | None
     template_approved_by: UUID | None
     next_message_at: datetime | None
+    next_message_every_minutes: int | None = Field(description='so often "nothing new" is repeated after that, while the message holds')
     still_valid_texts: dict[str, str] | None = Field(description="sent at `next_message_at` if nothing else went out by then")
     decision_reason: str | None
     cancelled_at: datetime | None

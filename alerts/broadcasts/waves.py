@@ -38,7 +38,7 @@ def list_open_for_waves(session: Session) -> Sequence[UUID]:
     return session.scalars(text(OPEN_FOR_WAVES)).all()
 
 
-def open_wave(session: Session, *, broadcast_id: UUID, configured: SenderSets) -> Audience | None:
+def open_wave(session: Session, broadcast_id: UUID, *, configured: SenderSets) -> Audience | None:
     """Freeze those who match now and have not got it. Released at once, or waiting for approval.
 
     None when there is nobody with an address of their own: who shares every one with a member is counted as sharing.

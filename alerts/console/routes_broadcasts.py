@@ -54,7 +54,7 @@ Corrector = Annotated[Actor, Depends(require(Permission.CORRECT_BROADCAST))]
 OPEN_CHANNELS: tuple[Channel, ...] = tuple(channel for channel in Channel if channel is not Channel.NONE)
 USUAL_CHANNELS = {Channel.PUSH, Channel.SMS}
 PROMISES = (30, 60, 120, 180, 360)
-"""Minutes until the next message may be promised."""
+"""Minutes until the next message may be promised, and from one to the next."""
 
 
 def broadcast_of_route(request: Request, broadcast_id: UUID, session: Tx, actor: Viewer) -> Broadcast:
@@ -82,6 +82,7 @@ def new_broadcast_form(request: Request, form: FormDep, incident: IncidentDep, s
         area_ids=_area_ids(form),
         channels=_channels(form),
         next_message_at=_promise(session, incident, form),
+        next_message_every_minutes=_every(form),
         is_restricted=form.has("restricted"),
     )
     broadcast = actions.draft_broadcast(session, actor=actor, incident_id=incident.id, command=command)
@@ -124,6 +125,8 @@ def edit_form(request: Request, form: FormDep, broadcast: BroadcastDep, session:
     if form.text("version") != str(locked.version):
         raise ConflictError("stale_version", "Somebody changed this message since you opened it: look at it first.")
     command = BroadcastChange(texts=_texts(form), area_ids=_area_ids(form), channels=_channels(form), is_restricted=form.has("restricted"))
+    command = command.model_copy(update={"next_message_every_minutes": _every(form)})
+    command.model_fields_set.add("next_message_every_minutes")
     if form.text("next_in") != "keep":
         promised = _promise(session, get_incident(session, broadcast.incident_id), form)
         command = command.model_copy(update={"next_message_at": promised})
@@ -190,6 +193,16 @@ def _promise(session: Session, incident: Incident, form: Form) -> datetime | Non
     zone = (zone_of_area(areas[0].spec) if areas else None) or JAKARTA
     at = db_now(session).astimezone(zone) + timedelta(minutes=int(typed))
     return at.replace(second=0, microsecond=0) + timedelta(minutes=1)
+
+
+def _every(form: Form) -> int | None:
+    """How often the promise is repeated; never without a promise."""
+    typed = form.text("next_every", limit=4)
+    if not typed or not form.text("next_in", limit=4):
+        return None
+    if typed not in map(str, PROMISES):
+        raise InvalidError("unknown_choice", "Choose one of the values offered.", field="next_every")
+    return int(typed)
 
 
 def _area_ids(form: Form) -> list[UUID]:

@@ -11,11 +11,13 @@ from uuid import UUID
 import structlog
 from sqlalchemy.orm import Session
 
+from alerts.broadcasts.queries import get_broadcast
 from alerts.channels.ports import Step
 from alerts.citizens.actions import record_opt_out
 from alerts.citizens.rules import OptSource
 from alerts.deliveries.resting import close_sender
 from alerts.deliveries.rules import Outcome
+from alerts.incidents.queries import get_incident
 from alerts.kit.outbox import publish
 from alerts.kit.vitals import Measured, add_to_vital
 
@@ -63,6 +65,14 @@ def raise_alarm(session: Session, kind: str, *, sender: str, count: int) -> None
     """Somebody on duty has to look: told once per kind, sender and hour by whoever listens."""
     log.error("delivery.alarm", kind=kind, sender=sender, count=count)
     publish(session, "delivery.alarm", kind=kind, sender=sender, count=count)
+
+
+def raise_stuck(session: Session, broadcast_id: UUID) -> None:
+    """A message that should go out cannot be made ready: people on duty learn of which incident (of a quiet one not even that)."""
+    broadcast = get_broadcast(session, broadcast_id)
+    incident = get_incident(session, broadcast.incident_id)
+    log.error("message.stuck", broadcast_id=str(broadcast_id), purpose=broadcast.purpose.value)
+    raise_alarm(session, "message_stuck", sender="-" if incident.is_quiet else incident.title, count=1)
 
 
 def note_unread_words(session: Session, words: Iterable[tuple[str, str]]) -> None:

@@ -75,6 +75,7 @@ class AlarmKind(StrEnum):
     NOBODY_TO_PAGE = "nobody_to_page"
     ROUND_TRIP_LATE = "round_trip_late"
     PROMISE_BROKEN = "promise_broken"
+    MESSAGE_STUCK = "message_stuck"
     OTHER = "other"
 
 
@@ -242,6 +243,9 @@ ALARM_TEXTS: Mapping[AlarmKind, str] = MappingProxyType(
             "SIAGA: no test message by %(sender)s came back for %(count)s minutes. Alerts may not arrive either."
         ),
         AlarmKind.PROMISE_BROKEN: N_("SIAGA: a promise of the tables does not hold: %(sender)s (%(count)s rows). Run `siaga doctor`."),
+        AlarmKind.MESSAGE_STUCK: N_(
+            "SIAGA: a message could not be made ready and does not go out: %(sender)s. Open the incident and do it anew."
+        ),
         AlarmKind.NOBODY_TO_PAGE: N_("SIAGA: nobody with an address can be paged for the role %(sender)s."),
     }
 )

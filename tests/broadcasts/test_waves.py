@@ -46,7 +46,7 @@ def released(session: Session, keyring: Keyring, officer: Desk, approver: Desk, 
 
 
 def found(session: Session, broadcast_id: UUID) -> Audience | None:
-    wave = open_wave(session, broadcast_id=broadcast_id, configured=WAYS)
+    wave = open_wave(session, broadcast_id, configured=WAYS)
     session.commit()
     return wave
 
@@ -187,7 +187,7 @@ def test_what_is_over_gets_no_latecomers(session: Session, keyring: Keyring, rel
     else:
         session.execute(text(CORRECT), {"original": released, "state": end})
     assert list_open_for_waves(session) == []
-    assert open_wave(session, broadcast_id=released, configured=WAYS) is None
+    assert open_wave(session, released, configured=WAYS) is None
     assert session.execute(text("SELECT count(*) FROM audience WHERE wave > 1")).scalar_one() == 0
 
 
@@ -242,7 +242,7 @@ def test_two_searches_at_once_find_each_person_once(
     def look() -> None:
         start.wait()
         with begin(sessions) as session:
-            open_wave(session, broadcast_id=UUID(broadcast["id"]), configured=WAYS)
+            open_wave(session, UUID(broadcast["id"]), configured=WAYS)
 
     threads = [threading.Thread(target=look) for _ in range(4)]
     for thread in threads:

@@ -142,7 +142,7 @@ def _latecomers(session: Session, settings: Settings, broadcast_id: UUID) -> Non
     """More than may follow by themselves."""
     for _ in range(3):
         make_citizen(session, settings.keyring, country_iso2="TR", province_code="TR-46", phones=())
-    wave = open_wave(session, broadcast_id=broadcast_id, configured=senders())
+    wave = open_wave(session, broadcast_id, configured=senders())
     assert wave is not None
     wave.needs_approval = True
 

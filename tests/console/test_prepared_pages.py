@@ -188,7 +188,7 @@ def test_too_many_latecomers_are_let_go_by_the_typed_count(browse: Browser, sess
     people(session, keyring)
     broadcast_id = sent(session, make_incident(session))
     people(session, keyring, 2)
-    wave = open_wave(session, broadcast_id=broadcast_id, configured=senders("sms"))
+    wave = open_wave(session, broadcast_id, configured=senders("sms"))
     assert wave is not None
     wave.needs_approval = True
     session.commit()

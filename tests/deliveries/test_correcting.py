@@ -13,18 +13,23 @@ from alerts.broadcasts.models import Audience, Broadcast
 from alerts.broadcasts.schemas import Approval, Correction
 from alerts.broadcasts.template_rules import TemplateKind
 from alerts.broadcasts.waves import open_wave
+from alerts.channels.country_rules import Known
+from alerts.country_rules.actions import change_rule, claim_rule, load_packaged_rules
 from alerts.deliveries.actions import release, stop
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.correcting import approve_message, correct_broadcast, freeze_copied
 from alerts.deliveries.escalation import escalate
 from alerts.kit.actor import Actor, Via
 from alerts.kit.db import begin
-from alerts.kit.errors import ConflictError, ForbiddenError
+from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError
+from alerts.settings import Settings
 from tests.deliveries.conftest import Fanout, approved, freely, members, numbers
 from tests.factories.citizens import make_citizen
 from tests.factories.senders import senders
 from tests.factories.staff import make_actor
 from tests.factories.templates import make_template
+from workers.app import Runtime
+from workers.tasks import freeze_or_return
 
 pytestmark = pytest.mark.deliveries
 Make = Callable[..., Fanout]
@@ -146,7 +151,7 @@ def test_free_words_wait_until_every_latecomer_has_it(fanout: Make, carriers: Ca
     with begin(message.sessions) as session:
         make_citizen(session, message.keyring, phones=("+6281277700001",))
     with begin(message.sessions) as session:
-        wave = open_wave(session, broadcast_id=message.broadcast_id, configured=WAYS)
+        wave = open_wave(session, message.broadcast_id, configured=WAYS)
         assert wave is not None
     with pytest.raises(ConflictError, match="still going out"):
         freely(message, officer)
@@ -221,7 +226,7 @@ def test_all_waves_are_corrected_once_a_person(fanout: Make, carriers: Carriers)
     with begin(message.sessions) as session:
         make_citizen(session, message.keyring, phones=("+6281277700001",))
     with begin(message.sessions) as session:
-        wave = open_wave(session, broadcast_id=message.broadcast_id, configured=WAYS)
+        wave = open_wave(session, message.broadcast_id, configured=WAYS)
         assert isinstance(wave, Audience)
         wave_id = wave.id
     with begin(message.sessions) as session:
@@ -230,3 +235,42 @@ def test_all_waves_are_corrected_once_a_person(fanout: Make, carriers: Carriers)
     message.send(carriers)
     assert message.states() == {"accepted": 3}
     assert len(members(message, corrected(message))) == 3
+
+
+def test_a_large_correction_that_a_network_would_block_cancels_nothing(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(2))
+    message.release()
+    message.send(carriers)
+    with begin(message.sessions) as session:
+        load_packaged_rules(session)
+        rule = claim_rule(session, ("twilio", "sms", "ID"))
+        administrator, values = make_actor(session, "administrator"), {"phone_numbers": Known.NO, "source": "uji"}
+        change_rule(session, actor=administrator, rule=rule, values=values)
+        words = {"id": "Keliru. Telepon 021 344 1508.", "en": "Wrong. Call 021 344 1508."}
+        template = make_template(session, TemplateKind.UPDATE, texts=words)
+        actor = make_actor(session, "duty_officer")
+    command = Correction(msg_type="Update", template_id=template.id)
+    with pytest.raises(InvalidError, match="phone number"), begin(message.sessions) as session:
+        correct_broadcast(session, actor=actor, broadcast_id=message.broadcast_id, command=command, configured=WAYS, freeze_at_once_max=1)
+    assert message.rows("SELECT state FROM broadcast") == [{"state": "approved"}]
+
+
+def test_a_correction_that_cannot_be_made_ready_is_told_to_people_and_pressed_again(
+    fanout: Make, carriers: Carriers, sending_settings: Settings
+) -> None:
+    message = fanout(*numbers(3))
+    message.release()
+    message.send(carriers)
+    correction = corrected(message, freeze_at_once_max=2)
+    ids = {"broadcast_id": correction.id, "audience_id": correction.audience_id}
+
+    def refuse(_: object) -> None:
+        raise InvalidError("text_phone_barred", "barred since a minute ago")
+
+    freeze_or_return(Runtime(sending_settings, message.sessions, message.sessions, carriers, WAYS), ids, refuse)
+    [row] = message.rows("SELECT state, decision_reason FROM broadcast WHERE id = :id", id=correction.id)
+    assert row == {"state": "cancelled", "decision_reason": "barred since a minute ago"}
+    alarms = message.rows("SELECT payload ->> 'kind' AS kind FROM outbox_event WHERE name = 'delivery.alarm'")
+    assert alarms == [{"kind": "message_stuck"}]
+    again = corrected(message)
+    assert (again.state, len(members(message, again))) == ("approved", 3)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.orm import Session
 
 from alerts.broadcasts.actions import cancel_broadcast
 from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.schemas import FollowUp
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.evidence import mark_answered
-from alerts.deliveries.following import ask_for_promised, follow_up, freeze_follow_up, keep_promises
-from alerts.incidents.actions import change_incident, close_incident
+from alerts.deliveries.following import follow_up, freeze_follow_up
+from alerts.incidents.actions import change_incident
 from alerts.incidents.queries import get_incident, incident_etag
 from alerts.incidents.schemas import IncidentChange
 from alerts.kit.actor import Actor
@@ -127,82 +125,3 @@ def test_cancelling_stops_what_only_repeats_it(fanout: Make, carriers: Carriers)
         cancel_broadcast(session, actor=make_actor(session, "approver"), broadcast_id=message.broadcast_id, reason="x")
     with begin(message.sessions) as session:
         assert session.get_one(Broadcast, reminder.id).state == "cancelled"
-
-
-# -- what was promised ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def promised(fanout: Make, carriers: Carriers) -> Fanout:
-    """A message to three people that promises the next one, and the promised time has come."""
-    message = fanout(*numbers(3), next_message_at=datetime.now(UTC) + timedelta(minutes=30), validity_seconds=3600)
-    message.release()
-    message.send(carriers)
-    return message
-
-
-def due(message: Fanout) -> None:
-    message.run("UPDATE broadcast SET next_message_at = clock_timestamp() - interval '1 second' WHERE next_message_at IS NOT NULL")
-
-
-def kept(message: Fanout) -> int:
-    with begin(message.sessions) as session:
-        return keep_promises(session, configured=WAYS)
-
-
-def newest(session: Session) -> Broadcast:
-    return session.scalars(text("SELECT id FROM broadcast ORDER BY id DESC LIMIT 1")).one()
-
-
-def test_before_the_time_somebody_is_asked_once_and_nothing_is_sent(promised: Fanout) -> None:
-    for lead, count in ((60, 0), (3600, 1), (3600, 0)):
-        with begin(promised.sessions) as session:
-            assert ask_for_promised(session, lead_seconds=lead) == count
-    assert promised.rows("SELECT role FROM paging WHERE kind = 'promise'") == [{"role": "duty_officer"}]
-    assert kept(promised) == 0
-
-
-def test_at_the_time_the_prepared_word_goes_by_itself_to_those_who_got_it(promised: Fanout, carriers: Carriers) -> None:
-    due(promised)
-    assert kept(promised) == 1
-    assert kept(promised) == 0
-    [row] = promised.rows("SELECT * FROM broadcast WHERE purpose = 'still_valid'")
-    [original] = promised.rows("SELECT * FROM broadcast WHERE id = :id", id=promised.broadcast_id)
-    assert (row["state"], row["msg_type"], row["references"]) == ("approved", "Update", [promised.broadcast_id])
-    assert (row["approved_by"], row["created_by"]) == (original["approved_by"], None)
-    assert row["texts"] == original["still_valid_texts"]
-    assert promised.rows("SELECT count(*) AS n FROM audience_member WHERE broadcast_id = :id", id=row["id"]) == [{"n": 3}]
-
-
-def test_the_text_itself_promises_the_time(promised: Fanout) -> None:
-    bodies = [row["body"] for row in promised.rows("SELECT body FROM broadcast_text WHERE variant = 'plain' AND language = 'id'")]
-    assert all("Kabar berikutnya pukul" in body for body in bodies)
-
-
-@pytest.mark.parametrize("end", ["cancelled", "over", "closed", "quiet", "something_else"])
-def test_it_is_never_said_of_what_is_over(promised: Fanout, end: str) -> None:
-    due(promised)
-    with begin(promised.sessions) as session:
-        actor = make_actor(session, "duty_officer")
-        if end == "cancelled":
-            cancel_broadcast(session, actor=actor, broadcast_id=promised.broadcast_id, reason="x")
-        elif end == "closed":
-            close_incident(session, actor=actor, incident_id=promised.incident_id, reason="selesai")
-        elif end == "over":
-            session.execute(text("UPDATE broadcast SET approved_at = approved_at - interval '2 hours'"))
-    if end == "quiet":
-        hushed(promised)
-    if end == "something_else":
-        promised.run(NEWER, original=promised.broadcast_id)
-    assert kept(promised) == 0
-    assert promised.rows("SELECT count(*) AS n FROM broadcast WHERE purpose = 'still_valid'") == [{"n": 0}]
-    why = promised.rows("SELECT detail ->> 'why' AS why FROM action_log WHERE action = 'broadcast.promise_settled'")
-    assert len(why) == 1
-
-
-NEWER = """
-INSERT INTO broadcast (incident_id, status, msg_type, state, texts, channels, validity_seconds, resend_unknown, content_hash, approved_by,
-    approved_via, approved_at)
-SELECT incident_id, status, 'Alert', 'approved', texts, channels, 60, 'never', 'x', gen_random_uuid(), 'session', clock_timestamp()
-FROM broadcast WHERE id = :original
-"""

@@ -13,8 +13,8 @@ from alerts.channels.marks import is_marked
 from alerts.channels.rule_book_outlets import SenderSets
 from alerts.citizens.addresses import register_browser, set_email
 from alerts.citizens.rules import parse_browser
-from alerts.deliveries.following import keep_promises
 from alerts.deliveries.messages import Messages, Row
+from alerts.deliveries.promises import keep_promise, list_due
 from alerts.incidents.rules import Status
 from alerts.kit.actor import SYSTEM
 from alerts.kit.crypto import Keyring
@@ -218,7 +218,8 @@ def test_what_follows_a_message_stays_in_its_world(worlds: Worlds) -> None:
             still_valid_texts = jsonb_build_object('id', word || 'Tidak ada perubahan.', 'en', word || 'Nothing new.')
             FROM (VALUES ('Actual', ''), ('Exercise', 'LATIHAN: ')) AS w(world, word) WHERE status = world""")
         )
-        assert keep_promises(session, configured=SenderSets.of(worlds.settings)) == 2
+        senders = SenderSets.of(worlds.settings)
+        assert sum(keep_promise(session, each, configured=senders) for each in list_due(session)) == 2
     for status in Status:
         texts = {"id": "Apa kabar?", "en": "How are you?"}
         asked = post(f"broadcasts/{worlds.broadcasts[status]}/follow-up", texts=texts)
