@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0030_promised_again"
-down_revision = "0029_senders_at_rest"
+revision = "0031_promised_again"
+down_revision = "0030_browsers_of_exercises"
 branch_labels = None
 depends_on = None
 
