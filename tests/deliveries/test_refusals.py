@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from alerts.channels.ports import Step
 from alerts.deliveries.buckets import Lane
@@ -16,7 +17,7 @@ from alerts.deliveries.lookups import look_up
 from alerts.deliveries.resending import resend_unknown
 from alerts.deliveries.resting import Rests, list_resting
 from alerts.deliveries.rules import Outcome, State
-from alerts.deliveries.watching import Reported, is_above, watch_failures
+from alerts.deliveries.watching import LATELY, Reported, is_above, watch_failures
 from alerts.kit.db import begin
 from tests.deliveries.conftest import Carrier, Fanout, alarms
 from tests.support.stages import wait_until
@@ -201,6 +202,14 @@ def test_filtering_is_seen_over_minutes_however_few_come_at_once(fanout: Make, c
     watch(message)
     assert alarms(message) == seen[2], "what was counted is not counted again"
     assert message.rows("SELECT label, value FROM vital WHERE name = 'told_failed'") == [{"label": "twilio 30007", "value": 9.0}]
+
+
+def test_what_failed_lately_is_found_by_its_own_index(fanout: Make) -> None:
+    message = fanout(*numbers(1))
+    with begin(message.sessions) as session:
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = session.execute(text(f"EXPLAIN {LATELY.text}"), {"since": 0.0, "until": 1.0}).scalars().all()
+    assert "ix_attempt_told_failed" in "\n".join(plan)
 
 
 def test_filtering_is_a_matter_of_shares_of_the_message_or_of_a_country() -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from alerts.broadcasts.rules import Channel
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.facts import export_facts
+from alerts.incidents.rules import Status
 from alerts.kit.db import begin
 from alerts.sandbox.judge import Count, judge, read_facts, read_journal
 from alerts.sandbox.second import DESCRIPTION, PATH
@@ -77,6 +79,18 @@ def test_what_one_surely_did_not_send_the_other_sends(fanout: Make, carriers: Ca
     assert message.rows("SELECT count(*) > 0 AS tried FROM attempt WHERE sender = 'twilio' AND state = 'failed'") == [{"tried": True}]
     count = verdict(message, carrier, tmp_path)
     assert (count.handed_over, count.missed, count.sent_twice) == (len(PEOPLE), 0, 0)
+
+
+@pytest.mark.parametrize("carrier", [{"rules": [{"channel": "sms", "fault": "refuse", "code": "20003"}]}], ids=["refused"], indirect=True)
+def test_what_one_refuses_for_our_account_the_other_sends(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*PEOPLE)
+    message.release()
+    until_all_are_accepted(message, carriers)
+    assert set(senders(message)) == {"lintas"}
+    [asked] = message.rows("SELECT count(*) AS n FROM attempt WHERE sender = 'twilio'")
+    assert 0 < asked["n"] <= 3 * 5, "what was under way when it was found out; then the sender is passed over"
+    assert carriers.choose(Status.ACTUAL, Channel.SMS, "ID", closed={"lintas", "twilio"}) in {"lintas", "twilio"}
+    assert carriers.choose(Status.ACTUAL, Channel.SMS, "ID", closed={"lintas"}) == "twilio"
 
 
 def test_what_one_may_have_sent_the_other_never_sends(fanout: Make, carriers: Carriers, carrier: Carrier, tmp_path: Path) -> None:

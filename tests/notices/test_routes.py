@@ -10,6 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
+from alerts.deliveries.findings import note_unread_words
+from alerts.deliveries.resting import close_sender
 from alerts.kit.crypto import Keyring
 from alerts.notices.actions import PagingStart, start_paging
 from alerts.notices.alarms import raise_alarm
@@ -118,6 +120,9 @@ def test_a_page_is_seen_and_taken_on_by_who_it_asks_for(client: TestClient, sess
 
 def test_an_alarm_is_seen_and_taken_on_and_monitoring_knows(client: TestClient, session: Session, sign_in: SignIn) -> None:
     alarm_id = raise_alarm(session, kind=AlarmKind.DEAD_TOKENS, sender="fcm", count=31)
+    note_unread_words(session, [("twilio", "teleported"), ("twilio", "beamed")])
+    note_unread_words(session, [("twilio", "beamed")])
+    close_sender(session, "twilio", code="20003", rest_seconds=60)
     session.commit()
     officer = sign_in("duty_officer", language="en")
     [seen] = client.get("/api/v1/alarms", headers=officer).json()["items"]
@@ -126,6 +131,8 @@ def test_an_alarm_is_seen_and_taken_on_and_monitoring_knows(client: TestClient, 
     metrics = client.get("/metrics").text
     assert "siaga_open_alarms 1.0" in metrics
     assert 'siaga_alarm{kind="dead_tokens",sender="fcm"} 31.0' in metrics
+    assert 'siaga_unread_words_total{source="twilio"} 3.0' in metrics, "counted where every process sees it"
+    assert 'siaga_sender_closed{sender="twilio"} 1.0' in metrics
     assert client.post(f"/api/v1/alarms/{alarm_id}/acknowledge", headers=sign_in("approver") | key()).status_code == 403
     done = client.post(f"/api/v1/alarms/{alarm_id}/acknowledge", headers=officer | key())
     assert done.json()["acknowledged_by"] == me(client, officer)
