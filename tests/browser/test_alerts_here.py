@@ -95,6 +95,29 @@ def test_the_worker_shows_what_comes_quietly_where_it_must(open_as: Callable[...
     assert sorted(shown) == [["Gempa 0", "Jauhi gedung retak.", False, link], ["Gempa 1", "Jauhi gedung retak.", True, link]]
 
 
+def test_an_address_that_changed_is_made_known_by_the_worker_itself(
+    open_as: Callable[..., Page], site: Site, links: dict[str, str]
+) -> None:
+    page, before = open_as(None, PHONE), len(subscriptions(site))
+    page.context.grant_permissions(["notifications"])
+    page.add_init_script(PUSH_SERVICE)
+    page.goto(links[""])
+    page.get_by_role("button", name="Terima peringatan").click()
+    expect(page.get_by_text("Mulai sekarang")).to_be_visible()
+    [worker] = page.context.service_workers
+    renewed = GIVEN.replace("contoh", "contoh-baru")
+    with page.context.expect_event("response", lambda answer: answer.url.endswith("/api/v1/link/browsers")) as told:
+        worker.evaluate(
+            """(given) => {
+                PushManager.prototype.subscribe = async () => JSON.parse(given);
+                self.dispatchEvent(new ExtendableEvent("pushsubscriptionchange"));
+            }""",
+            renewed,
+        )
+    assert told.value.status == 201
+    assert subscriptions(site)[before:] == [(False, True), (False, True)]
+
+
 def test_a_browser_without_a_push_service_is_told_so_and_one_without_script_is_not_asked(
     open_as: Callable[..., Page], shot: Callable[..., None], site: Site, links: dict[str, str]
 ) -> None:
