@@ -16,25 +16,6 @@ from alerts.kit.db import rows_of
 
 
 @dataclass(frozen=True)
-class Reach:
-    """Counts of persons on a frozen list: `handed_over`, `unknown`, `unreachable`, `in_progress` and `stopped` sum to `frozen`.
-
-    The rest are facts about those handed over. `stopped`: cancelled, or too late, before anything was sent.
-    """
-
-    frozen: int = 0
-    handed_over: int = 0
-    unknown: int = 0
-    unreachable: int = 0
-    in_progress: int = 0
-    stopped: int = 0
-    delivered: int = 0
-    answered: int = 0
-    no_receipt_possible: int = 0
-    newest_at: datetime | None = None
-
-
-@dataclass(frozen=True)
 class Violation:
     """A promise of the tables that does not hold: its name, how many rows break it, and one of them."""
 
@@ -46,17 +27,12 @@ class Violation:
 def reach_of_incident(session: Session, incident_id: UUID, *, known_at: datetime | None = None) -> list[dict[str, Any]]:
     """One row per released message of an incident, oldest first, as it stood at `known_at` (by default now).
 
-    Columns: broadcast_id, msg_type, approved_at and the counts of `Reach`.
+    Columns: broadcast_id, msg_type, approved_at, newest_at and counts of persons on the frozen list: `handed_over`, `unknown`,
+    `unreachable`, `in_progress` and `stopped` (cancelled, or too late, before anything was sent) sum to `frozen`; `delivered`,
+    `answered` and `no_receipt_possible` are facts about those handed over.
     """
-    values = {"incident": incident_id, "broadcast": None, "known_at": known_at, "silent": _silent_ways(session)}
+    values = {"incident": incident_id, "known_at": known_at, "silent": _silent_ways(session)}
     return rows_of(session.execute(text(REACH), values))
-
-
-def reach_of_broadcast(session: Session, broadcast_id: UUID, *, known_at: datetime | None = None) -> Reach:
-    """The counts of one message; all zero before its release."""
-    values = {"incident": None, "broadcast": broadcast_id, "known_at": known_at, "silent": _silent_ways(session)}
-    row = session.execute(text(REACH), values).mappings().first()
-    return Reach(**{name: row[name] for name in Reach.__dataclass_fields__}) if row else Reach()
 
 
 def _silent_ways(session: Session) -> list[str]:
@@ -90,7 +66,7 @@ def backlog(session: Session) -> dict[str, float]:
 REACH = """
 WITH chosen AS (
     SELECT b.id, b.msg_type, b.approved_at FROM broadcast b
-    WHERE (b.incident_id = CAST(:incident AS uuid) OR b.id = CAST(:broadcast AS uuid)) AND b.released_at IS NOT NULL
+    WHERE b.incident_id = CAST(:incident AS uuid) AND b.released_at IS NOT NULL
       AND b.released_at <= coalesce(CAST(:known_at AS timestamptz), clock_timestamp())
 ), step AS (
     SELECT c.id, d.member_id, d.channel, d.number_country, d.state, d.step, d.attempts,

@@ -6,7 +6,9 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,6 +24,7 @@ from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.correcting import approve_message, correct_broadcast
 from alerts.deliveries.escalation import TASK, begin_next_of_told, escalate
 from alerts.deliveries.evidence import apply_receipts
+from alerts.deliveries.queries import reach_of_incident
 from alerts.deliveries.receipts import Receipt, keep_receipts
 from alerts.deliveries.sending import send_batch
 from alerts.deliveries.windows import Claim, Window, claim_batch, load_rows, open_window
@@ -123,6 +126,13 @@ class Fanout:
     keyring: Keyring
     broadcast_id: UUID
     incident_id: UUID
+
+    def reach(self, *, known_at: datetime | None = None) -> SimpleNamespace:
+        """The counts of this message as the incident's sheet has them."""
+        with begin(self.sessions) as session:
+            rows = reach_of_incident(session, self.incident_id, known_at=known_at)
+        [row] = [row for row in rows if row["broadcast_id"] == self.broadcast_id]
+        return SimpleNamespace(**row)
 
     def release(self) -> int:
         with begin(self.sessions) as session:

@@ -12,7 +12,6 @@ from alerts.deliveries.actions import sweep
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.evidence import mark_answered
 from alerts.deliveries.lookups import look_up
-from alerts.deliveries.queries import reach_of_broadcast
 from alerts.deliveries.resending import _begin, resend_unknown
 from alerts.deliveries.rules import Outcome, State
 from alerts.deliveries.windows import record
@@ -119,8 +118,7 @@ def test_an_answer_is_a_fact_beside_the_state_and_the_past_stays_as_it_was(fanou
         assert mark_answered(session, [answer, stranger, answer]) == 1
         assert mark_answered(session, [answer]) == 0
         assert mark_answered(session, []) == 0
-    with begin(message.sessions) as session:
-        now, then, earlier = (reach_of_broadcast(session, message.broadcast_id, known_at=at) for at in (None, sent["at"], before["at"]))
+    now, then, earlier = (message.reach(known_at=at) for at in (None, sent["at"], before["at"]))
     assert (now.handed_over, now.answered) == (2, 1)
     assert (then.handed_over, then.answered) == (2, 0)
     assert (earlier.handed_over, earlier.in_progress) == (0, 2)

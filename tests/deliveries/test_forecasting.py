@@ -13,7 +13,6 @@ from alerts.channels.rule_book import RuleBook, remember_book
 from alerts.country_rules.actions import change_rule, claim_rule
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.forecasting import forecast_of
-from alerts.deliveries.queries import reach_of_broadcast
 from alerts.kit.db import begin
 from tests.deliveries.conftest import Fanout
 from tests.factories.staff import make_actor
@@ -70,8 +69,6 @@ def test_where_the_rule_says_so_no_receipt_is_possible(fanout: Callable[..., Fan
     message.release()
     message.send(carriers)
     message.run("UPDATE delivery SET delivered_at = NULL")
-    with begin(message.sessions) as session:
-        assert reach_of_broadcast(session, message.broadcast_id).no_receipt_possible == 1
+    assert message.reach().no_receipt_possible == 1
     set_rule(message, receipts=Known.NO)
-    with begin(message.sessions) as session:
-        assert reach_of_broadcast(session, message.broadcast_id).no_receipt_possible == 3
+    assert message.reach().no_receipt_possible == 3

@@ -21,7 +21,6 @@ from alerts.checkins.rules import Channel as AnswerChannel
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.evidence import mark_answered
 from alerts.deliveries.facts import export_facts
-from alerts.deliveries.queries import reach_of_broadcast
 from alerts.deliveries.sending import send_batch
 from alerts.kit.actor import SYSTEM
 from alerts.kit.db import begin
@@ -89,7 +88,7 @@ def test_the_counts_are_those_of_the_outside_judge(fanout: Make, carriers: Carri
     check_sums(reach)
     with begin(message.sessions) as session:
         (tmp_path / "facts.json").write_text(json.dumps(export_facts(session)))
-        short = reach_of_broadcast(session, message.broadcast_id)
+        short = message.reach()
     total = judge(read_journal(carrier.log_path), read_facts(tmp_path / "facts.json")).total
     known = total.accepted_reads_unknown
     assert (reach.frozen, reach.sent_twice, reach.resent) == (total.frozen, total.sent_twice, total.resent)

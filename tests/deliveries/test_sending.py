@@ -16,7 +16,7 @@ from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.correcting import correct_broadcast, count_handed_over
 from alerts.deliveries.facts import export_facts
 from alerts.deliveries.messages import Messages
-from alerts.deliveries.queries import invariants, reach_of_broadcast
+from alerts.deliveries.queries import invariants
 from alerts.deliveries.rules import Outcome, State
 from alerts.deliveries.sending import send_batch
 from alerts.deliveries.windows import claim_batch, finish_batch, load_rows, open_window, record, renew_lease
@@ -43,7 +43,7 @@ def test_everybody_is_handed_one_message_and_the_carrier_agrees(fanout: Make, ca
     message.send(carriers)
     assert message.states() == {"accepted": 200}
     with begin(message.sessions) as session:
-        reach = reach_of_broadcast(session, message.broadcast_id)
+        reach = message.reach()
         (tmp_path / "facts.json").write_text(json.dumps(export_facts(session)))
     assert (reach.frozen, reach.handed_over, reach.unreachable, reach.no_receipt_possible) == (200, 200, 0, 50)
     total = judge(read_journal(carrier.log_path), read_facts(tmp_path / "facts.json")).total
@@ -166,7 +166,7 @@ def test_a_cancel_stops_what_is_queued(fanout: Make, carriers: Carriers) -> None
     assert message.states() == {"cancelled": 4}
     with begin(message.sessions) as session:
         assert stop(session, message.broadcast_id) == 0
-        assert reach_of_broadcast(session, message.broadcast_id).stopped == 4
+        assert message.reach().stopped == 4
 
 
 def test_an_alert_past_its_validity_is_not_sent(fanout: Make, carriers: Carriers) -> None:

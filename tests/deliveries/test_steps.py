@@ -12,7 +12,7 @@ from alerts.broadcasts.actions import cancel_broadcast
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.escalation import escalate
 from alerts.deliveries.evidence import mark_answered
-from alerts.deliveries.queries import invariants, reach_of_broadcast
+from alerts.deliveries.queries import invariants
 from alerts.deliveries.resending import resend_unknown
 from alerts.kit.db import begin
 from tests.deliveries.conftest import STEP_IS_OVER, Fanout
@@ -47,8 +47,7 @@ def test_each_way_is_tried_once_until_there_is_none(fanout: Make, carriers: Carr
     assert steps(message) == [(1, "push", "accepted"), (2, "sms", "accepted"), (3, "sms", "accepted")]
     addresses = message.rows("SELECT count(DISTINCT address_id) AS n FROM delivery")
     assert addresses == [{"n": 3}], "two numbers are two addresses, each once"
-    with begin(message.sessions) as session:
-        reach = reach_of_broadcast(session, message.broadcast_id)
+    reach = message.reach()
     assert (reach.frozen, reach.handed_over) == (1, 1), "three steps towards one person are one person"
 
 
