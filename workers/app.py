@@ -16,6 +16,7 @@ from alerts.kit.logging import configure_logging
 from alerts.kit.memory import settle
 from alerts.kit.vitals import Pulse
 from alerts.settings import Settings
+from workers.broker import register_transport
 from workers.wiring import QUICK
 
 TASK_SECONDS_MAX = 900
@@ -42,6 +43,7 @@ class _Child:
 
 def make_celery(settings: Settings) -> Celery:
     """A broker client with every wait bounded: a frozen Valkey must not hang a publisher (stack notes, measured)."""
+    register_transport()
     app = Celery(
         "siaga",
         broker=settings.redis.url.get_secret_value(),

@@ -1,0 +1,43 @@
+"""The broker dies while hints lie taken and not yet begun: the connection is given up, and the worker lives to find the next."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+
+import psutil
+import pytest
+from kombu import Consumer, Queue
+
+from alerts import embedded
+from alerts.settings import Settings
+from workers.app import make_celery
+
+pytestmark = pytest.mark.breaks_servers
+QUEUE = "sending"
+
+
+def test_a_dead_broker_is_let_go_with_hints_in_hand(
+    breakable_services: embedded.Services, make_settings: Callable[..., Settings], database_url: str
+) -> None:
+    """As Celery does when its connection breaks: what the old channel held is not put back by way of what is gone."""
+    celery = make_celery(make_settings(database_url, SIAGA_REDIS_URL=breakable_services.redis_url))
+    with celery.connection_for_write() as connection:
+        celery.send_task("deliveries.send", kwargs={"event_id": None, "payload": {}}, queue=QUEUE, connection=connection)
+    taken: list[object] = []
+    connection = celery.connection_for_read()
+    consumer = Consumer(connection, queues=[Queue(QUEUE)], callbacks=[lambda _, message: taken.append(message)], accept=["json"])
+    consumer.consume()
+    Consumer(connection.channel(), queues=[Queue("other")]).consume()  # as the channel for remote control beside that for tasks
+    connection.drain_events(timeout=5)
+    with suppress(TimeoutError):
+        connection.drain_events(timeout=0.2)  # it asks for the next one, and waits
+    pid = breakable_services.valkey_pid
+    os.kill(pid, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(pid)], timeout=10)
+    connection.collect(socket_timeout=1)
+    connection.close()
+    assert len(taken) == 1
+    celery.close()
