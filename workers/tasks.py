@@ -47,24 +47,33 @@ Payload = dict[str, Any]
 Work = Callable[[Runtime, Payload], bool | None]
 
 
+WORKS: dict[str, Work] = {}
+"""Every task by its name, as it is written below and in the modules beside this one."""
+
+
 def task(name: str) -> Callable[[Work], Work]:
     """A Celery task that answers its event when it has done its work (returning False leaves the event unanswered)."""
 
     def register(work: Work) -> Work:
         def run(event_id: int | None, payload: Payload) -> None:
-            runtime = child_runtime()
-            if is_over(runtime, payload):
-                return
-            is_done = work(runtime, payload)
-            if event_id is not None and is_done is not False:
-                with begin(runtime.sessions) as session:
-                    answer(session, event_id, name)
-            tell_progress(runtime, name)
+            perform(child_runtime(), name, event_id, payload)
 
+        WORKS[name] = work
         shared_task(name=name)(run)
         return work
 
     return register
+
+
+def perform(runtime: Runtime, name: str, event_id: int | None, payload: Payload) -> None:
+    """What one ring asks for: the work, the answer to the event, and the word that this process got something done."""
+    if is_over(runtime, payload):
+        return
+    is_done = WORKS[name](runtime, payload)
+    if event_id is not None and is_done is not False:
+        with begin(runtime.sessions) as session:
+            answer(session, event_id, name)
+    tell_progress(runtime, name)
 
 
 def tell_progress(runtime: Runtime, name: str) -> None:

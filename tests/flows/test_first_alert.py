@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from alerts.kit.db import begin
 from tests.factories.citizens import make_citizen
-from tests.support.stages import INCIDENT, Ministry, running, wait_until
+from tests.support.stages import INCIDENT, Ministry, comes_to_rest, running, wait_until
 
 PEOPLE = 30
 QUICK = {"SIAGA_DELIVERY_HOLD_SECONDS": "2", "SIAGA_DELIVERY_CLOCK_SECONDS": "0.2", "SIAGA_DELIVERY_WAVE_SECONDS": "0.5"}
@@ -75,6 +75,7 @@ def test_one_person_alerts_stops_and_corrects() -> None:
         assert ministry.reach(stopped["id"])["frozen"] == 0
         judged = ministry.stage.judge()["total"]
         assert (judged["missed"], judged["sent_twice"], judged["handed_over"]) == (0, 0, 2 * (PEOPLE + 1))
+        comes_to_rest(ministry.stage)
 
 
 def _now(ministry: Ministry) -> datetime:

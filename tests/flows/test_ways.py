@@ -18,7 +18,7 @@ from alerts.kit.actor import SYSTEM
 from alerts.kit.db import begin, rows_of
 from alerts.stage import get_json, load_register
 from alerts.stage_ways import ALL_WAYS
-from tests.support.stages import INCIDENT, Ministry, is_settled, running, wait_until
+from tests.support.stages import INCIDENT, Ministry, comes_to_rest, is_settled, running, wait_until
 
 QUICK = {"SIAGA_DELIVERY_STEP_SECONDS": "2", "SIAGA_DELIVERY_RING_SECONDS": "0.25"}
 PATIENCE_SECONDS = 180.0
@@ -112,6 +112,7 @@ def test_each_person_is_tried_by_way_after_way_until_they_answer() -> None:
         reach = ministry.reach(sent["id"])
         assert (reach["frozen"], reach["unreachable"], reach["unknown"], reach["in_progress"]) == (len(people), 1, 0, 0)
         assert reach["answered"] == sum(person.answers is not None for person in people)
+        comes_to_rest(ministry.stage)
 
 
 def plan_for(people: Sequence[Person], unsure: Sequence[Person]) -> dict[str, Any]:

@@ -15,9 +15,11 @@ import requests
 from sqlalchemy import text
 
 from alerts import embedded
+from alerts.deliveries.lateness import late, list_stalls
 from alerts.deliveries.queries import invariants
-from alerts.kit.db import begin
+from alerts.kit.db import begin, rows_of
 from alerts.stage import Account, Stage, load_register
+from workers.wiring import watch
 
 WAIT_SECONDS = 60.0
 # Production's waits at 1/60 or less; a rate that leaves time to break something in the middle.
@@ -156,6 +158,33 @@ def is_settled(stage: Stage) -> bool:
     return int(open_count) == 0
 
 
+def comes_to_rest(stage: Stage) -> None:
+    """Every event is told of and answered, every receipt applied, every unknown looked up; then no promise of pace is broken.
+
+    But for the age of the outbox in seconds, which is the machine's: that nothing waits in it is what a busy one can be held to.
+    """
+    watched = watch(stage.settings)
+    try:
+        wait_until(lambda: _count(stage, WAITING) == 0)
+    finally:
+        with begin(stage.sessions) as session:
+            waiting = rows_of(session.execute(text(WHAT_WAITS)))
+            broken = [each for each in late(session, watched) if each.invariant != "I8 outbox younger than 5 s"]
+            stalls = list_stalls(session, watched)
+    assert (waiting, broken, stalls) == ([], [], [])
+
+
+def _count(stage: Stage, query: str) -> int:
+    with begin(stage.sessions) as session:
+        return int(session.execute(text(query)).scalar_one())
+
+
+WHAT_WAITS = "SELECT name, waiting_for, rings FROM outbox_event WHERE rung_at IS NULL OR waiting_for <> '{}' LIMIT 5"
+WAITING = """
+SELECT (SELECT count(*) FROM outbox_event WHERE rung_at IS NULL OR waiting_for <> '{}')
+     + (SELECT count(*) FROM receipt WHERE applied_at IS NULL)
+     + (SELECT count(*) FROM attempt WHERE state = 'unknown' AND channel IN ('sms', 'whatsapp', 'voice') AND looked_up_at IS NULL)
+"""
 OPEN = """
 SELECT (SELECT count(*) FROM delivery WHERE state IN ('queued', 'sending'))
      + (SELECT count(*) FROM attempt WHERE state = 'unknown' AND channel = 'sms' AND looked_up_at IS NULL)
