@@ -113,11 +113,17 @@ def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, ba
         if isinstance(first, bool):
             return first
 
+        tried: list[_Sending] = []
+
         def find_other(waiting: Sequence[_Sending]) -> _Sending | None:
+            lanes = [each.lane for each in waiting] + [each.lane for each in tried if each.is_shut]
             with begin(own) as session:
-                other = find_other_batch(session, [each.lane for each in waiting]) if time.monotonic() < ends_at else None
+                other = find_other_batch(session, lanes) if time.monotonic() < ends_at else None
             begun = other and _begin(settings, own, carriers, batch_id=other, owner=owner, ends_at=ends_at)
-            return begun if isinstance(begun, _Sending) else None
+            if not isinstance(begun, _Sending):
+                return None
+            tried.append(begun)
+            return begun
 
         take_turns(first, find_other, idle_seconds=IDLE_SECONDS)
         return True
@@ -154,6 +160,11 @@ class _Sending:
     def lane(self) -> tuple[str, str]:
         """Channel and number's country: what has one pace."""
         return self._claim.channel.value, self._claim.number_country
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether its lane let nothing more out for a longer while: another batch of it would fare no better."""
+        return bool(self._wait_seconds)
 
     def give_back_soon(self) -> None:
         """Begin nothing more: the batch is asked for again."""
