@@ -71,7 +71,9 @@ BroadcastDep = Annotated[Broadcast, Depends(broadcast_of_route, scope="function"
 def new_broadcast_page(request: Request, incident: IncidentDep, session: Tx, settings: SettingsDep, actor: Writer) -> Response:
     """A first text is proposed; who would get it stands beside it."""
     context = {"incident": incident, "broadcast": None, "texts": first_texts(incident.kind), "areas": list_areas(session, incident.id)}
-    return render(request, "broadcast_edit.html", context | {"channels": open_channels(settings), "promises": PROMISES}, actor=actor)
+    return render(
+        request, "broadcast_edit.html", context | {"channels": open_channels(settings, incident), "promises": PROMISES}, actor=actor
+    )
 
 
 @new_router.post("/new")
@@ -115,7 +117,9 @@ def broadcast_page(request: Request, broadcast: BroadcastDep, session: Tx, setti
 def edit_page(request: Request, broadcast: BroadcastDep, session: Tx, settings: SettingsDep, actor: Writer) -> Response:
     incident = get_incident(session, broadcast.incident_id)
     context = {"incident": incident, "broadcast": broadcast, "texts": broadcast.texts, "areas": list_areas(session, incident.id)}
-    return render(request, "broadcast_edit.html", context | {"channels": open_channels(settings), "promises": PROMISES}, actor=actor)
+    return render(
+        request, "broadcast_edit.html", context | {"channels": open_channels(settings, incident), "promises": PROMISES}, actor=actor
+    )
 
 
 @router.post("/edit")
@@ -209,9 +213,10 @@ def _area_ids(form: Form) -> list[UUID]:
     return [parse_id(each, "area_id") for each in form.all("area_id")]
 
 
-def open_channels(settings: Settings) -> list[Channel]:
+def open_channels(settings: Settings, incident: Incident) -> list[Channel]:
     """Ways to choose from, in the order in which they are tried: the usual ones, and whichever else has a sender."""
-    return [channel for channel in OPEN_CHANNELS if channel in USUAL_CHANNELS or channel in settings.channels]
+    ours = channels_of(SenderSets.of(settings).outlets(is_exercise=incident.status is Status.EXERCISE))
+    return [channel for channel in OPEN_CHANNELS if channel in USUAL_CHANNELS or channel in ours]
 
 
 def _channels(form: Form) -> list[Channel]:
