@@ -88,7 +88,7 @@ def start_runtime(settings: Settings) -> Runtime:
     idle_seconds = max(2.0, settings.delivery.lease_seconds / 6)
     url = database.url.get_secret_value()
     engine = make_engine(url, pool_size=4, statement_timeout_seconds=300, idle_seconds=idle_seconds)
-    hot = make_engine(database.url.get_secret_value(), pool_size=1, plans=STEADY_PLANS)
+    hot = make_engine(url, pool_size=2, plans=STEADY_PLANS)
     return Runtime(settings, make_sessions(engine), make_sessions(hot), Carriers(settings), SenderSets.of(settings))
 
 

@@ -29,7 +29,7 @@ from alerts.deliveries.heeding import Failure, Slowed, heed, slow_down
 from alerts.deliveries.messages import Messages, Row
 from alerts.deliveries.rules import REPORTED, Evidence
 from alerts.deliveries.sending import TASK_SECONDS
-from alerts.deliveries.windows import SEALED
+from alerts.deliveries.statements import SEALED
 from alerts.incidents.rules import Status
 from alerts.kit.db import Sessions, begin, rows_of
 from alerts.settings import Settings

@@ -29,7 +29,7 @@ from alerts.deliveries.pruning import count_dead, dead_of, prune
 from alerts.deliveries.restoring import may_send
 from alerts.deliveries.rules import Evidence, Outcome, State, rest_seconds_of
 from alerts.deliveries.sending import BEGIN_WITHIN_SECONDS, CANNOT_BE_WRITTEN, NOT_BEGUN, TASK_SECONDS
-from alerts.deliveries.windows import SEALED
+from alerts.deliveries.statements import SEALED
 from alerts.incidents.rules import Status
 from alerts.kit.db import Sessions, begin, rows_of
 from alerts.settings import Settings

@@ -18,7 +18,7 @@ from alerts.channels.rule_book_outlets import outlets_by_sender
 from alerts.deliveries.actions import release_all
 from alerts.deliveries.escalation import begin_due_steps
 from alerts.deliveries.rules import Evidence
-from alerts.deliveries.windows import EXPIRE
+from alerts.deliveries.statements import EXPIRE
 from alerts.kit.actor import SYSTEM
 from alerts.kit.audit import record
 from alerts.kit.db import Sessions, begin, rows_of

@@ -29,8 +29,10 @@ from alerts.deliveries.restoring import may_send
 from alerts.deliveries.rules import Outcome, State, backoff_seconds, rest_seconds_of
 from alerts.deliveries.turns import take_turns
 from alerts.deliveries.windows import (
+    Ahead,
     Claim,
     Window,
+    accepted_word,
     claim_batch,
     find_other_batch,
     finish_batch,
@@ -39,9 +41,10 @@ from alerts.deliveries.windows import (
     load_rows,
     open_window,
     record,
+    record_and_open,
     renew_lease,
 )
-from alerts.kit.db import Sessions, begin, one_connection
+from alerts.kit.db import OwnConnections, Sessions, begin, own_connections
 from alerts.kit.outbox import publish
 from alerts.settings import Settings
 
@@ -77,14 +80,6 @@ class _Flight:
 
 
 @dataclass(frozen=True)
-class _Next:
-    """What may be handed over next, and by whom."""
-
-    sender: str
-    rows: Sequence[Row]
-
-
-@dataclass(frozen=True)
 class _Taken:
     """A claimed batch: what of it is due, and what to write."""
 
@@ -107,7 +102,7 @@ def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, ba
 
     While its pace makes it wait, batches of other lanes are sent: one country's slow sender holds up nobody else.
     """
-    with one_connection(sessions) as own:
+    with own_connections(sessions) as own:
         ends_at = time.monotonic() + TASK_SECONDS
         first = _begin(settings, own, carriers, batch_id=batch_id, owner=owner, ends_at=ends_at)
         if isinstance(first, bool):
@@ -117,7 +112,7 @@ def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, ba
 
         def find_other(waiting: Sequence[_Sending]) -> _Sending | None:
             lanes = [each.lane for each in waiting] + [each.lane for each in tried if each.is_shut]
-            with begin(own) as session:
+            with begin(own.sessions) as session:
                 other = find_other_batch(session, lanes) if time.monotonic() < ends_at else None
             begun = other and _begin(settings, own, carriers, batch_id=other, owner=owner, ends_at=ends_at)
             if not isinstance(begun, _Sending):
@@ -129,9 +124,9 @@ def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, ba
         return True
 
 
-def _begin(settings: Settings, own: Sessions, carriers: Carriers, *, batch_id: int, owner: str, ends_at: float) -> _Sending | bool:
+def _begin(settings: Settings, own: OwnConnections, carriers: Carriers, *, batch_id: int, owner: str, ends_at: float) -> _Sending | bool:
     """Claim a batch. Otherwise: whether there is nothing to do (False: somebody holds it, or nobody may send)."""
-    with begin(own) as session:
+    with begin(own.sessions) as session:
         if not may_send(session):
             return False
         claim = claim_batch(session, batch_id, owner=owner, lease_seconds=settings.delivery.lease_seconds)
@@ -144,8 +139,8 @@ def _begin(settings: Settings, own: Sessions, carriers: Carriers, *, batch_id: i
 class _Sending:
     """One batch under way."""
 
-    def __init__(self, settings: Settings, sessions: Sessions, carriers: Carriers, taken: _Taken, *, ends_at: float) -> None:
-        self._delivery, self._sessions, self._carriers = settings.delivery, sessions, carriers
+    def __init__(self, settings: Settings, own: OwnConnections, carriers: Carriers, taken: _Taken, *, ends_at: float) -> None:
+        self._delivery, self._own, self._carriers = settings.delivery, own, carriers
         self._claim, self._messages = taken.claim, taken.messages
         self._ends_at = ends_at
         self._renew_at = time.monotonic() + self._delivery.lease_seconds / 3
@@ -153,7 +148,7 @@ class _Sending:
         self._wait_seconds = self._rest_seconds = 0.0
         self._is_unserved = self._has_left_out = False
         self._granted: _Grant | None = None
-        self._rests = Rests(sessions, taken.claim.resting or {})
+        self._rests = Rests(own.sessions, taken.claim.resting or {})
         self._dead: list[UUID] = []
 
     @property
@@ -189,10 +184,10 @@ class _Sending:
             if window is not None:
                 flying.append(self._launch(window))
         self._give_back()
-        with begin(self._sessions) as session:
+        with begin(self._own.sessions) as session:
             self._finish(session)
 
-    def _take(self) -> _Next | None:
+    def _take(self) -> Ahead | None:
         """The next window's rows, sender and tokens; None when there are none now. Never inside a transaction."""
         self._rest_seconds = 0.0
         if time.monotonic() >= self._ends_at:
@@ -214,7 +209,7 @@ class _Sending:
             return None
         count = 1 if self._rests.is_probing() else min(granted.left, len(self._left), self._delivery.window_size)
         granted.left -= count
-        return _Next(sender, [self._left.popleft() for _ in range(count)])
+        return Ahead(sender, [self._left.popleft() for _ in range(count)])
 
     def _choose(self) -> str | None:
         """Who takes the next window; a closed sender only if there is no other. One that somebody else tries now is closed."""
@@ -278,7 +273,7 @@ class _Sending:
         self._rests.hear(sender, outcomes, rest_seconds=self._delivery.rest_seconds)
         return outcomes
 
-    def _unless_closed(self, following: _Next | None) -> _Next | None:
+    def _unless_closed(self, following: Ahead | None) -> Ahead | None:
         """What was about to go by a sender that has just refused our account goes back to those that are left."""
         if following is None or following.sender not in self._rests.closed:
             return following
@@ -286,13 +281,16 @@ class _Sending:
         self._give_back(len(following.rows))
         return None
 
-    def _step(self, answered: _Flight | None, outcomes: list[Outcome], following: _Next | None) -> Window | None:
+    def _step(self, answered: _Flight | None, outcomes: list[Outcome], following: Ahead | None) -> Window | None:
         """One transaction: record what was answered, and commit what goes next. What goes unused is given back."""
         if answered is None and following is None:
             return None
 
         def work() -> Window | None:
-            with begin(self._sessions) as session:
+            if answered and following and self._is_plain(outcomes):
+                done, lease_seconds = answered.window, self._delivery.lease_seconds
+                return record_and_open(self._own.at_once, self._claim, done, outcomes, ahead=following, lease_seconds=lease_seconds)
+            with begin(self._own.sessions) as session:
                 if answered is not None:
                     self._record(session, answered.window, outcomes)
                 self._keep_lease(session)
@@ -307,7 +305,11 @@ class _Sending:
             self._give_back(unused)
         return window
 
-    def _open(self, session: Session, following: _Next) -> Window | None:
+    def _is_plain(self, outcomes: Sequence[Outcome]) -> bool:
+        """Nothing is to be done now but to record that all was accepted, and to write down what goes next."""
+        return self._claim.is_plain and time.monotonic() < self._renew_at and accepted_word(outcomes) is not None
+
+    def _open(self, session: Session, following: Ahead) -> Window | None:
         return open_window(session, self._claim, following.rows, sender=following.sender, lease_seconds=self._delivery.lease_seconds)
 
     def _keep_lease(self, session: Session) -> None:

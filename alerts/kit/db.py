@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from fastapi import Depends, Request
-from sqlalchemy import DateTime, Engine, Enum, MetaData, Text, create_engine, func, text
+from sqlalchemy import Connection, DateTime, Engine, Enum, MetaData, Text, create_engine, func, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.types import Uuid
 
@@ -98,14 +98,23 @@ def begin(sessions: Sessions) -> Iterator[Session]:
         yield session
 
 
+class OwnConnections(NamedTuple):
+    """Two connections for many short transactions in a row: no ping and no hand-over between them."""
+
+    sessions: Sessions
+    at_once: Connection
+    """Each statement is a transaction of its own, committed when it returns: one round trip."""
+
+
 @contextmanager
-def one_connection(sessions: Sessions) -> Iterator[Sessions]:
-    """Sessions that share one connection, for many short transactions in a row: no ping and no hand-over between them."""
+def own_connections(sessions: Sessions) -> Iterator[OwnConnections]:
+    """Held until the end of the block. What is uncommitted then is rolled back."""
     with sessions() as session:
         engine = session.get_bind()
     assert isinstance(engine, Engine)
-    with engine.connect() as connection:
-        yield sessionmaker(connection, expire_on_commit=False)
+    with engine.connect() as connection, engine.connect() as at_once:
+        committing = at_once.execution_options(isolation_level="AUTOCOMMIT")
+        yield OwnConnections(sessionmaker(connection, expire_on_commit=False), committing)
 
 
 def tx(request: Request) -> Iterator[Session]:

@@ -11,19 +11,20 @@ import pytest
 from sqlalchemy import TextClause
 
 from alerts.broadcasts.rules import Channel
-from alerts.deliveries import windows
+from alerts.deliveries import statements
 from alerts.embedded.foreign import driver_url
 from alerts.kit.db import STEADY_PLANS
 
 STATEMENTS = {
-    "claim": windows.CLAIM,
-    "load": windows.LOAD[Channel.SMS],
-    "intend": windows.INTEND,
-    "intend a later step": windows.INTEND_LATER_STEP,
-    "intend a reminder": windows.INTEND_REMINDER,
-    "finish": windows.FINISH,
-    "record": windows.RECORD,
-    "record what was accepted": windows.RECORD_ACCEPTED,
+    "claim": statements.CLAIM,
+    "load": statements.LOAD[Channel.SMS],
+    "intend": statements.INTEND,
+    "intend a later step": statements.INTEND_LATER_STEP,
+    "intend a reminder": statements.INTEND_REMINDER,
+    "finish": statements.FINISH,
+    "record": statements.RECORD,
+    "record what was accepted": statements.RECORD_ACCEPTED,
+    "record and intend": statements.RECORD_AND_INTEND,
 }
 BATCH = "INSERT INTO delivery_batch (broadcast_id, channel) VALUES (gen_random_uuid(), 'sms')"
 MANY = "INSERT INTO delivery (id, member_id, broadcast_id, batch_id, channel) SELECT n * 64 + 1, n, gen_random_uuid(), 1, 'sms' FROM {} n"
