@@ -122,8 +122,9 @@ class Carriers:
 
     def note(self, status: Status, name: str, outcomes: Sequence[Outcome], *, seconds: float) -> None:
         """How a window went: what the next choice between senders is made by."""
-        lost = sum(outcome.state is State.UNKNOWN for outcome in outcomes)
-        unsent = sum(outcome.is_out_of_reach or outcome.is_senders_fault for outcome in outcomes)
+        troubled = [outcome for outcome in outcomes if outcome.state is not State.ACCEPTED]
+        lost = sum(outcome.state is State.UNKNOWN for outcome in troubled)
+        unsent = sum(outcome.is_out_of_reach or outcome.is_senders_fault for outcome in troubled)
         self._routers[status].note(name, ok=len(outcomes) - lost - unsent, surely_not_sent=unsent, unknown=lost, latency_seconds=seconds)
 
     def submit(self, status: Status, name: str, messages: Sequence[Message], *, until: float) -> Answers:

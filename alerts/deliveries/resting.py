@@ -78,6 +78,11 @@ class Rests:
         if sender == self._probed:
             self._probed = None
 
+    @property
+    def has_news(self) -> bool:
+        """Whether `settle` has something to write."""
+        return self._opened is not None
+
     def settle(self, session: Session) -> None:
         """In the transaction that records our probe: open the sender for everybody, if it may be."""
         if self._opened is not None:

@@ -153,7 +153,9 @@ def refused(step: Step) -> State:
 def rest_seconds_of(outcomes: Iterable[Outcome], *, rest_seconds: float) -> float | None:
     """How long a lane is shut after these answers: the longest wait named (0 where none is); None where nobody said "not now"."""
     waits = [
-        rest_seconds if outcome.step is Step.BACK_OFF_SENDER else outcome.retry_after or 0.0 for outcome in outcomes if outcome.is_not_now
+        rest_seconds if outcome.step is Step.BACK_OFF_SENDER else outcome.retry_after or 0.0
+        for outcome in outcomes
+        if outcome.state is not State.ACCEPTED and outcome.is_not_now
     ]
     return max(waits) if waits else None
 

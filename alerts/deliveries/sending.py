@@ -307,7 +307,8 @@ class _Sending:
 
     def _is_plain(self, outcomes: Sequence[Outcome]) -> bool:
         """Nothing is to be done now but to record that all was accepted, and to write down what goes next."""
-        return self._claim.is_plain and time.monotonic() < self._renew_at and accepted_word(outcomes) is not None
+        is_quiet = self._claim.is_plain and time.monotonic() < self._renew_at and not self._rests.has_news
+        return is_quiet and accepted_word(outcomes) is not None
 
     def _open(self, session: Session, following: Ahead) -> Window | None:
         return open_window(session, self._claim, following.rows, sender=following.sender, lease_seconds=self._delivery.lease_seconds)

@@ -26,6 +26,8 @@ STATEMENTS = {
     "record what was accepted": statements.RECORD_ACCEPTED,
     "record and intend": statements.RECORD_AND_INTEND,
 }
+SMALL = {"sender_rest"}
+"""Has a row for each closed sender, and there are a handful of senders."""
 BATCH = "INSERT INTO delivery_batch (broadcast_id, channel) VALUES (gen_random_uuid(), 'sms')"
 MANY = "INSERT INTO delivery (id, member_id, broadcast_id, batch_id, channel) SELECT n * 64 + 1, n, gen_random_uuid(), 1, 'sms' FROM {} n"
 BEFORE = {
@@ -73,5 +75,5 @@ def test_every_row_is_found_by_its_key(connection: psycopg.Connection[Any], befo
         [(plan,)] = cursor.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {generic(STATEMENTS[name])}").fetchall()  # type: ignore[arg-type]
     read = list(scans(plan[0]["Plan"]))
     assert read
-    unbounded = [node["Relation Name"] for node in read if "Index Cond" not in node]
+    unbounded = [node["Relation Name"] for node in read if "Index Cond" not in node and node["Relation Name"] not in SMALL]
     assert unbounded == [], f"{unbounded} would be read whole"
