@@ -112,8 +112,8 @@ class Exercise(Group):
 class Delivery(Group):
     """Pace and patience of the fan-out. Seconds, unless the name says otherwise."""
 
-    batch_size: int = Field(500, ge=1, le=2000)
-    window_size: int = Field(100, ge=1, le=500, description="messages begun together; with the next, what a kill may leave unknown")
+    batch_size: int = Field(1000, ge=1, le=2000)
+    window_size: int = Field(125, ge=1, le=500, description="messages begun together; with the next, what a kill may leave unknown")
     windows_in_flight: int = Field(3, ge=1, le=20, description="windows under way at once in one process")
     concurrency: int = Field(128, ge=1, le=2000)
     lease_seconds: float = Field(60, gt=0)

@@ -107,7 +107,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 def test_a_setting_that_is_wrong_or_gone_would_be_seen() -> None:
     text = (CHECKOUT / "docs" / "configuration.md").read_text()
-    assert set(settings_wrong_in(text.replace("| `500` |", "| `501` |"))) == {"SIAGA_DELIVERY_BATCH_SIZE"}
+    assert set(settings_wrong_in(text.replace("| `1000` |", "| `1001` |"))) == {"SIAGA_DELIVERY_BATCH_SIZE"}
     assert set(settings_wrong_in(text.replace("SIAGA_RELAY_POLL_SECONDS", "SIAGA_RELAY_PULL_SECONDS"))) == {
         "SIAGA_RELAY_POLL_SECONDS",
         "SIAGA_RELAY_PULL_SECONDS",
