@@ -43,7 +43,7 @@ def links(site: Site) -> dict[str, str]:
     made = {}
     with site.sessions.begin() as session:
         for prefix, status in (("", "Actual"), ("/exercise", "Exercise")):
-            person = make_citizen(session, site.settings.keyring)
+            person = make_citizen(session, site.settings.keyring, country_iso2="EG", province_code=None)  # others count who is in TR
             member = make_member(session, make_incident(session, status=status, title="Gempa uji peramban"), person)
             made[prefix] = f"{prefix}/i/{member_token(site.settings.keyring.link, number=member.id, generation=member.link_generation)}"
     return made

@@ -114,7 +114,7 @@ def running(
         stage.close()
 
 
-def write_register(path: Path, people: int) -> Path:
+def write_register(path: Path, people: int, *, first: int = 0) -> Path:
     """Made-up people in one province: every second one with the app, the others on numbers of home and host country."""
     rows = [
         {
@@ -127,7 +127,7 @@ def write_register(path: Path, people: int) -> Path:
             "province": "TR-31",
             "device_token": f"token{number:040d}" if number % 2 else "",
         }
-        for number in range(people)
+        for number in range(first, first + people)
     ]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys())
