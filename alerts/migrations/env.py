@@ -23,14 +23,14 @@ def import_all_models() -> None:
 
 
 def run() -> None:
-    """Migrate online, one transaction for all, one process at a time."""
+    """Migrate online, one transaction for each, so that no lock outlives its migration; one process at a time."""
     import_all_models()
     engine = create_engine(context.config.attributes["url"], poolclass=pool.NullPool)
     with engine.connect() as connection:
         connection.execute(text("SET lock_timeout = '5s'"))
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
         connection.commit()
-        context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
+        context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True, transaction_per_migration=True)
         with context.begin_transaction():
             context.run_migrations()
         connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})

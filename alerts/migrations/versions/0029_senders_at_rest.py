@@ -13,6 +13,9 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
+    # The index first: what locks a batch comes when the building, which may take seconds, is over.
+    told = sa.text("state IN ('undelivered', 'failed') AND evidence IN ('callback', 'lookup') AND error_code IS NOT NULL")
+    op.create_index("ix_attempt_told_failed", "attempt", ["resolved_at"], postgresql_where=told)
     now = sa.text("clock_timestamp()")
     op.create_table(
         "sender_rest",
@@ -25,8 +28,6 @@ def upgrade() -> None:
     )
     op.add_column("delivery_batch", sa.Column("dead_count", sa.Integer(), server_default="0", nullable=False))
     op.add_column("delivery_batch", sa.Column("held_at", sa.DateTime(timezone=True), nullable=True))
-    told = sa.text("state IN ('undelivered', 'failed') AND evidence IN ('callback', 'lookup') AND error_code IS NOT NULL")
-    op.create_index("ix_attempt_told_failed", "attempt", ["resolved_at"], postgresql_where=told)
 
 
 def downgrade() -> None:
