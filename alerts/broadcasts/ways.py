@@ -75,20 +75,28 @@ CREATE TEMP TABLE IF NOT EXISTS shared_address
 FORGET_SHARES = "UPDATE selected_person SET shares = false WHERE shares"
 
 # A person's ways in the order (`place`) in which they are tried, each once. Who opted out has none. A browser subscribed for
-# the key of one world: the other one's messages cannot be sent to it.
+# the key of one world: the other one's messages cannot be sent to it. What came by a personal link comes last, beside what was
+# registered, and only while that link is valid: links are forwarded, and whoever taps there may be anybody.
 FIND_WAYS = """
 WITH may AS MATERIALIZED (
     SELECT s.number, s.citizen_id, c.wants_whatsapp FROM selected_person s JOIN citizen c ON c.id = s.citizen_id
     WHERE c.opted_out_at IS NULL)
 INSERT INTO selected_way (number, channel, id, country, key, place)
-(SELECT DISTINCT ON (m.number) m.number, 'push', d.id, NULL, d.token_index, 10 FROM may m JOIN device d ON d.citizen_id = m.citizen_id
+(SELECT DISTINCT ON (m.number, d.link_member_id IS NULL) m.number, 'push', d.id, NULL, d.token_index,
+    CASE WHEN d.link_member_id IS NULL THEN 10 ELSE 70 END
+ FROM may m JOIN device d ON d.citizen_id = m.citizen_id
  WHERE 'push' = ANY (CAST(:channels AS text[])) AND d.retired_at IS NULL AND d.last_seen_at > now() - make_interval(days => :live_days)
- ORDER BY m.number, d.last_seen_at DESC, d.id)
+   AND (d.link_member_id IS NULL OR d.link_generation =
+     (SELECT l.link_generation FROM audience_member l WHERE l.id = d.link_member_id AND l.citizen_id = d.citizen_id))
+ ORDER BY m.number, d.link_member_id IS NULL, d.last_seen_at DESC, d.id)
 UNION ALL
-(SELECT DISTINCT ON (m.number) m.number, 'web_push', w.id, NULL, w.endpoint_index, 20
+(SELECT DISTINCT ON (m.number, w.link_member_id IS NULL) m.number, 'web_push', w.id, NULL, w.endpoint_index,
+    CASE WHEN w.link_member_id IS NULL THEN 20 ELSE 80 END
  FROM may m JOIN web_push_subscription w ON w.citizen_id = m.citizen_id
  WHERE 'web_push' = ANY (CAST(:channels AS text[])) AND w.retired_at IS NULL AND w.is_exercise = :is_exercise
- ORDER BY m.number, w.last_seen_at DESC, w.id)
+   AND (w.link_member_id IS NULL OR w.link_generation =
+     (SELECT l.link_generation FROM audience_member l WHERE l.id = w.link_member_id AND l.citizen_id = w.citizen_id))
+ ORDER BY m.number, w.link_member_id IS NULL, w.last_seen_at DESC, w.id)
 UNION ALL
 SELECT m.number, u.channel, n.id, n.number_country, n.e164_index, u.place + n.position
 FROM may m JOIN phone n ON n.citizen_id = m.citizen_id

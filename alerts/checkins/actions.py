@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.queries import find_member, get_broadcast
-from alerts.broadcasts.rules import Purpose
+from alerts.broadcasts.rules import Purpose, State
 from alerts.checkins import rules
 from alerts.checkins.cases.raising import hear_checkin
 from alerts.checkins.models import Checkin
@@ -50,6 +50,8 @@ class LinkHolder:
     citizen_id: UUID
     language: str
     is_exercise: bool
+    generation: int
+    is_cancelled: bool
 
 
 def record_checkin(session: Session, *, actor: Actor, keyring: Keyring, new: NewCheckin) -> Checkin:
@@ -110,7 +112,15 @@ def find_link_holder(session: Session, keyring: Keyring, token: str, status: Sta
     broadcast = get_broadcast(session, member.broadcast_id)
     if broadcast.status is not status or broadcast.purpose is Purpose.SYNTHETIC:
         return None
-    return LinkHolder(member.id, broadcast.incident_id, member.citizen_id, member.language, status is Status.EXERCISE)
+    return LinkHolder(
+        member.id,
+        broadcast.incident_id,
+        member.citizen_id,
+        member.language,
+        is_exercise=status is Status.EXERCISE,
+        generation=member.link_generation,
+        is_cancelled=broadcast.state is State.CANCELLED,
+    )
 
 
 def answer_by_link(session: Session, *, keyring: Keyring, holder: LinkHolder, form: LinkAnswer) -> Checkin:

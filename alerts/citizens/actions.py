@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import IO
 from uuid import UUID
 
-from sqlalchemy import Select, func, insert, select, text, update
+from sqlalchemy import Select, case, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from alerts.citizens.imports.loading import Loader, OnProgress, Tally, TooManyRowsError
 from alerts.citizens.imports.reading import RegisterFile
 from alerts.citizens.models import Citizen, Device, ImportRun, OptChange, Phone
-from alerts.citizens.rules import DevicePlatform, ImportState, OptSource, RowOutcome
+from alerts.citizens.rules import DevicePlatform, ImportState, LinkUsed, OptSource, RowOutcome
 from alerts.kit import audit
 from alerts.kit.actor import Actor
 from alerts.kit.crypto import Keyring
@@ -77,23 +77,48 @@ def record_opt_in(session: Session, *, e164_index: bytes | None = None, citizen_
     return _set_opt(session, _holders(e164_index, citizen_id), source, is_out=False)
 
 
-def register_device(session: Session, keyring: Keyring, *, citizen_id: UUID, token: str, seen_at: datetime | None = None) -> UUID:
-    """Remember that this person's device takes push messages; its id. A token that another person had is theirs no more."""
+def register_device(
+    session: Session, keyring: Keyring, *, citizen_id: UUID, token: str, seen_at: datetime | None = None, link: LinkUsed | None = None
+) -> UUID:
+    """Remember that this person's device takes push messages; its id. A token that another person had is theirs no more.
+
+    `link`: it came by a personal link. That never replaces what staff or an import registered: ConflictError.
+    """
     index = keyring.blind_index(token)
+    if link is not None:
+        _check_replaceable(session, index, citizen_id)
     moved = (Device.token_index == index, Device.citizen_id != citizen_id, Device.retired_at.is_(None))
     session.execute(update(Device).where(*moved).values(retired_at=func.now()))
     device_id = session.execute(select(func.uuidv7())).scalar_one()
     seal = keyring.encrypt(token, table="device", column="token_enc", row=device_id)
     seen = seen_at or func.now()
     values = {"id": device_id, "citizen_id": citizen_id, "token_enc": seal, "token_index": index, "last_seen_at": seen}
+    values |= {"link_member_id": link and link.member_id, "link_generation": link and link.generation}
     statement = upsert(Device).values(**values, platform=DevicePlatform.FCM)
+    new = statement.excluded
     statement = statement.on_conflict_do_update(
         index_elements=["token_index"],
         index_where=Device.retired_at.is_(None),
-        set_={"last_seen_at": func.greatest(Device.last_seen_at, statement.excluded.last_seen_at)},
+        set_={
+            "last_seen_at": func.greatest(Device.last_seen_at, new.last_seen_at),
+            # What staff or an import registered stays so, whatever link it is seen by again.
+            "link_member_id": case((Device.link_member_id.is_not(None), new.link_member_id)),
+            "link_generation": case((Device.link_member_id.is_not(None), new.link_generation)),
+        },
     )
     found: UUID = session.execute(statement.returning(Device.id)).scalar_one()
     return found
+
+
+def _check_replaceable(session: Session, index: bytes, citizen_id: UUID) -> None:
+    registered = (
+        Device.token_index == index,
+        Device.citizen_id != citizen_id,
+        Device.retired_at.is_(None),
+        Device.link_member_id.is_(None),
+    )
+    if session.scalar(select(Device.id).where(*registered)) is not None:
+        raise ConflictError("registered_otherwise", "This address is registered otherwise; a link cannot change that.")
 
 
 def retire_device(session: Session, device_id: UUID) -> None:

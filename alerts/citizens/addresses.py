@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 from alerts.channels.outlets import endpoint_policy
 from alerts.citizens.models import Citizen, EmailAddress, WebPushSubscription
 from alerts.citizens.queries import find_email, get_citizen, open_subscription
-from alerts.citizens.rules import Browser, fold_email, parse_browser, parse_email
+from alerts.citizens.rules import Browser, LinkUsed, fold_email, parse_browser, parse_email
 from alerts.citizens.schemas import BrowserIn
 from alerts.kit import audit
 from alerts.kit.actor import Actor
 from alerts.kit.crypto import Keyring
-from alerts.kit.errors import InvalidError, NotFoundError
+from alerts.kit.errors import ConflictError, InvalidError, NotFoundError
 from alerts.kit.p256 import public_text
 from alerts.settings import Settings
 
@@ -35,26 +35,38 @@ def read_browser(settings: Settings, given: BrowserIn) -> Browser:
     return parse_browser(given.endpoint, given.keys.p256dh, given.keys.auth, is_exercise=given.is_exercise)
 
 
-def register_browser(session: Session, keyring: Keyring, *, citizen_id: UUID, browser: Browser, actor: Actor) -> WebPushSubscription:
+def has_browser(session: Session, keyring: Keyring, *, citizen_id: UUID, browser: Browser) -> bool:
+    """Whether this person reads in this browser already, with these very keys."""
+    current = _current_browser(session, keyring.blind_index(browser.endpoint))
+    return current is not None and current.citizen_id == citizen_id and _has_keys(keyring, current, browser)
+
+
+def register_browser(
+    session: Session, keyring: Keyring, *, citizen_id: UUID, browser: Browser, actor: Actor, link: LinkUsed | None = None
+) -> WebPushSubscription:
     """Remember that this person reads in this browser. Seen again with the same keys, it is the same row.
 
     An address that another person had, or that comes with new keys, retires there: it is one browser, and who used it
     last is who reads in it. Raises NotFoundError for an unknown person.
+    `link`: it came by a personal link. That never replaces what staff registered: ConflictError.
     """
     person = get_citizen(session, citizen_id)
     index = keyring.blind_index(browser.endpoint)
     _one_at_a_time(session, index)
-    current = session.scalar(
-        select(WebPushSubscription).where(WebPushSubscription.endpoint_index == index, WebPushSubscription.retired_at.is_(None))
-    )
+    current = _current_browser(session, index)
     if current is not None and current.citizen_id == person.id and _has_keys(keyring, current, browser):
         current.last_seen_at = func.now()
+        if link is None or current.link_member_id is not None:
+            _came_by(current, link)
         session.flush()
         session.refresh(current)
         return current
     if current is not None:
+        if link is not None and current.link_member_id is None:
+            raise ConflictError("registered_otherwise", "This address is registered otherwise; a link cannot change that.")
         retire_browser(session, current.id)
     row = _sealed_browser(session, keyring, citizen_id, browser)
+    _came_by(row, link)
     session.add(row)
     session.flush()
     audit.record(session, actor=actor, action="citizen.browser_registered", subject=("citizen", person.id), detail={"id": str(row.id)})
@@ -124,6 +136,15 @@ def _one_at_a_time(session: Session, index: bytes) -> None:
     """Two people at once with the address of one browser: the later one has it."""
     key = int.from_bytes(index[:8], signed=True)
     session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+
+
+def _current_browser(session: Session, index: bytes) -> WebPushSubscription | None:
+    row = WebPushSubscription
+    return session.scalar(select(row).where(row.endpoint_index == index, row.retired_at.is_(None)))
+
+
+def _came_by(row: WebPushSubscription, link: LinkUsed | None) -> None:
+    row.link_member_id, row.link_generation = (None, None) if link is None else (link.member_id, link.generation)
 
 
 def _has_keys(keyring: Keyring, row: WebPushSubscription, browser: Browser) -> bool:

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, SmallInteger, false, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, SmallInteger, false, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -92,10 +92,14 @@ class Phone(Base):
 
 
 class Device(Base):
-    """A mobile client that takes push messages. One token belongs to one person at a time."""
+    """A mobile client that takes push messages. One token belongs to one person at a time.
+
+    `link_member_id`, `link_generation`: by whose link it came, and which one; null: staff or an import registered it.
+    """
 
     __tablename__ = "device"
     __table_args__ = (
+        CheckConstraint("(link_member_id IS NULL) = (link_generation IS NULL)", name="link_is_whole"),
         Index("uq_device_token_index", "token_index", unique=True, postgresql_where=text("retired_at IS NULL")),
         Index("ix_device_citizen_id", "citizen_id", postgresql_where=text("retired_at IS NULL")),
     )
@@ -105,6 +109,8 @@ class Device(Base):
     platform: Mapped[DevicePlatform] = mapped_column(enum_column(DevicePlatform))
     token_enc: Mapped[bytes] = mapped_column(LargeBinary)
     token_index: Mapped[bytes] = mapped_column(LargeBinary)
+    link_member_id: Mapped[int | None] = mapped_column(BigInteger)
+    link_generation: Mapped[int | None]
     last_seen_at: Mapped[datetime]
     created_at: Mapped[datetime] = created_at()
     retired_at: Mapped[datetime | None]
@@ -114,10 +120,12 @@ class WebPushSubscription(Base):
     """A browser that takes Web Push: where to post, and the keys that seal what is posted. One endpoint, one person.
 
     `is_exercise`: it subscribed for the key of exercises, so nothing else can be sent to it, and it takes no alert.
+    `link_member_id`, `link_generation`: as of a device.
     """
 
     __tablename__ = "web_push_subscription"
     __table_args__ = (
+        CheckConstraint("(link_member_id IS NULL) = (link_generation IS NULL)", name="link_is_whole"),
         Index("ix_web_push_subscription_citizen_id", "citizen_id", postgresql_where=text("retired_at IS NULL")),
         Index("uq_web_push_subscription_endpoint_index", "endpoint_index", unique=True, postgresql_where=text("retired_at IS NULL")),
     )
@@ -129,6 +137,8 @@ class WebPushSubscription(Base):
     p256dh_enc: Mapped[bytes] = mapped_column(LargeBinary)
     auth_enc: Mapped[bytes] = mapped_column(LargeBinary)
     is_exercise: Mapped[bool] = mapped_column(server_default=false())
+    link_member_id: Mapped[int | None] = mapped_column(BigInteger)
+    link_generation: Mapped[int | None]
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     created_at: Mapped[datetime] = created_at()
     retired_at: Mapped[datetime | None]

@@ -48,6 +48,14 @@ class DevicePlatform(StrEnum):
     FCM = "fcm"
 
 
+@dataclass(frozen=True, slots=True)
+class LinkUsed:
+    """The personal link by which a browser or an app came: the audience member's number, and the link's generation."""
+
+    member_id: int
+    generation: int
+
+
 class OptSource(StrEnum):
     """How we learned that somebody wants no messages, or wants them again."""
 

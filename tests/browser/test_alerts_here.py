@@ -69,7 +69,7 @@ def test_a_tap_turns_alerts_on_and_another_off(
     _look(page, shot, f"citizen-alerts-off{prefix.replace('/', '-')}")
     assert subscriptions(site)[before:] == [], "nothing before somebody taps"
     on.click()
-    expect(page.get_by_text("Mulai sekarang peramban ini menerima peringatan")).to_be_visible()
+    expect(page.get_by_text("Mulai sekarang peramban ini juga menerima peringatan")).to_be_visible()
     assert subscriptions(site)[before:] == [(prefix != "", True)]
     _look(page, shot, f"citizen-alerts-on{prefix.replace('/', '-')}")
     page.reload()

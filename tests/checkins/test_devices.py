@@ -14,10 +14,15 @@ from sqlalchemy import literal, select, text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.audience import gather, preview_selected
+from alerts.broadcasts.ways import find_ways
 from alerts.channels.rule_book_outlets import configured_outlets
 from alerts.checkins.devices.rules import NEW_ONES
+from alerts.citizens.actions import register_device
+from alerts.citizens.addresses import read_browser, register_browser
 from alerts.citizens.models import Citizen
+from alerts.citizens.schemas import BrowserIn
 from alerts.incidents.rules import Status
+from alerts.kit.actor import SYSTEM
 from alerts.kit.crypto import Keyring
 from alerts.settings import Settings
 from tests.factories.checkins import Person, link_of, make_citizen, make_member
@@ -157,6 +162,85 @@ def test_a_browser_of_exercises_takes_no_alert_and_the_other_way(
     assert post("browsers", link=token, subscription=given(f"{ENDPOINT}2")).status_code == 201
     assert ways(Status.ACTUAL) == {"web_push"}
     assert [row[1:] for row in browsers(session)] == [(True, True), (False, True)]
+
+
+@pytest.fixture
+def ways(session: Session, settings: Settings, person: Person) -> Callable[[], list[str]]:
+    """The person's ways to an alert, in the order in which they are tried."""
+
+    def find() -> list[str]:
+        found = select(Citizen.id.label("citizen_id"), literal("x").label("reason")).where(Citizen.id == person.id)
+        gather(session, found, status=Status.ACTUAL)
+        find_ways(session, configured_outlets(settings, is_exercise=False))
+        return list(session.scalars(text("SELECT channel || ':' || id FROM selected_way ORDER BY place")))
+
+    return find
+
+
+def test_what_came_by_a_link_comes_last_and_goes_with_the_link(
+    session: Session, keyring: Keyring, post: Callable[..., Response], token: str, person: Person, ways: Callable[[], list[str]]
+) -> None:
+    own = register_device(session, keyring, citizen_id=person.id, token="token-that-the-import-gave")
+    session.commit()
+    before = ways()
+    assert before[0] == f"push:{own}"
+    assert before[1].startswith("sms:")
+    session.commit()
+    for _ in range(2):
+        assert post("devices", link=token, token="token-of-a-stranger").status_code == 201
+        assert post("browsers", link=token, subscription=given()).status_code == 201
+        assert post("devices", link=token, token="token-that-the-import-gave").status_code == 201
+    after = ways()
+    assert after[: len(before)] == before, "the person's own ways stay as they were, and first"
+    assert [way.split(":")[0] for way in after[len(before) :]] == ["push", "web_push"]
+    session.execute(text("UPDATE audience_member SET link_generation = link_generation + 1"))
+    assert ways() == before, "a raised generation revokes them"
+
+
+def test_a_link_takes_nothing_from_whom_it_was_registered_for(
+    session: Session, keyring: Keyring, settings: Settings, post: Callable[..., Response], token: str
+) -> None:
+    other = make_citizen(session, keyring)
+    register_device(session, keyring, citizen_id=other.id, token="token-of-another")
+    browser = read_browser(settings, BrowserIn.model_validate({"endpoint": ENDPOINT, "keys": KEYS}))
+    register_browser(session, keyring, citizen_id=other.id, browser=browser, actor=SYSTEM)
+    session.commit()
+    for act, body in (("browsers", {"subscription": given()}), ("devices", {"token": "token-of-another"})):
+        refused = post(act, link=token, **body)
+        assert (refused.status_code, refused.json()["code"]) == (409, "registered_otherwise")
+    assert browsers(session) == [(other.id, False, True)]
+    assert session.scalars(text("SELECT citizen_id FROM device WHERE retired_at IS NULL")).all() == [other.id]
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "words"),
+    [
+        ("UPDATE incident SET state = 'closed'", "link_over", "Tautan ini sudah lama"),
+        ("UPDATE broadcast SET state = 'cancelled'", "link_over", "Tautan ini sudah lama"),
+        ("UPDATE citizen SET opted_out_at = now()", "opted_out", "balas salah satu SMS kami dengan MULAI"),
+        ("UPDATE citizen SET is_tester = false, tester_consented_at = NULL", "not_a_tester", "tidak lagi ikut latihan"),
+    ],
+)
+def test_nobody_is_promised_what_will_not_come(
+    session: Session, client: TestClient, post: Callable[..., Response], drill: str, change: str, code: str, words: str
+) -> None:
+    session.execute(text(change))
+    session.commit()
+    refused = post("browsers", link=drill, is_exercise=True, subscription=given())
+    assert (refused.status_code, refused.json()["code"]) == (409, code)
+    assert words in refused.json()["detail"]
+    assert browsers(session) == []
+    assert re.search(f'data-when="{code}" hidden>[^<]*{words}', client.get(f"/exercise/i/{drill}").text)
+    assert post("browsers/retire", link=drill, is_exercise=True, endpoint=ENDPOINT).status_code == 200
+
+
+def test_other_keys_are_a_new_browser_for_the_limit(session: Session, post: Callable[..., Response], token: str) -> None:
+    def keys(number: int) -> dict[str, Any]:
+        return given() | {"keys": KEYS | {"auth": f"BTBZMqHH6r4Tts7J_aSI{number:x}w"}}
+
+    codes = [post("browsers", link=token, subscription=keys(number)).status_code for number in range(NEW_ONES.failures + 2)]
+    assert codes == [201] * NEW_ONES.failures + [429] * 2
+    assert len(browsers(session)) == NEW_ONES.failures
 
 
 def test_the_page_offers_it_and_stays_what_it_was(client: TestClient, session: Session, token: str, drill: str, person: Person) -> None:

@@ -9,16 +9,20 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from alerts.checkins.actions import LinkHolder, find_link_holder
-from alerts.checkins.devices.rules import NEW_ONES, check_pace
+from alerts.checkins.devices.rules import NEW_ONES, check_pace, check_takes
 from alerts.citizens.actions import register_device, retire_device
-from alerts.citizens.addresses import read_browser, register_browser, take_browser_away
+from alerts.citizens.addresses import has_browser, read_browser, register_browser, take_browser_away
 from alerts.citizens.models import Device, WebPushSubscription
+from alerts.citizens.queries import get_citizen
+from alerts.citizens.rules import LinkUsed
 from alerts.citizens.schemas import BrowserIn
-from alerts.incidents.rules import Status
+from alerts.incidents.queries import get_incident
+from alerts.incidents.rules import State, Status
 from alerts.kit.actor import Actor, Via
 from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring
 from alerts.kit.errors import NotFoundError
+from alerts.kit.i18n import translator
 from alerts.settings import Settings
 
 
@@ -35,16 +39,19 @@ def actor_of(holder: LinkHolder) -> Actor:
 
 
 def add_browser(session: Session, settings: Settings, holder: LinkHolder, given: BrowserIn) -> None:
-    """From now on alerts go to this browser of the holder's; again, and nothing changes but when it was last seen.
+    """From now on alerts go to this browser of the holder's too, after their other ways; again, and it was seen again.
 
+    409: the link's time is over, the person gets no messages, or the browser is registered otherwise.
     422: no push service that we know, or keys that are none. 429: too many new ones.
     """
+    _check_takes(session, holder)
     browser = read_browser(settings, given.model_copy(update={"is_exercise": holder.is_exercise}))
     _lock(session, holder.citizen_id)
-    if _find_browser(session, settings.keyring, holder, given.endpoint) is None:
+    if not has_browser(session, settings.keyring, citizen_id=holder.citizen_id, browser=browser):
         mine = WebPushSubscription.citizen_id == holder.citizen_id
         _check_pace(session, select(WebPushSubscription.created_at).where(mine).order_by(WebPushSubscription.created_at.desc()))
-    register_browser(session, settings.keyring, citizen_id=holder.citizen_id, browser=browser, actor=actor_of(holder))
+    used = LinkUsed(holder.member_id, holder.generation)
+    register_browser(session, settings.keyring, citizen_id=holder.citizen_id, browser=browser, actor=actor_of(holder), link=used)
 
 
 def take_browser(session: Session, keyring: Keyring, holder: LinkHolder, endpoint: str) -> None:
@@ -55,12 +62,13 @@ def take_browser(session: Session, keyring: Keyring, holder: LinkHolder, endpoin
 
 
 def add_device(session: Session, keyring: Keyring, holder: LinkHolder, token: str) -> None:
-    """From now on alerts go to this app of the holder's; another person's token is theirs no more. 429: too many new ones."""
+    """From now on alerts go to this app of the holder's too, after their other ways; 409 and 429 as for a browser."""
+    _check_takes(session, holder)
     _lock(session, holder.citizen_id)
     if _find_device(session, keyring, holder, token) is None:
         mine = Device.citizen_id == holder.citizen_id
         _check_pace(session, select(Device.created_at).where(mine).order_by(Device.created_at.desc()))
-    register_device(session, keyring, citizen_id=holder.citizen_id, token=token)
+    register_device(session, keyring, citizen_id=holder.citizen_id, token=token, link=LinkUsed(holder.member_id, holder.generation))
 
 
 def take_device(session: Session, keyring: Keyring, holder: LinkHolder, token: str) -> None:
@@ -83,6 +91,17 @@ def _find_device(session: Session, keyring: Keyring, holder: LinkHolder, token: 
 
 def _check_pace(session: Session, newest: Select[Any]) -> None:
     check_pace(list(session.scalars(newest.limit(NEW_ONES.failures))), db_now(session))
+
+
+def _check_takes(session: Session, holder: LinkHolder) -> None:
+    incident = get_incident(session, holder.incident_id)
+    person = get_citizen(session, holder.citizen_id)
+    check_takes(
+        translator(holder.language),
+        is_over=holder.is_cancelled or incident.state is not State.OPEN,
+        is_out=person.opted_out_at is not None,
+        is_withdrawn=holder.is_exercise and not person.is_tester,
+    )
 
 
 def _lock(session: Session, citizen_id: UUID) -> None:

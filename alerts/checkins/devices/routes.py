@@ -19,6 +19,7 @@ from alerts.settings import KeyringDep, SettingsDep
 router = APIRouter(tags=["a citizen's link"])
 ANSWERS: dict[int | str, dict[str, Any]] = {
     404: {"description": "no such link: forged, revoked, or of the other world"},
+    409: {"description": "`link_over`, `opted_out`, `not_a_tester` (`detail` says so in the person's language), or `registered_otherwise`"},
     422: {"description": "what was given is no such address; `field` names it"},
     429: {"description": "too many new devices by this link; `Retry-After` says how long to wait"},
 }

@@ -22,7 +22,7 @@ async function post(path, body) {
     headers: { "Content-Type": "application/json", "Idempotency-Key": crypto.randomUUID() },
     body: JSON.stringify({ link, is_exercise, ...body }),
   });
-  if (!answer.ok) throw new Error(`answered ${answer.status}`);
+  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).code ?? "failed");
 }
 
 async function current() {
@@ -72,8 +72,9 @@ async function act(button, work) {
   tell("busy");
   try {
     await work();
-  } catch {
-    tell("failed");
+  } catch (error) {
+    const known = [...box.querySelectorAll("[data-when]")].some((line) => line.dataset.when === error.message);
+    tell(known ? error.message : "failed");
   }
   button.disabled = false;
 }

@@ -112,7 +112,7 @@ INSERT INTO device AS d (id, citizen_id, platform, token_enc, token_index, last_
 SELECT DISTINCT ON (token_index) id, citizen_id, 'fcm', token_enc, token_index, seen_at FROM import_device
 ORDER BY token_index, seen_at DESC
 ON CONFLICT (token_index) WHERE retired_at IS NULL
-DO UPDATE SET last_seen_at = greatest(d.last_seen_at, excluded.last_seen_at)
+DO UPDATE SET last_seen_at = greatest(d.last_seen_at, excluded.last_seen_at), link_member_id = NULL, link_generation = NULL
 """
 
 FLAGS = ("wants_whatsapp", "is_vulnerable", "is_tester")
