@@ -4,6 +4,8 @@ The delivery stays as it was until something is evidence; the second handing-ove
 the first (`resend_of`), so that whoever counts can tell a permitted repetition from a mistake. A handset that was off
 had nothing: its one more sending, after minutes, is a step of the table of answers and needs nobody's leave. The same
 discipline as for the first: a committed window, then the carrier, then the record.
+
+What surely did not leave (a provider out of reach, "not now") uses up nothing: it is still owed, and waits longer each time.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.rules import Channel
-from alerts.channels.answers import NOT_NOW_CODES, TWILIO_ANSWERS
+from alerts.channels.answers import TWILIO_ANSWERS
 from alerts.channels.ports import Step
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.evidence import AttemptKey, News, apply_news
@@ -27,7 +29,7 @@ from alerts.deliveries.lookups import UNCLEAR
 from alerts.deliveries.messages import Messages, Row
 from alerts.deliveries.pruning import count_dead, dead_of, prune
 from alerts.deliveries.restoring import may_send
-from alerts.deliveries.rules import Evidence, Outcome, State, rest_seconds_of
+from alerts.deliveries.rules import BACKOFF_SECONDS_MAX, STILL_OWED, Evidence, Outcome, State, rest_seconds_of
 from alerts.deliveries.sending import BEGIN_WITHIN_SECONDS, CANNOT_BE_WRITTEN, NOT_BEGUN, TASK_SECONDS
 from alerts.deliveries.statements import SEALED
 from alerts.incidents.rules import Status
@@ -48,11 +50,11 @@ def resend_unknown(settings: Settings, sessions: Sessions, carriers: Carriers) -
 
 def _resend(settings: Settings, sessions: Sessions, carriers: Carriers, channel: Channel) -> int:
     """Window after window while there is more, at the pace of the lane; what is left is the next sweep's."""
-    total, ends_at = 0, time.monotonic() + TASK_SECONDS
+    total, ends_at, idle = 0, time.monotonic() + TASK_SECONDS, set[str]()
     while time.monotonic() < ends_at:
         taken = 0
         with begin(sessions) as session:
-            due = rows_of(session.execute(DUE[channel], _values(settings, channel)))
+            due = rows_of(session.execute(DUE[channel], _values(settings, channel) | {"idle": sorted(idle)}))
             messages = {row["broadcast_id"]: Messages.load(session, settings, row["broadcast_id"]) for row in due}
         granted = _granted(carriers, messages, channel, due)
         with begin(sessions) as session:
@@ -60,9 +62,12 @@ def _resend(settings: Settings, sessions: Sessions, carriers: Carriers, channel:
         for (broadcast_id, sender), rows in groups.items():
             outcomes = _hand_over(settings, carriers, sender, messages[broadcast_id], channel, rows)
             with begin(sessions) as session:
-                taken += _record(session, settings, channel, rows, outcomes)
+                accepted = _record(session, settings, channel, rows, outcomes)
+            taken += accepted
+            if not accepted:  # a carrier that takes nothing is not asked again at once
+                idle.add(sender)
         total += taken
-        if not taken:  # nothing more, or not now: a carrier that takes nothing is not asked again at once
+        if not taken:  # nothing more, or not now
             break
     return total
 
@@ -89,7 +94,10 @@ def _values(settings: Settings, channel: Channel, only: Sequence[int] | None = N
         "limit": delivery.window_size,
         "only": only,
         "unclear": UNCLEAR,
-        "not_now": NOT_NOW,
+        "still_owed": STILL_OWED,
+        "retry": delivery.retry_seconds,
+        "backoff_max": BACKOFF_SECONDS_MAX,
+        "idle": [],
     }
 
 
@@ -147,7 +155,8 @@ def _record(  # noqa: PLR0917 - a window and what became of it
         "numbers": [row["number"] for row in rows],
         "resend_of": [row["resend_of"] for row in rows],
         "states": [NOT_TAKEN.get(outcome.state, State.FAILED).value for outcome in outcomes],
-        "codes": [outcome.code for outcome in outcomes],
+        "codes": [STILL_OWED if outcome.state is State.QUEUED else outcome.code for outcome in outcomes],
+        "words": [outcome.code if outcome.state is State.QUEUED else None for outcome in outcomes],
     }
     if not session.execute(RECORD, values).scalar_one():
         return 0
@@ -172,11 +181,6 @@ def _bury(session: Session, channel: Channel, rows: Sequence[Mapping[str, Any]],
             prune(session, channel, batch_id, dead)
 
 
-NOT_NOW = sorted(
-    {"not_begun", "http_429", *NOT_NOW_CODES}
-    | {code for code, answer in TWILIO_ANSWERS.items() if answer.step in (Step.BACK_OFF_SENDER, Step.STOP_ALL_AND_PAGE)}
-)
-"""Why a second sending surely did not begin, through no fault of the person's: it is still owed."""
 NOT_TAKEN = {State.UNKNOWN: State.UNKNOWN, State.ACCEPTED: State.UNKNOWN}
 """What an attempt is before its news is applied: an acceptance moves it on at once, by the rules of evidence."""
 
@@ -199,8 +203,9 @@ WITH candidate AS (
       AND clock_timestamp() < b.approved_at + make_interval(secs => b.validity_seconds)
       AND c.opted_out_at IS NULL AND c.died_at IS NULL AND c.merged_into IS NULL AND d.answered_at IS NULL
       AND NOT EXISTS (SELECT FROM attempt r WHERE r.delivery_id = d.id AND r.resend_of = a.number
-                      AND (r.state <> 'failed' OR r.error_code <> ALL (CAST(:not_now AS text[]))))
-      AND NOT EXISTS (SELECT FROM sender_rest s WHERE s.sender = a.sender)
+                      AND (r.state <> 'failed' OR r.error_code IS DISTINCT FROM :still_owed OR r.resolved_at > clock_timestamp()
+                          - make_interval(secs => least(:backoff_max, :retry * 2.0 ^ least(r.number - a.number - 1, 20)))))
+      AND a.sender <> ALL (CAST(:idle AS text[])) AND NOT EXISTS (SELECT FROM sender_rest s WHERE s.sender = a.sender)
       AND NOT EXISTS (SELECT FROM send_window w WHERE w.closed_at IS NULL AND d.id = ANY (w.deliveries))
       AND NOT EXISTS (SELECT FROM broadcast k WHERE b.id = ANY (k."references") AND k.msg_type IN ('Update', 'Cancel')
                       AND k.released_at IS NOT NULL)
@@ -224,7 +229,7 @@ WITH held AS (
     UPDATE send_window SET closed_at = clock_timestamp() WHERE id = :window AND closed_at IS NULL RETURNING id, sender, intent_at
 ), o AS (
     SELECT * FROM unnest(CAST(:deliveries AS bigint[]), CAST(:numbers AS smallint[]), CAST(:resend_of AS smallint[]),
-        CAST(:states AS text[]), CAST(:codes AS text[])) AS o(delivery_id, number, resend_of, state, code)
+        CAST(:states AS text[]), CAST(:codes AS text[]), CAST(:words AS text[])) AS o(delivery_id, number, resend_of, state, code, word)
 ), locked AS MATERIALIZED (
     SELECT d.id, d.channel FROM delivery d WHERE d.id = ANY (CAST(:deliveries AS bigint[])) AND EXISTS (SELECT FROM held)
     ORDER BY d.id FOR UPDATE
@@ -232,9 +237,9 @@ WITH held AS (
     UPDATE delivery d SET attempts = greatest(d.attempts, o.number) FROM o, locked WHERE d.id = o.delivery_id AND locked.id = d.id
 ), written AS (
     INSERT INTO attempt AS a (delivery_id, number, window_id, channel, sender, state, evidence, resend_of, intent_at, resolved_at,
-        error_code)
+        error_code, raw_status)
     SELECT o.delivery_id, o.number, held.id, locked.channel, held.sender, o.state, 'answer', o.resend_of, held.intent_at,
-        clock_timestamp(), o.code
+        clock_timestamp(), o.code, o.word
     FROM o JOIN locked ON locked.id = o.delivery_id CROSS JOIN held
     ON CONFLICT (delivery_id, number) DO UPDATE SET window_id = excluded.window_id, sender = excluded.sender,
         resend_of = excluded.resend_of, intent_at = excluded.intent_at

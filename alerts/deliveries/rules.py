@@ -160,6 +160,11 @@ def rest_seconds_of(outcomes: Iterable[Outcome], *, rest_seconds: float) -> floa
     return max(waits) if waits else None
 
 
+STILL_OWED = "still_owed"
+"""The code of a repetition that surely was not sent and may be tried again; the provider's own code is its raw status."""
+BACKOFF_SECONDS_MAX = 3600.0
+
+
 def backoff_seconds(attempt: int, *, base: float) -> float:
     """How long to wait after the n-th attempt that surely did not send: doubling, at most an hour."""
-    return float(min(base * 2 ** max(0, attempt - 1), 3600))
+    return float(min(base * 2 ** max(0, attempt - 1), BACKOFF_SECONDS_MAX))

@@ -14,9 +14,10 @@ from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.escalation import escalate
 from alerts.deliveries.evidence import apply_all_receipts
 from alerts.deliveries.lookups import look_up
+from alerts.deliveries.queries import invariants
 from alerts.deliveries.resending import resend_unknown
 from alerts.deliveries.resting import Rests, list_resting
-from alerts.deliveries.rules import Outcome, State
+from alerts.deliveries.rules import STILL_OWED, Outcome, State
 from alerts.deliveries.watching import LATELY, Reported, is_above, watch_failures
 from alerts.kit.db import begin
 from tests.deliveries.conftest import Carrier, Fanout, alarms
@@ -185,7 +186,40 @@ def test_a_second_sending_that_our_account_was_refused_is_still_owed(fanout: Mak
     assert alarms(message) == [{"kind": "stop_all", "sender": "twilio", "count": 1}]
     assert resend_unknown(message.settings, message.sessions, carriers) == 0, "not while the sender is closed"
     message.run("DELETE FROM sender_rest")
+    assert resend_unknown(message.settings, message.sessions, carriers) == 0, "nor at once: it waits like a first sending"
+    message.run("UPDATE attempt SET resolved_at = resolved_at - interval '1 minute'")
     assert resend_unknown(message.settings, message.sessions, carriers) == 1
+
+
+@pytest.mark.parametrize("carrier", [{"rules": [{"fault": "error_not_sent", "first": 1}]}], indirect=True)
+def test_an_outage_uses_up_nobodys_second_sending_and_asks_few(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(5), resend_unknown="once")
+    message.release()
+    message.send(carriers)
+    message.grow_old()
+    look_up(message.settings, message.sessions, carriers)
+    unreachable = message.settings.twilio.model_copy(update={"base_url": "http://127.0.0.1:9"})
+    cut_off = Carriers(message.settings.model_copy(update={"twilio": unreachable}))
+    try:
+        asked = [second_tries(message) for _ in range(2) if resend_unknown(message.settings, message.sessions, cut_off) == 0]
+    finally:
+        cut_off.close()
+    assert asked == [2, 4], "one window each time, and of others: who was just tried waits"
+    assert message.states() == {"unknown": 5}
+    assert resend_unknown(message.settings, message.sessions, carriers) == 1, "the fifth"
+    message.run("UPDATE attempt SET resolved_at = resolved_at - interval '1 minute'")
+    assert resend_unknown(message.settings, message.sessions, carriers) == 4
+    message.run("UPDATE attempt SET resolved_at = resolved_at - interval '1 day'")
+    assert resend_unknown(message.settings, message.sessions, carriers) == 0, "once is once"
+    with begin(message.sessions) as session:
+        assert invariants(session) == []
+
+
+def second_tries(message: Fanout) -> int:
+    """Each of them surely not sent, with the provider's own code beside ours."""
+    rows = message.rows("SELECT state, error_code, raw_status FROM attempt WHERE resend_of IS NOT NULL")
+    assert {(row["state"], row["error_code"], row["raw_status"].split(":")[0]) for row in rows} == {("failed", STILL_OWED, "no_connection")}
+    return len(rows)
 
 
 def test_filtering_is_seen_over_minutes_however_few_come_at_once(fanout: Make, carriers: Carriers) -> None:

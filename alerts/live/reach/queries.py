@@ -252,7 +252,8 @@ UNKNOWNS = """
 WITH open AS (
     SELECT a.delivery_id, a.channel, a.intent_at, a.looked_up_at, b.resend_unknown = 'once' AND b.state = 'approved' AND NOT i.is_quiet
         AND :at < b.approved_at + make_interval(secs => b.validity_seconds)
-        AND NOT EXISTS (SELECT FROM attempt r WHERE r.delivery_id = a.delivery_id AND r.resend_of IS NOT NULL) AS may_resend
+        AND NOT EXISTS (SELECT FROM attempt r WHERE r.delivery_id = a.delivery_id AND r.resend_of IS NOT NULL
+                        AND (r.state <> 'failed' OR r.error_code IS DISTINCT FROM 'still_owed')) AS may_resend
     FROM attempt a JOIN delivery d ON d.id = a.delivery_id AND d.accepted_at IS NULL
     JOIN broadcast b ON b.id = d.broadcast_id JOIN incident i ON i.id = b.incident_id
     WHERE a.state = 'unknown' AND a.intent_at <= :at AND d.broadcast_id = :broadcast
