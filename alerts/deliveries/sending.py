@@ -109,12 +109,20 @@ def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, ba
             return first
 
         tried: list[_Sending] = []
+        failed: list[int] = []
 
         def find_other(waiting: Sequence[_Sending]) -> _Sending | None:
             lanes = [each.lane for each in waiting] + [each.lane for each in tried if each.is_shut]
             with begin(own.sessions) as session:
-                other = find_other_batch(session, lanes) if time.monotonic() < ends_at else None
-            begun = other and _begin(settings, own, carriers, batch_id=other, owner=owner, ends_at=ends_at)
+                other = find_other_batch(session, lanes, failed) if time.monotonic() < ends_at else None
+            if other is None:
+                return None
+            try:
+                begun = _begin(settings, own, carriers, batch_id=other, owner=owner, ends_at=ends_at)
+            except Exception as error:  # noqa: BLE001 - whatever it was: its own task fails by it, and this one looks at it no more
+                log.error("batch.not_begun", batch_id=other, kind=type(error).__name__)  # noqa: TRY400 - no trace: texts may be in it
+                failed.append(other)
+                return None
             if not isinstance(begun, _Sending):
                 return None
             tried.append(begun)

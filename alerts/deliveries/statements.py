@@ -23,7 +23,8 @@ RETURNING b.id AS batch_id, b.broadcast_id, m.incident_id, b.generation, m.statu
 """)
 
 OTHER = text("""
-SELECT b.id FROM delivery_batch b WHERE b.state = 'waiting' AND b.due_at <= clock_timestamp() AND NOT EXISTS (
+SELECT b.id FROM delivery_batch b WHERE b.state = 'waiting' AND b.due_at <= clock_timestamp()
+    AND b.id <> ALL (CAST(:but AS bigint[])) AND NOT EXISTS (
     SELECT FROM unnest(CAST(:channels AS text[]), CAST(:countries AS text[])) AS l(channel, country)
     WHERE l.channel = b.channel AND l.country = b.number_country)
 ORDER BY b.due_at, b.id LIMIT 1

@@ -37,9 +37,20 @@ class _Turn(Generic[W]):
 def take_turns(first: W, find_other: Callable[[Sequence[W]], W | None], *, idle_seconds: float) -> None:
     """Run `first` to its end, and others while it waits. `find_other` gets what waits now and finds something else, or None.
 
-    After `idle_seconds` in which nothing could be done all are given back. A fault of another is not the first one's.
+    After `idle_seconds` in which nothing could be done all are given back. A fault of another is not the first one's; after
+    one of the first, or of `find_other`, the others are given back too, and it is raised.
     """
-    waiting, idle = _wait(first, is_first=True), 0.0
+    waiting = _wait(first, is_first=True)
+    try:
+        _take_turns(first, waiting, find_other, idle_seconds=idle_seconds)
+    except Exception:
+        for turn in waiting:
+            _give_back(turn)
+        raise
+
+
+def _take_turns(first: W, waiting: list[_Turn[W]], find_other: Callable[[Sequence[W]], W | None], *, idle_seconds: float) -> None:
+    idle = 0.0
     while waiting:
         now, turn = time.monotonic(), min(waiting, key=lambda each: each.due_at)
         if turn.due_at <= now:
@@ -55,6 +66,12 @@ def take_turns(first: W, find_other: Callable[[Sequence[W]], W | None], *, idle_
             seconds = min(turn.due_at - now, LOOK_SECONDS)
             time.sleep(seconds)
             idle += seconds
+
+
+def _give_back(turn: _Turn[W]) -> None:
+    turn.work.give_back_soon()
+    while _go_on(turn, is_first=False):
+        pass
 
 
 def _wait(work: W, *, is_first: bool) -> list[_Turn[W]]:

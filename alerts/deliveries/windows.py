@@ -104,9 +104,9 @@ def claim_batch(session: Session, batch_id: int, *, owner: str, lease_seconds: f
     return Claim(**{**row, **words})
 
 
-def find_other_batch(session: Session, lanes: Sequence[tuple[str, str]]) -> int | None:
-    """A batch that is due in a lane (channel, number's country) other than these, or None."""
-    values = {"channels": [channel for channel, _ in lanes], "countries": [country for _, country in lanes]}
+def find_other_batch(session: Session, lanes: Sequence[tuple[str, str]], but: Sequence[int]) -> int | None:
+    """A batch that is due in a lane (channel, number's country) other than these, and is none of `but`; or None."""
+    values = {"channels": [channel for channel, _ in lanes], "countries": [country for _, country in lanes], "but": list(but)}
     return session.execute(OTHER, values).scalar()
 
 

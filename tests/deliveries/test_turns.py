@@ -68,6 +68,25 @@ def test_a_fault_of_another_is_not_the_first_ones() -> None:
         run(Batch("first", log, fails=True))
 
 
+def test_a_fault_of_the_first_or_of_finding_gives_the_others_back() -> None:
+    class Fails(Batch):
+        def run(self) -> Iterator[float]:
+            yield 0.02
+            raise RuntimeError(self.name)
+
+    log: list[str] = []
+    with pytest.raises(RuntimeError, match="first"):
+        run(Fails("first", log), Batch("other", log, waits=9, seconds=30))
+    assert log == ["other", "other ends"]
+
+    def find(waiting: Sequence[Batch]) -> Batch | None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        take_turns(slow := Batch("slow", log, waits=9, seconds=30), find, idle_seconds=60)
+    assert (slow.is_over, log[-1]) == (True, "slow ends")
+
+
 def test_where_nothing_can_be_done_all_are_given_back() -> None:
     log: list[str] = []
     done = run(Batch("slow", log, waits=1000, seconds=30), Batch("slower", log, waits=1000, seconds=40), idle_seconds=0.01)
