@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import Audience, Broadcast
-from alerts.broadcasts.queries import hands_of, is_corrected, list_waves
-from alerts.broadcasts.rules import State
+from alerts.broadcasts.queries import hands_of, list_successors, list_waves
+from alerts.broadcasts.rules import Purpose, State
 from alerts.incidents.models import Incident
 from alerts.incidents.rules import State as IncidentState
 from alerts.incidents.rules import Status
@@ -64,20 +64,23 @@ def still_held(session: Session, paging: Paging) -> bool:
 
 
 def wave_still_waits(session: Session, paging: Paging) -> bool:
-    """Whether the very wave that was paged about is undecided."""
+    """Whether the very wave that was paged about is undecided. A correction that only waits may be refused: then it still is."""
     broadcast = _find(session, paging)
-    if broadcast is None or broadcast.state is not State.APPROVED or is_corrected(session, broadcast.id):
+    if broadcast is None or broadcast.state is not State.APPROVED:
+        return False
+    if any(each.approved_at is not None for each in list_successors(session, broadcast.id, purposes=(Purpose.ALERT,))):
         return False
     return any(str(w.wave) == paging.version and w.approved_at is None and w.declined_at is None for w in list_waves(session, broadcast.id))
 
 
 def promise_still_open(session: Session, paging: Paging) -> bool:
-    """Whether the promised time is still to come and the message stands."""
+    """Whether the very promised time that was paged about is still to come and the message stands."""
     broadcast = _find(session, paging)
     if broadcast is None or broadcast.next_message_at is None or broadcast.promise_settled_at is not None:
         return False
     due_at = broadcast.promise_due_at or broadcast.next_message_at
-    return broadcast.state is State.APPROVED and due_at > db_now(session)
+    is_the_same = datetime.fromisoformat(paging.version) == due_at  # a promise that was kept is due again, with a page of its own
+    return broadcast.state is State.APPROVED and is_the_same and due_at > db_now(session)
 
 
 def _find(session: Session, paging: Paging) -> Broadcast | None:

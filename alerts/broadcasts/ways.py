@@ -27,7 +27,7 @@ def unserved_of(session: Session, outlets: Sequence[Outlet]) -> list[str]:
 def find_ways(session: Session, outlets: Sequence[Outlet], *, joins: UUID | None = None) -> Shares:
     """Find the ways of the gathered people by these outlets, and leave each shared address to one of them.
 
-    `joins`: the message whose members they are to join: an address that one of those has is nobody else's.
+    `joins`: the message whose members they are to join: an address that one of those is written to, or was, is nobody else's.
     """
     values: dict[str, Any] = {"channels": sorted({each.channel for each in outlets}), "unserved": unserved_of(session, outlets)}
     values["is_exercise"] = any(each.is_exercise for each in outlets)
@@ -116,7 +116,8 @@ INSERT INTO shared_address (key, is_taken)
 SELECT key, false FROM selected_way WHERE channel NOT IN ('push', 'web_push') GROUP BY key HAVING min(number) <> max(number)
 """
 
-# What a member of the message has among their ways, as it was when their list was frozen: the address may be another's by now.
+# Where a member of the message is written to first, as it was when their list was frozen (the address may be another's by now),
+# and where a step of theirs has begun. A later way that never begins, because its member answers, must keep nobody waiting.
 FIND_TAKEN = """
 WITH mine AS MATERIALIZED (SELECT DISTINCT key FROM selected_way),
 theirs AS (
@@ -127,7 +128,7 @@ theirs AS (
 INSERT INTO shared_address (key, is_taken)
 SELECT DISTINCT t.key, true FROM theirs t JOIN audience_member m ON m.citizen_id = t.citizen_id AND m.broadcast_id = :broadcast
 WHERE t.id IN (m.phone_id, m.device_id, m.address_id)
-   OR EXISTS (SELECT FROM jsonb_array_elements(m.further_ways) AS way WHERE CAST(way ->> 1 AS uuid) = t.id)
+   OR EXISTS (SELECT FROM delivery d WHERE d.id BETWEEN m.id * 64 + 1 AND m.id * 64 + 63 AND d.address_id = t.id)
 ON CONFLICT (key) DO UPDATE SET is_taken = true
 """
 

@@ -17,7 +17,7 @@ from alerts.broadcasts import rules
 from alerts.broadcasts.actions import approve_broadcast, cancel_broadcast
 from alerts.broadcasts.freezing import check_countries, ways_of
 from alerts.broadcasts.models import Audience, Broadcast, MessageTemplate
-from alerts.broadcasts.queries import claim_broadcast, get_broadcast
+from alerts.broadcasts.queries import claim_broadcast, get_broadcast, is_corrected
 from alerts.broadcasts.rules import MsgType, Purpose
 from alerts.broadcasts.rules import State as MessageState
 from alerts.broadcasts.schemas import Approval, Correction
@@ -91,21 +91,27 @@ def freeze_copied(session: Session, *, actor: Actor, broadcast_id: UUID, audienc
 
 def copy_handed_over(session: Session, successor: Broadcast, audience: Audience) -> int:
     """The list of all waves' people who may have the original, each by the way that worked best; the count."""
-    values = {"audience": audience.id, "broadcast": successor.id, "original": successor.references[0]}
+    values = {"audience": audience.id, "broadcast": successor.id, "said": _said(session, successor.references[0])}
     return int(session.execute(text(COPY_WORKED), values).scalar_one())
 
 
 def approve_message(session: Session, *, actor: Actor, broadcast_id: UUID, command: Approval) -> Broadcast:
     """Approve any message (see `approve_broadcast`); with a correction, what it corrects is cancelled.
 
-    ConflictError where somebody got the original since a correction's list was made: then it is submitted anew.
+    ConflictError where somebody got the original since a correction's list was made: then it is submitted anew. And for a
+    reminder of what was corrected, or is about to be.
     """
     broadcast = get_broadcast(session, broadcast_id, actor)
+    if broadcast.purpose is Purpose.FOLLOW_UP:
+        claim_uncorrected(session, broadcast.references[0])
     if not broadcast.is_correction:
         return approve_broadcast(session, actor=actor, broadcast_id=broadcast_id, command=command)
     original = claim_broadcast(session, broadcast.references[0])
     correction = approve_broadcast(session, actor=actor, broadcast_id=broadcast_id, command=command)
-    values = {"original": original.id, "audience": correction.audience_id}
+    said = _said(session, original.id)
+    for successor in said[1:]:
+        claim_broadcast(session, successor)  # nobody is handed a reminder between this count and its cancel
+    values = {"said": said, "audience": correction.audience_id}
     if missing := session.execute(text(COUNT_LEFT_OUT), values).scalar_one():
         raise ConflictError(
             "list_changed", "Others got the original since this list was made: submit the correction anew.", missing=missing
@@ -116,8 +122,21 @@ def approve_message(session: Session, *, actor: Actor, broadcast_id: UUID, comma
 
 
 def count_handed_over(session: Session, broadcast_id: UUID) -> int:
-    """Of how many people a carrier accepted the message, or nobody knows: both may have read it."""
-    return int(session.execute(text(COUNT_HANDED_OVER), {"original": broadcast_id}).scalar_one())
+    """Of how many people a carrier accepted the message or a repetition of it, or nobody knows: all of them may have read it."""
+    return int(session.execute(text(COUNT_HANDED_OVER), {"said": _said(session, broadcast_id)}).scalar_one())
+
+
+def claim_uncorrected(session: Session, broadcast_id: UUID) -> Broadcast:
+    """The message, locked so that no correction of it begins meanwhile; ConflictError where one waits or went out."""
+    original = claim_broadcast(session, broadcast_id)
+    if is_corrected(session, broadcast_id):
+        raise ConflictError("corrected", "This message was corrected, or is about to be: remind of the correction instead.")
+    return original
+
+
+def _said(session: Session, broadcast_id: UUID) -> list[UUID]:
+    """The message first, then what only repeats it: whom the original failed to reach may have a reminder of it."""
+    return list(session.scalars(text(SAID), {"original": broadcast_id}))
 
 
 def _check_all_out(session: Session, original: Broadcast) -> None:
@@ -163,6 +182,14 @@ NUMBER_COUNTRIES = """
 SELECT DISTINCT number_country FROM delivery_batch WHERE broadcast_id = :original AND channel = 'sms' AND number_country <> ''
 """
 
+SAID = """
+WITH RECURSIVE said AS (
+    SELECT CAST(:original AS uuid) AS id, 0 AS depth
+    UNION SELECT n.id, s.depth + 1 FROM said s JOIN broadcast n ON s.id = ANY (n."references")
+    WHERE n.purpose IN ('follow_up', 'still_valid'))
+SELECT id FROM said ORDER BY depth, id
+"""
+
 _MAY_HAVE_IT = """
 (d.accepted_at IS NOT NULL OR d.state = 'unknown'
     OR EXISTS (SELECT FROM send_window w WHERE w.closed_at IS NULL AND d.id = ANY (w.deliveries)))
@@ -170,7 +197,7 @@ _MAY_HAVE_IT = """
 
 COUNT_HANDED_OVER = f"""
 SELECT count(DISTINCT m.citizen_id) FROM delivery_batch b JOIN delivery d ON d.batch_id = b.id JOIN audience_member m ON m.id = d.member_id
-WHERE b.broadcast_id = :original AND {_MAY_HAVE_IT}
+WHERE b.broadcast_id = ANY (CAST(:said AS uuid[])) AND {_MAY_HAVE_IT}
 """  # noqa: S608 - our own words
 
 COUNT_LEFT_OUT = f"""
@@ -178,7 +205,7 @@ COUNT_LEFT_OUT = f"""
   AND NOT EXISTS (SELECT FROM audience_member l WHERE l.audience_id = :audience AND l.citizen_id = m.citizen_id)
 """
 
-# Once a person, whatever waves and steps there were. How well a way worked: delivered; taken and answered; taken; nobody knows;
+# Once a person, whatever waves, steps and repeats there were. How well a way worked: delivered; taken and answered; taken; nobody knows;
 # never tried; failed. An answer alone says little of a way: it is noted on every step that was begun. The best way comes first,
 # the person's others after it: a correction that fails goes on by them.
 COPY_WORKED = f"""
@@ -187,7 +214,7 @@ WITH tried AS MATERIALIZED (
         CASE WHEN d.delivered_at IS NOT NULL THEN 0 WHEN d.state IN ('failed', 'undelivered') THEN 5 WHEN d.accepted_at IS NULL THEN 3
              WHEN d.answered_at IS NOT NULL THEN 1 ELSE 2 END AS place
     FROM delivery_batch b JOIN delivery d ON d.batch_id = b.id JOIN audience_member m ON m.id = d.member_id
-    WHERE b.broadcast_id = :original
+    WHERE b.broadcast_id = ANY (CAST(:said AS uuid[]))
 ), places AS MATERIALIZED (
     SELECT member_id, array_agg(place ORDER BY step) AS of_steps FROM tried GROUP BY 1
 ), best AS (

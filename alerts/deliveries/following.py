@@ -11,13 +11,14 @@ from alerts.broadcasts import rules
 from alerts.broadcasts.audience import freeze_selected, gather
 from alerts.broadcasts.freezing import ways_of
 from alerts.broadcasts.models import Audience, AudienceMember, Broadcast
-from alerts.broadcasts.queries import claim_broadcast, is_corrected
+from alerts.broadcasts.queries import claim_broadcast, get_broadcast
 from alerts.broadcasts.rules import MsgType, Purpose
 from alerts.broadcasts.rules import State as MessageState
 from alerts.broadcasts.schemas import FollowUp
 from alerts.broadcasts.successors import Successor, begin_list, finish_successor, start_successor
 from alerts.channels.rule_book_outlets import SenderSets
 from alerts.citizens.models import Citizen
+from alerts.deliveries.correcting import claim_uncorrected
 from alerts.deliveries.models import Delivery
 from alerts.incidents.queries import get_open_incident
 from alerts.incidents.rules import check_repeat
@@ -44,8 +45,7 @@ def follow_up(
     check_repeat(is_quiet=incident.is_quiet)
     if original.released_at is None or original.state is not MessageState.APPROVED:
         raise ConflictError("not_released", "Only a message that went out and still stands is followed up.", state=original.state.value)
-    if is_corrected(session, original.id):
-        raise ConflictError("corrected", "This message was corrected, or is about to be: remind of the correction instead.")
+    claim_uncorrected(session, original.id)
     said = Successor(msg_type=MsgType.UPDATE, purpose=Purpose.FOLLOW_UP, texts=command.texts.model_dump())
     reminder = start_successor(session, actor=actor, incident=incident, original=original, said=said)
     expected = gather(session, non_responders(original.id), status=original.status)
@@ -61,10 +61,12 @@ def follow_up(
 
 
 def freeze_follow_up(session: Session, *, broadcast_id: UUID, audience_id: int, configured: SenderSets) -> bool:
-    """The worker's half of a large reminder. False when it was cancelled or done meanwhile."""
+    """The worker's half of a large reminder. False when it was cancelled or done meanwhile; ConflictError once a correction waits."""
+    claim_broadcast(session, get_broadcast(session, broadcast_id).references[0])  # first: in the order in which a cancel locks
     reminder = claim_broadcast(session, broadcast_id)
     if reminder.state is not MessageState.FREEZING or reminder.audience_id != audience_id:
         return False
+    claim_uncorrected(session, reminder.references[0])
     audience = session.get_one(Audience, audience_id)
     gather(session, non_responders(reminder.references[0]), status=reminder.status)
     _fill(session, reminder, audience, configured)

@@ -113,6 +113,34 @@ def test_a_latecomer_goes_by_the_ways_that_nobody_on_the_list_has_and_who_has_no
     assert (told["count"], told["sharing_address"]) == (1, 1)
 
 
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_a_number_that_comes_later_for_a_member_is_the_latecomers_until_it_is_written_to(
+    session: Session, keyring: Keyring, officer: Desk, approver: Desk, incident_id: UUID, has_begun: bool
+) -> None:
+    make_citizen(session, keyring, phones=("+6281200000001", "+6281200000002"))
+    session.commit()
+    broadcast = officer.submitted(incident_id)
+    approver.approve(broadcast)
+    release(session, UUID(broadcast["id"]), batch_size=500)
+    if has_begun:
+        session.execute(text(SECOND_STEP))
+    make_citizen(session, keyring, external_id="wife", phones=("+6281200000002",))
+    session.commit()
+    wave = found(session, UUID(broadcast["id"]))
+    if has_begun:
+        assert wave is None, "the words are on that phone already"
+    else:
+        assert wave is not None
+        assert (wave.count, wave.sharing_address, sent_to(session, wave)) == (1, 0, 1)
+
+
+SECOND_STEP = """
+INSERT INTO delivery (id, member_id, broadcast_id, batch_id, address_id, step, channel, number_country)
+SELECT d.id + 1, d.member_id, d.broadcast_id, d.batch_id, CAST(m.further_ways -> 0 ->> 1 AS uuid), 2, m.further_ways -> 0 ->> 0, 'ID'
+FROM delivery d JOIN audience_member m ON m.id = d.member_id
+"""
+
+
 @pytest.mark.parametrize(("latecomers", "waits"), [(500, False), (501, True)])
 def test_beyond_the_limit_a_person_is_asked(session: Session, released: UUID, latecomers: int, waits: bool) -> None:
     crowd(session, latecomers)
@@ -214,7 +242,7 @@ def test_a_waiting_wave_is_not_approved_once_none_would_be_opened(
     refused = approver.post(f"/api/v1/broadcasts/{released}/waves/2/approve", {"count": 501})
     assert (refused.status_code, refused.json()["code"]) == (409, code)
     paging = session.scalars(select(Paging).where(Paging.kind == "wave")).one()
-    assert wave_still_waits(session, paging) is False
+    assert wave_still_waits(session, paging) is (end == "submitted"), "a correction that is refused must leave nobody unpaged"
 
 
 def test_a_wave_that_was_found_is_not_released_after_a_cancel(session: Session, keyring: Keyring, released: UUID) -> None:

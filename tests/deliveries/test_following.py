@@ -11,6 +11,7 @@ import pytest
 from alerts.broadcasts.actions import cancel_broadcast
 from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.schemas import FollowUp
+from alerts.citizens.actions import register_device
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.evidence import mark_answered
 from alerts.deliveries.following import follow_up, freeze_follow_up
@@ -97,6 +98,51 @@ def test_what_is_being_corrected_is_not_reminded_of(fanout: Make, carriers: Carr
     approved(message, correction)
     with pytest.raises(ConflictError, match="still stands"):
         reminded(message)
+
+
+def test_a_reminder_that_waits_is_neither_approved_nor_frozen_while_a_correction_does(
+    fanout: Make, carriers: Carriers, officer: Actor
+) -> None:
+    message = fanout(*numbers(3))
+    message.release()
+    message.send(carriers)
+    small, large = reminded(message), reminded(message, freeze_at_once_max=2)
+    correction = freely(message, officer)
+    with pytest.raises(ConflictError) as refused:
+        approved(message, small)
+    assert refused.value.code == "corrected"
+    with pytest.raises(ConflictError, match="corrected"), begin(message.sessions) as session:
+        freeze_follow_up(session, broadcast_id=large.id, audience_id=large.audience_id or 0, configured=WAYS)
+    with begin(message.sessions) as session:
+        cancel_broadcast(session, actor=officer, broadcast_id=correction.id, reason="x")
+    assert approved(message, small).state == "approved"
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_whom_only_the_reminder_reached_is_corrected_too(fanout: Make, carriers: Carriers, officer: Actor, when: str) -> None:
+    message = fanout(*numbers(1), "+6281219991211")
+    message.release()
+    message.send(carriers)
+    [missed] = message.rows("SELECT citizen_id FROM delivery d JOIN audience_member m ON m.id = d.member_id WHERE d.state = 'failed'")
+    with begin(message.sessions) as session:  # a newer way
+        register_device(session, message.keyring, citizen_id=missed["citizen_id"], token="token-pengingat-0001")
+    reminder = reminded(message)
+    approved(message, reminder)
+    reminders = replace(message, broadcast_id=reminder.id)
+    reminders.release()
+    if when == "before":
+        reminders.send(carriers)
+    correction = freely(message, officer)
+    if when == "meanwhile":
+        assert str(missed["citizen_id"]) not in {row[0] for row in members(message, correction)}
+        reminders.send(carriers)
+        with pytest.raises(ConflictError, match="submit the correction anew"):
+            approved(message, correction)
+    else:
+        found = members(message, correction)
+        assert len(found) == 2, "each person once"
+        assert (str(missed["citizen_id"]), "push", "id") in found
+        assert approved(message, correction).state == "approved"
 
 
 def test_a_quiet_incident_is_not_reminded(fanout: Make, carriers: Carriers) -> None:

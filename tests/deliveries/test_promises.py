@@ -12,6 +12,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.actions import cancel_broadcast
+from alerts.broadcasts.calls import promise_still_open
 from alerts.broadcasts.models import Broadcast
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.correcting import freeze_copied
@@ -22,6 +23,7 @@ from alerts.incidents.schemas import IncidentChange
 from alerts.kit.actor import SYSTEM, Actor
 from alerts.kit.db import begin
 from alerts.kit.errors import InvalidError
+from alerts.notices.models import Paging
 from tests.deliveries.conftest import Fanout, freely, numbers
 from tests.factories.senders import senders
 from tests.factories.staff import make_actor
@@ -150,6 +152,21 @@ def test_the_promise_is_kept_in_the_approved_rhythm_until_the_message_ends(fanou
     assert message.rows("SELECT DISTINCT validity_seconds <= :most AS is_within FROM broadcast", most=original["validity_seconds"]) == [
         {"is_within": True}
     ]
+
+
+def test_the_page_for_a_promise_that_was_kept_does_not_ring_for_the_next_one(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(
+        *numbers(1), next_message_at=datetime.now(UTC) + timedelta(minutes=30), next_message_every_minutes=45, validity_seconds=10_800
+    )
+    message.release()
+    message.send(carriers)
+    message.run("UPDATE broadcast SET next_message_at = clock_timestamp() + interval '1 minute'")
+    with begin(message.sessions) as session:
+        assert ask_for_promised(session, message.broadcast_id, lead_seconds=3600)
+        paging = session.scalars(select(Paging)).one()
+        assert promise_still_open(session, paging)
+        session.execute(text("UPDATE broadcast SET promise_due_at = next_message_at + interval '45 minutes'"))
+        assert not promise_still_open(session, paging)
 
 
 def test_a_large_list_is_copied_by_a_worker_and_goes_out_by_itself(promised: Fanout) -> None:
