@@ -19,7 +19,7 @@ from alerts.deliveries.messages import Messages
 from alerts.deliveries.queries import invariants
 from alerts.deliveries.rules import Outcome, State
 from alerts.deliveries.sending import send_batch
-from alerts.deliveries.windows import claim_batch, finish_batch, load_rows, open_window, record, renew_lease
+from alerts.deliveries.windows import Ahead, claim_batch, finish_batch, load_rows, open_window, record, record_and_open, renew_lease
 from alerts.incidents.rules import Status
 from alerts.kit.db import begin
 from alerts.kit.errors import ConflictError
@@ -119,10 +119,35 @@ def test_who_slept_past_the_lease_can_write_nothing_and_begin_nothing(fanout: Ma
     with begin(message.sessions) as session:
         assert record(session, sleeper, window, answers, [None] * 4) == 0
         assert open_window(session, sleeper, rest, sender="twilio", lease_seconds=30) is None
+        ahead, connection = Ahead("twilio", rest), session.connection()
+        assert record_and_open(connection, sleeper, window, answers, ahead=ahead, lease_seconds=30) is None
         assert not renew_lease(session, sleeper, lease_seconds=30)
         assert finish_batch(session, sleeper, step_seconds=180) is None
     assert message.states() == {"queued": 6, "unknown": 4}
     assert message.rows("SELECT owner FROM delivery_batch") == [{"owner": "other"}]
+
+
+def test_a_cancel_or_an_opt_out_is_seen_by_the_statement_that_also_records(fanout: Make) -> None:
+    """The answers of the window before are written down whatever becomes of the next one."""
+    message = fanout(*numbers(6))
+    message.release()
+    claim, window = message.intend(2)
+    with begin(message.sessions) as session:
+        rest = load_rows(session, claim)[2:]
+    answers = [Outcome(State.ACCEPTED, provider_id=f"SM{n}", raw_status="queued") for n in range(2)]
+    message.run("UPDATE citizen SET opted_out_at = clock_timestamp() WHERE id = :id", id=rest[0].citizen_id)
+    with begin(message.sessions) as session:
+        following = record_and_open(session.connection(), claim, window, answers, ahead=Ahead("twilio", rest), lease_seconds=30)
+    assert following is not None
+    assert [row.delivery_id for row in following.rows] == sorted(row.delivery_id for row in rest[1:])
+    assert message.states() == {"accepted": 2, "queued": 4}
+    message.run("UPDATE broadcast SET state = 'cancelled'")
+    more = [Outcome(State.ACCEPTED, provider_id=f"SM1{n}", raw_status="queued") for n in range(3)]
+    with begin(message.sessions) as session:
+        assert record_and_open(session.connection(), claim, following, more, ahead=Ahead("twilio", rest[:1]), lease_seconds=30) is None
+    assert message.states() == {"accepted": 5, "queued": 1}
+    with begin(message.sessions) as session:
+        stop(session, message.broadcast_id)
 
 
 def test_an_answer_that_comes_after_the_window_was_given_up_is_not_recorded(fanout: Make) -> None:
