@@ -23,7 +23,7 @@ from alerts.broadcasts.models import AudienceMember
 from alerts.checkins.models import Checkin
 from alerts.checkins.rules import Answer
 from alerts.citizens.models import Citizen
-from alerts.deliveries.actions import release
+from alerts.deliveries.actions import release_all
 from alerts.deliveries.models import Delivery
 from alerts.deliveries.rules import State
 from alerts.embedded import Services
@@ -105,8 +105,7 @@ def _prepare(floor: Ground, people: int) -> UUID:
     floor.invent_people(people)
     incident_id = floor.open_incident()
     broadcast_id = floor.approve_message(incident_id, people=people)
-    with begin(floor.sessions) as session:
-        release(session, broadcast_id, batch_size=floor.settings.delivery.batch_size)
+    release_all(floor.settings, floor.sessions, broadcast_id)
     with begin(floor.sessions) as session:
         session.execute(text(FARE), {"broadcast": broadcast_id})
         session.execute(text(ANSWERS), {"broadcast": broadcast_id, "incident": incident_id})
