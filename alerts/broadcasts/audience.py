@@ -73,10 +73,10 @@ def freeze_selected(session: Session, audience: Audience, outlets: Sequence[Outl
     return write_members(session, audience, outlets, find_ways(session, outlets))
 
 
-def write_members(session: Session, audience: Audience, outlets: Sequence[Outlet], shares: Shares) -> int:
-    """The same where their ways were found already."""
+def write_members(session: Session, audience: Audience, outlets: Sequence[Outlet], shares: Shares, *, barred: Sequence[str] = ()) -> int:
+    """The same where their ways were found already, without those that the words may not go (`barred`)."""
     points = danger_points(audience.areas)
-    values = _choice_values(session, outlets) | {"lats": [lat for lat, _ in points], "lons": [lon for _, lon in points]}
+    values = _choice_values(session, outlets, barred) | {"lats": [lat for lat, _ in points], "lons": [lon for _, lon in points]}
     values |= {"audience": audience.id, "broadcast": audience.broadcast_id, "wave": audience.wave}
     values |= {"without": len(shares.without), "shortened": shares.shortened}
     return int(session.execute(text(FREEZE), values).scalar_one())
@@ -116,12 +116,13 @@ def count_selected_outside(session: Session, audience: Audience) -> int:
     return max(0, count - audience.sharing_address)
 
 
-def _choice_values(session: Session, outlets: Sequence[Outlet]) -> dict[str, Any]:
-    """Ways that no outlet goes (`channel:country`), and the main towns, where whoever has no point of their own is looked for."""
+def _choice_values(session: Session, outlets: Sequence[Outlet], barred: Sequence[str] = ()) -> dict[str, Any]:
+    """Ways that no outlet goes (`channel:country`), or the words may not (`barred`); main towns, for whoever has no point of their own."""
     towns = list(provinces().values())
     return {
         "channels": sorted({each.channel for each in outlets}),
-        "unserved": unserved_of(session, outlets),
+        "unserved": [*unserved_of(session, outlets), *barred],
+        "barred": list(barred),
         "towns": [town.code for town in towns],
         "town_lats": [town.lat for town in towns],
         "town_lons": [town.lon for town in towns],
@@ -144,12 +145,16 @@ def danger_points(described: Sequence[dict[str, Any]]) -> list[tuple[float, floa
 
 
 BARRED_NUMBERS = """
-SELECT n.citizen_id, u.channel, n.number_country AS country, n.position
+SELECT n.citizen_id, u.channel, n.number_country AS country, n.position,
+    u.channel || ':' || n.number_country = ANY (CAST(:barred AS text[])) AS is_by_words
 FROM phone n JOIN citizen c ON c.id = n.citizen_id CROSS JOIN (VALUES ('sms'), ('whatsapp'), ('voice')) AS u(channel)
 WHERE u.channel || ':' || n.number_country = ANY (CAST(:unserved AS text[])) AND u.channel = ANY (CAST(:channels AS text[]))
   AND n.retired_at IS NULL AND n.is_valid AND c.opted_out_at IS NULL AND (u.channel <> 'whatsapp' OR c.wants_whatsapp AND n.position = 1)
 """
-BARRED_COUNTRY = f"SELECT DISTINCT ON (citizen_id) citizen_id, country FROM ({BARRED_NUMBERS}) n ORDER BY citizen_id, position"  # noqa: S608
+# The words first: other words would reach them.
+BARRED_COUNTRY = f"""
+SELECT DISTINCT ON (citizen_id) citizen_id, country, is_by_words FROM ({BARRED_NUMBERS}) n ORDER BY citizen_id, NOT is_by_words, position
+"""  # noqa: S608
 
 # Everyone gathered with the first way that is theirs, and those after it; `none` with the reason where there is no way at all.
 CHOICES = f"""
@@ -157,7 +162,7 @@ SELECT p.citizen_id, p.reason, p.shares, c.language, c.class, coalesce(c.lat, t.
     f.channel, f.id AS address_id, f.country AS number_country, CASE WHEN f.channel = 'push' THEN f.id END AS device_id,
     CASE WHEN f.channel IN ('sms', 'whatsapp', 'voice') THEN f.id END AS phone_id,
     CASE WHEN f.channel <> 'none' THEN NULL WHEN c.opted_out_at IS NOT NULL THEN 'opted_out'
-         WHEN f.country IS NOT NULL THEN 'no_provider' ELSE 'no_address' END AS unreachable,
+         WHEN b.is_by_words THEN 'words_barred' WHEN f.country IS NOT NULL THEN 'no_provider' ELSE 'no_address' END AS unreachable,
     coalesce(w.ways - 0, '[]') AS further_ways
 FROM selected_person p JOIN citizen c ON c.id = p.citizen_id
 LEFT JOIN unnest(CAST(:towns AS text[]), CAST(:town_lats AS float8[]), CAST(:town_lons AS float8[])) AS t(code, lat, lon)
@@ -187,7 +192,8 @@ WITH kept AS (
     ORDER BY {RING} NULLS LAST, NOT is_vulnerable, citizen_id
     RETURNING 1)
 UPDATE audience SET frozen_at = clock_timestamp(), count = (SELECT count(*) FROM kept),
-    sharing_address = :without, sharing_ways = :shortened
+    sharing_address = :without, sharing_ways = :shortened, words_barred = (SELECT count(DISTINCT n.citizen_id)
+        FROM ({BARRED_NUMBERS}) n JOIN selected_person p USING (citizen_id) WHERE n.is_by_words AND NOT p.shares)
 WHERE id = :audience RETURNING count
 """  # noqa: S608 - our own words; every value is bound
 

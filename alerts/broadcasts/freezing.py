@@ -17,6 +17,7 @@ from alerts.broadcasts.audience import select_people, spec_of
 from alerts.broadcasts.models import Audience, Broadcast, BroadcastHand, BroadcastText
 from alerts.broadcasts.queries import areas_of, country_counts, lists_of, promised_at
 from alerts.broadcasts.rules import Channel, Move, MsgType, Purpose, ResendUnknown, State
+from alerts.channels.country_rules import SMS
 from alerts.channels.rule_book import Outlet
 from alerts.channels.rule_book_outlets import SenderSets
 from alerts.country_rules.queries import load_book
@@ -122,6 +123,7 @@ def add_audience(session: Session, broadcast: Broadcast, *, areas: list[dict[str
         wave=wave,
         sharing_address=0,
         sharing_ways=0,
+        words_barred=0,
         needs_approval=False,
     )
     session.add(audience)
@@ -129,11 +131,15 @@ def add_audience(session: Session, broadcast: Broadcast, *, areas: list[dict[str
     return audience
 
 
-def freeze_words(session: Session, broadcast: Broadcast, audience: Audience, outlets: Sequence[Outlet]) -> None:
-    """The very texts that will leave, and the hash that a decision names; the country rules of these senders have the last word."""
+def freeze_words(session: Session, broadcast: Broadcast, audience: Audience, outlets: Sequence[Outlet] = ()) -> None:
+    """The very texts that will leave, and the hash that a decision names; the country rules of these senders have the last word.
+
+    Without senders nothing is refused: the list was made without the ways that these words may not go (`ways_barred`).
+    """
     session.refresh(audience)
     spoken = rules.with_promise(broadcast.texts, promised_at(broadcast))
-    check_countries(session, spoken, country_counts(session, audience.id), outlets)
+    if outlets:
+        check_countries(session, spoken, country_counts(session, audience.id), outlets)
     texts = rules.all_variants(spoken)
     session.execute(delete(BroadcastText).where(BroadcastText.broadcast_id == broadcast.id))
     rows = [{"broadcast_id": broadcast.id, "language": lang, "variant": v, "body": body} for (lang, v), body in texts.items()]
@@ -149,6 +155,12 @@ def ask_for_approval(session: Session, broadcast: Broadcast, audience: Audience,
     about = {"audience": audience.number, "count": audience.count, "hash": broadcast.content_hash}
     log_action(session, broadcast, actor, "broadcast.submitted", **about)
     publish(session, "broadcast.submitted", broadcast_id=broadcast.id, incident_id=broadcast.incident_id)
+
+
+def ways_barred(session: Session, broadcast: Broadcast, outlets: Sequence[Outlet]) -> list[str]:
+    """Ways (`channel:country`) by which the words of a message would be blocked: what cannot be mended any more goes without them."""
+    spoken = rules.with_promise(broadcast.texts, promised_at(broadcast))
+    return [f"{SMS}:{country}" for country in load_book(session).barred_by_words(spoken.values(), outlets)]
 
 
 def check_countries(session: Session, texts: Mapping[str, str], number_countries: Iterable[str | None], outlets: Sequence[Outlet]) -> None:

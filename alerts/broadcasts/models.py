@@ -153,7 +153,8 @@ class Audience(Base):
 
     `released_at`: every member has its first delivery. `released_to`: the member up to whom they have been made.
     `sharing_address`: people who are left out because every address of theirs is a member's; `sharing_ways`: members of
-    whom a later way is left out for the same reason.
+    whom a later way is left out for the same reason. `words_barred`: members of whom a number is left out, because its country's
+    networks block these words.
     Wave 1 is what was approved; later waves hold those who matched later. One that `needs_approval` waits for it.
     """
 
@@ -175,6 +176,7 @@ class Audience(Base):
     count: Mapped[int] = mapped_column(server_default="0")
     sharing_address: Mapped[int] = mapped_column(server_default="0")
     sharing_ways: Mapped[int] = mapped_column(server_default="0")
+    words_barred: Mapped[int] = mapped_column(server_default="0")
     created_at: Mapped[datetime] = created_at()
     frozen_at: Mapped[datetime | None]
     needs_approval: Mapped[bool] = mapped_column(server_default=text("false"))

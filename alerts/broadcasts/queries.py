@@ -170,6 +170,7 @@ def present(session: Session, broadcast: Broadcast, public_url: str, *, with_sin
     values["audience_count"] = audience.count if audience and audience.frozen_at else None
     values["audience_expected"] = audience.expected if audience else None
     values["sharing_address"] = audience.sharing_address if audience else None
+    values["words_barred"] = audience.words_barred if audience else None
     values["sharing_ways"] = audience.sharing_ways if audience else None
     values["audience_more_since"] = count_more_since(session, broadcast) if with_since and is_waiting else None
     return BroadcastView(**values, etag=broadcast_etag(broadcast))

@@ -21,7 +21,6 @@ from alerts.broadcasts.schemas import (
     WaveApproval,
     WaveView,
 )
-from alerts.channels.rule_book_outlets import SenderSets
 from alerts.incidents.queries import get_incident
 from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor
@@ -141,13 +140,10 @@ def get_waves(broadcast_id: UUID, actor: Viewer, session: Tx) -> list[WaveView]:
 
 
 @router.post("/broadcasts/{broadcast_id}/waves/{wave}/approve", response_model=WaveView, operation_id="approve_wave")
-def post_approve_wave(
-    broadcast_id: UUID, wave: WaveNumber, body: WaveApproval, actor: Approver, session: Tx, settings: SettingsDep, idem: Idem
-) -> Response:
+def post_approve_wave(broadcast_id: UUID, wave: WaveNumber, body: WaveApproval, actor: Approver, session: Tx, idem: Idem) -> Response:
     """Let a waiting wave go. A signed-in person who did not touch the message, naming the count that was shown."""
     idem.start(actor.key)
-    configured = SenderSets.of(settings)
-    audience = waves.approve_wave(session, actor=actor, broadcast_id=broadcast_id, wave=wave, count=body.count, configured=configured)
+    audience = waves.approve_wave(session, actor=actor, broadcast_id=broadcast_id, wave=wave, count=body.count)
     return idem.answer(200, WaveView.model_validate(audience))
 
 

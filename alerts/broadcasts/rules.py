@@ -100,6 +100,7 @@ class Unreachable(StrEnum):
     NO_ADDRESS = "no_address"
     NO_PROVIDER = "no_provider"
     OPTED_OUT = "opted_out"
+    WORDS_BARRED = "words_barred"
 
 
 class ResendUnknown(StrEnum):

@@ -215,6 +215,7 @@ class WaveView(View):
     count: int
     sharing_address: int
     sharing_ways: int
+    words_barred: int = Field(description="people of whom a number is left out, because its country's networks block these words")
     needs_approval: bool
     frozen_at: datetime | None
     approved_by: UUID | None
@@ -260,6 +261,7 @@ class BroadcastView(View):
     audience_more_since: int | None = None
     sharing_address: int | None = Field(description="people whose every address is that of somebody on the list: they get it there")
     sharing_ways: int | None = Field(description="people on the list of whom a later way is left out, because it is another's")
+    words_barred: int | None = Field(None, description="people on the list of whom a number is left out: its networks block these words")
     created_by: UUID | None
     submitted_by: UUID | None
     submitted_at: datetime | None

@@ -18,7 +18,6 @@ from alerts.broadcasts.freezing import (
     new_broadcast,
     open_audience,
     ready_texts,
-    ways_of,
 )
 from alerts.broadcasts.models import Audience, Broadcast, MessageTemplate
 from alerts.broadcasts.rules import Channel, Move, MsgType, Purpose
@@ -68,7 +67,7 @@ def finish_successor(session: Session, *, actor: Actor, broadcast: Broadcast, au
     if broadcast.approved_by is None:
         ask_for_approval(session, broadcast, audience, actor=actor, configured=configured)
     else:
-        release_prepared(session, broadcast, audience, actor=actor, configured=configured)
+        release_prepared(session, broadcast, audience, actor=actor)
 
 
 def sign_prepared(broadcast: Broadcast, actor: Actor, template: MessageTemplate) -> None:
@@ -79,9 +78,9 @@ def sign_prepared(broadcast: Broadcast, actor: Actor, template: MessageTemplate)
     broadcast.approved_by, broadcast.approved_via = actor.staff_id, Via.SESSION.value
 
 
-def release_prepared(session: Session, broadcast: Broadcast, audience: Audience, *, actor: Actor, configured: SenderSets) -> None:
-    """From now on the workers send it."""
-    freeze_words(session, broadcast, audience, ways_of(session, broadcast, configured))
+def release_prepared(session: Session, broadcast: Broadcast, audience: Audience, *, actor: Actor) -> None:
+    """From now on the workers send it. Its list was made without the ways that its words may not go."""
+    freeze_words(session, broadcast, audience)
     broadcast.state = rules.next_state(broadcast.state, Move.RELEASE)
     broadcast.approved_at = db_now(session)
     session.flush()

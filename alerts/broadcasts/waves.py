@@ -17,18 +17,17 @@ from alerts.broadcasts import rules
 from alerts.broadcasts.actions import check_decider
 from alerts.broadcasts.audience import select_frozen_areas, write_members
 from alerts.broadcasts.calls import call_to_wave
-from alerts.broadcasts.freezing import add_audience, check_countries, log_action, ways_of
+from alerts.broadcasts.freezing import add_audience, log_action, ways_barred, ways_of
 from alerts.broadcasts.models import Audience, Broadcast
-from alerts.broadcasts.queries import claim_broadcast, country_counts, get_broadcast, is_corrected, list_waves, lists_of, promised_at
+from alerts.broadcasts.queries import claim_broadcast, get_broadcast, is_corrected, list_waves, lists_of
 from alerts.broadcasts.rules import State
 from alerts.broadcasts.sharing_rules import Shares
 from alerts.broadcasts.ways import find_ways
-from alerts.channels.rule_book import Outlet
 from alerts.channels.rule_book_outlets import SenderSets
 from alerts.incidents.queries import get_open_incident
 from alerts.kit.actor import SYSTEM, Actor
 from alerts.kit.clock import db_now
-from alerts.kit.errors import ConflictError, InvalidError, NotFoundError
+from alerts.kit.errors import ConflictError, NotFoundError
 from alerts.kit.outbox import publish
 from alerts.staff.access import check_session_actor
 
@@ -43,6 +42,7 @@ def open_wave(session: Session, broadcast_id: UUID, *, configured: SenderSets) -
 
     None when there is nobody with an address of their own: who shares every one with a member is counted as sharing.
     The message's row is locked (by the new list's reference to it) only once there is somebody: no cancel waits for a search.
+    A number whose networks block the words is left out, and counted: one such number keeps nobody else waiting.
     """
     if not session.execute(text(TAKE_TURN), {"broadcast": str(broadcast_id)}).scalar():
         return None
@@ -53,7 +53,8 @@ def open_wave(session: Session, broadcast_id: UUID, *, configured: SenderSets) -
     if not newcomers:
         return None
     outlets = ways_of(session, broadcast, configured)
-    shares = find_ways(session, outlets, joins=broadcast_id)
+    barred = ways_barred(session, broadcast, outlets)
+    shares = find_ways(session, outlets, joins=broadcast_id, barred=barred)
     session.refresh(first)
     earlier = list_waves(session, broadcast_id)
     sharing = _count_new_sharing([first, *earlier], shares)
@@ -64,10 +65,10 @@ def open_wave(session: Session, broadcast_id: UUID, *, configured: SenderSets) -
     if broadcast_id not in list_open_for_waves(session):
         session.delete(audience)  # somebody cancelled, corrected or closed it meanwhile
         return None
-    write_members(session, audience, outlets, shares)
+    write_members(session, audience, outlets, shares, barred=barred)
     session.refresh(audience)
     audience.expected, audience.sharing_address = audience.count, sharing
-    audience.needs_approval = _is_beyond(first, [*earlier, audience]) or _is_blocked(session, broadcast, audience, outlets)
+    audience.needs_approval = _is_beyond(first, [*earlier, audience])
     session.flush()
     about = {"wave": audience.wave, "audience": audience.number, "count": audience.count}
     log_action(session, broadcast, SYSTEM, "broadcast.wave_waits" if audience.needs_approval else "broadcast.wave_opened", **about)
@@ -83,7 +84,7 @@ def _count_new_sharing(lists: Sequence[Audience], shares: Shares) -> int:
     return max(0, len(shares.without) - sum(each.sharing_address for each in lists))
 
 
-def approve_wave(session: Session, *, actor: Actor, broadcast_id: UUID, wave: int, count: int, configured: SenderSets) -> Audience:
+def approve_wave(session: Session, *, actor: Actor, broadcast_id: UUID, wave: int, count: int) -> Audience:
     """Let a waiting wave go, naming its count. Needs a signed-in person who never touched the message.
 
     ConflictError where no wave would be opened now: the incident is closed, the message over, cancelled or being corrected.
@@ -98,7 +99,6 @@ def approve_wave(session: Session, *, actor: Actor, broadcast_id: UUID, wave: in
         raise ConflictError("message_over", "The message does not hold any more: nobody else should get it.")
     if count != audience.count:
         raise ConflictError("count_differs", "The number you typed is not the number of people on the list.", count=audience.count)
-    _check_words(session, broadcast, audience, ways_of(session, broadcast, configured))
     audience.approved_by, audience.approved_via, audience.approved_at = actor.staff_id, actor.via.value, db_now(session)
     session.flush()
     log_action(session, broadcast, actor, "broadcast.wave_approved", wave=wave, audience=audience.number, count=audience.count)
@@ -135,20 +135,6 @@ def _is_beyond(first: Audience, waves: Sequence[Audience]) -> bool:
     for wave in waves:
         since = 0 if wave.approved_at is not None else since + wave.count
     return since > rules.wave_limit(first.count)
-
-
-def _check_words(session: Session, broadcast: Broadcast, audience: Audience, outlets: Sequence[Outlet]) -> None:
-    spoken = rules.with_promise(broadcast.texts, promised_at(broadcast))
-    check_countries(session, spoken, country_counts(session, audience.id), outlets)
-
-
-def _is_blocked(session: Session, broadcast: Broadcast, audience: Audience, outlets: Sequence[Outlet]) -> bool:
-    """Whether a country's network would block the text for somebody of this wave: then a person looks at it."""
-    try:
-        _check_words(session, broadcast, audience, outlets)
-    except InvalidError:
-        return True
-    return False
 
 
 def _is_over(session: Session, broadcast: Broadcast) -> bool:

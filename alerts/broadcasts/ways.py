@@ -24,12 +24,14 @@ def unserved_of(session: Session, outlets: Sequence[Outlet]) -> list[str]:
     return [f"{channel}:{country}" for channel, country in load_book(session).unserved_ways(outlets)]
 
 
-def find_ways(session: Session, outlets: Sequence[Outlet], *, joins: UUID | None = None) -> Shares:
+def find_ways(session: Session, outlets: Sequence[Outlet], *, joins: UUID | None = None, barred: Sequence[str] = ()) -> Shares:
     """Find the ways of the gathered people by these outlets, and leave each shared address to one of them.
 
     `joins`: the message whose members they are to join: an address that one of those is written to, or was, is nobody else's.
+    `barred`: ways (`channel:country`) that the words may not go.
     """
-    values: dict[str, Any] = {"channels": sorted({each.channel for each in outlets}), "unserved": unserved_of(session, outlets)}
+    values: dict[str, Any] = {"channels": sorted({each.channel for each in outlets})}
+    values["unserved"] = [*unserved_of(session, outlets), *barred]
     values["is_exercise"] = any(each.is_exercise for each in outlets)
     for statement in (MAKE_WAYS, MAKE_SHARED, "TRUNCATE selected_way, shared_address", FORGET_SHARES):
         session.execute(text(statement))

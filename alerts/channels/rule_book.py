@@ -181,6 +181,26 @@ class RuleBook:
             problems |= dict.fromkeys(sorted(told, key=lambda problem: not problem.is_blocking))
         return list(problems)
 
+    def barred_by_words(self, texts: Iterable[str], outlets: Sequence[Outlet]) -> list[str]:
+        """Countries to whose numbers one of these texts may not go by SMS: some outlet that serves them would be blocked for its words.
+
+        Hours in which a network is quiet are no fault of the words: they end.
+        """
+        ours = [each for each in outlets if each.channel == SMS]
+        found = [(find_urls(text), find_phone_numbers(text)) for text in texts]
+        countries = sorted({country for _, channel, country in self.rules if channel == SMS})
+        return [
+            country
+            for country in countries
+            if any(
+                problem.is_blocking
+                for each in ours
+                if self.bar(country, each) not in FOR_GOOD
+                for urls, phones in found
+                for problem in text_problems(self.rules_for(country, provider=each.provider), urls, phones)
+            )
+        ]
+
     def _problems(self, country: str, outlet: Outlet, urls: Sequence[str], phones: Sequence[str]) -> list[TextProblem]:
         rule = self.rules_for(country, provider=outlet.provider)
         return [*text_problems(rule, urls, phones), *_warnings(rule, outlet)]

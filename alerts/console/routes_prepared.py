@@ -180,13 +180,11 @@ def follow_up_form(request: Request, form: FormDep, broadcast: BroadcastDep, ses
 
 
 @after_router.post("/waves/{wave}/approve")
-def approve_wave_form(
-    wave: WaveNumber, request: Request, form: FormDep, broadcast: BroadcastDep, session: Tx, settings: SettingsDep, actor: Approver
-) -> Response:
+def approve_wave_form(wave: WaveNumber, request: Request, form: FormDep, broadcast: BroadcastDep, session: Tx, actor: Approver) -> Response:
     once = start_once(request, session, form, actor)
     typed = "".join(filter(str.isdigit, form.text("count", limit=9)))
     command = WaveApproval(count=int(typed or 0))
-    waves.approve_wave(session, actor=actor, broadcast_id=broadcast.id, wave=wave, count=command.count, configured=SenderSets.of(settings))
+    waves.approve_wave(session, actor=actor, broadcast_id=broadcast.id, wave=wave, count=command.count)
     return once.go(f"{root_of(request)}/broadcasts/{broadcast.id}")
 
 

@@ -8,6 +8,7 @@ original's row is locked first: every intent was committed before that, or finds
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -15,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts import rules
 from alerts.broadcasts.actions import approve_broadcast, cancel_broadcast
-from alerts.broadcasts.freezing import check_countries, ways_of
+from alerts.broadcasts.freezing import check_countries, ways_barred, ways_of
 from alerts.broadcasts.models import Audience, Broadcast, MessageTemplate
 from alerts.broadcasts.queries import claim_broadcast, get_broadcast, is_corrected
 from alerts.broadcasts.rules import MsgType, Purpose
@@ -48,7 +49,8 @@ def correct_broadcast(
 
     Prepared words go out at once, and the original is cancelled; free ones wait for a second person. A large list is copied by a
     worker: the state is `freezing` until then. ConflictError: nobody has it yet, or free words while it is still going out.
-    InvalidError: a country's network would block the words; then nothing was cancelled either.
+    InvalidError: a country's network would block free words. Prepared ones go without the numbers that they may not go to: a wrong
+    message harms everybody else meanwhile.
     """
     original = claim_broadcast(session, broadcast_id, actor)
     if original.released_at is None:
@@ -65,10 +67,11 @@ def correct_broadcast(
     expected = count_handed_over(session, original.id)
     audience = begin_list(session, correction, expected)
     if expected > freeze_at_once_max:
-        check_countries(session, correction.texts, _number_countries(session, original.id), ways_of(session, correction, configured))
+        if template is None:
+            check_countries(session, correction.texts, _number_countries(session, original.id), ways_of(session, correction, configured))
         publish(session, "broadcast.copy_asked", broadcast_id=correction.id, audience_id=audience.id)
         return correction
-    copy_handed_over(session, correction, audience)
+    copy_handed_over(session, correction, audience, configured=configured)
     finish_successor(session, actor=actor, broadcast=correction, audience=audience, configured=configured)
     return correction
 
@@ -84,14 +87,19 @@ def freeze_copied(session: Session, *, actor: Actor, broadcast_id: UUID, audienc
     if correction.approved_by is None:
         _check_all_out(session, get_broadcast(session, correction.references[0]))
     audience = session.get_one(Audience, audience_id)
-    copy_handed_over(session, correction, audience)
+    copy_handed_over(session, correction, audience, configured=configured)
     finish_successor(session, actor=actor, broadcast=correction, audience=audience, configured=configured)
     return True
 
 
-def copy_handed_over(session: Session, successor: Broadcast, audience: Audience) -> int:
-    """The list of all waves' people who may have the original, each by the way that worked best; the count."""
-    values = {"audience": audience.id, "broadcast": successor.id, "said": _said(session, successor.references[0])}
+def copy_handed_over(session: Session, successor: Broadcast, audience: Audience, *, configured: SenderSets) -> int:
+    """The list of all waves' people who may have the original, each by the way that worked best; the count.
+
+    Words that nobody can change any more go without the ways by which they would be blocked; free ones are refused instead.
+    """
+    values: dict[str, Any] = {"audience": audience.id, "broadcast": successor.id, "said": _said(session, successor.references[0])}
+    is_fixed = successor.approved_by is not None
+    values["barred"] = ways_barred(session, successor, ways_of(session, successor, configured)) if is_fixed else []
     return int(session.execute(text(COPY_WORKED), values).scalar_one())
 
 
@@ -220,19 +228,25 @@ WITH tried AS MATERIALIZED (
 ), best AS (
     SELECT DISTINCT ON (citizen_id) * FROM tried WHERE may_have_it ORDER BY citizen_id, place, id DESC
 ), worked AS MATERIALIZED (
-    SELECT b.*, m.language, coalesce((
-        SELECT jsonb_agg(jsonb_build_array(o.channel, o.address_id, o.country) ORDER BY coalesce(p.of_steps[o.step], 4), o.step)
+    SELECT b.member_id, b.citizen_id, m.language, w.ways -> 0 ->> 0 AS channel, CAST(w.ways -> 0 ->> 1 AS uuid) AS address_id,
+        CASE WHEN w.ways IS NULL THEN b.number_country ELSE w.ways -> 0 ->> 2 END AS number_country, w.ways - 0 AS further_ways, w.is_barred
+    FROM best b JOIN places p ON p.member_id = b.member_id JOIN audience_member m ON m.id = b.member_id
+    CROSS JOIN LATERAL (
+        SELECT jsonb_agg(jsonb_build_array(o.channel, o.address_id, o.country)
+                         ORDER BY o.step <> b.step, coalesce(p.of_steps[o.step], 4), o.step)
+                   FILTER (WHERE o.channel || ':' || coalesce(o.country, '') <> ALL (CAST(:barred AS text[]))) AS ways,
+            bool_or(o.channel || ':' || coalesce(o.country, '') = ANY (CAST(:barred AS text[]))) AS is_barred
         FROM (SELECT 1 AS step, CAST(m.channel AS text) AS channel, CAST(m.address_id AS text) AS address_id, m.number_country AS country
               UNION ALL SELECT n + 1, way ->> 0, way ->> 1, way ->> 2
-              FROM jsonb_array_elements(m.further_ways) WITH ORDINALITY AS f(way, n)) o
-        WHERE o.step <> b.step), '[]') AS further_ways
-    FROM best b JOIN places p ON p.member_id = b.member_id JOIN audience_member m ON m.id = b.member_id
+              FROM jsonb_array_elements(m.further_ways) WITH ORDINALITY AS f(way, n)) o) w
 ), kept AS (
-    INSERT INTO audience_member (audience_id, broadcast_id, wave, citizen_id, phone_id, device_id, address_id, channel, language, reason,
-        number_country, further_ways)
+    INSERT INTO audience_member (audience_id, broadcast_id, wave, citizen_id, phone_id, device_id, address_id, channel, unreachable,
+        language, reason, number_country, further_ways)
     SELECT :audience, :broadcast, 1, citizen_id, CASE WHEN channel IN ('sms', 'whatsapp', 'voice') THEN address_id END,
-        CASE WHEN channel = 'push' THEN address_id END, address_id, channel, language, 'got_the_original', number_country, further_ways
+        CASE WHEN channel = 'push' THEN address_id END, address_id, coalesce(channel, 'none'),
+        CASE WHEN channel IS NULL THEN 'words_barred' END, language, 'got_the_original', number_country, coalesce(further_ways, '[]')
     FROM worked ORDER BY member_id RETURNING 1)
-UPDATE audience SET frozen_at = clock_timestamp(), count = (SELECT count(*) FROM kept), expected = (SELECT count(*) FROM kept)
+UPDATE audience SET frozen_at = clock_timestamp(), count = (SELECT count(*) FROM kept), expected = (SELECT count(*) FROM kept),
+    words_barred = (SELECT count(*) FROM worked WHERE is_barred)
 WHERE id = :audience RETURNING count
 """  # noqa: S608 - our own words

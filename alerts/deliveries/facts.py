@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from alerts.deliveries.rules import State, attempt_name
 
-ENDINGS = {"no_address": "no_address", "no_provider": "unserved", "UNREGISTERED": "dead", "NOT_FOUND": "dead"}
+ENDINGS = {"no_address": "no_address", "no_provider": "unserved", "words_barred": "unserved", "UNREGISTERED": "dead", "NOT_FOUND": "dead"}
 
 
 def export_facts(session: Session) -> dict[str, Any]:

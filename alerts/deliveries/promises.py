@@ -58,7 +58,7 @@ def ask_for_promised(session: Session, broadcast_id: UUID, *, lead_seconds: floa
 def keep_promise(session: Session, broadcast_id: UUID, *, configured: SenderSets, copy_at_once_max: int = rules.FREEZE_AT_ONCE_MAX) -> bool:
     """At a promised time: say that nothing is new, unless something else was said or the message is over. Whether it was said.
 
-    A large list is copied by a worker. Raises InvalidError where a country's network would block the words.
+    A large list is copied by a worker. Numbers whose networks would block the words are left out.
     """
     broadcast = _claim(session, broadcast_id, ahead_seconds=0)
     if broadcast is None:
@@ -75,7 +75,7 @@ def keep_promise(session: Session, broadcast_id: UUID, *, configured: SenderSets
     if expected > copy_at_once_max:
         publish(session, "broadcast.copy_asked", broadcast_id=message.id, audience_id=audience.id)
     else:
-        copy_handed_over(session, message, audience)
+        copy_handed_over(session, message, audience, configured=configured)
         finish_successor(session, actor=SYSTEM, broadcast=message, audience=audience, configured=configured)
     broadcast.promise_due_at, broadcast.promise_asked_at = following or broadcast.promise_due_at, None
     broadcast.promise_settled_at = now if following is None else None

@@ -73,6 +73,43 @@ def test_the_limit_is_a_quarter_or_five_hundred_whichever_is_larger(first: int) 
     assert rules.wave_limit(first) == max(first // 4, 500)
 
 
+BARRED_WORDS = {"id": "Menjauh dari pantai. Telepon 021 344 1508.", "en": "Leave the coast. Call 021 344 1508."}
+
+
+def test_a_number_whose_networks_block_the_words_keeps_no_latecomer_waiting(
+    session: Session, keyring: Keyring, officer: Desk, approver: Desk, incident_id: UUID
+) -> None:
+    people(session, keyring, 1)
+    broadcast = officer.submitted(incident_id, texts=BARRED_WORDS)
+    assert approver.approve(broadcast).status_code == 200
+    release(session, UUID(broadcast["id"]), batch_size=500)
+    make_citizen(session, keyring, external_id="both", phones=("+6281299000001", "+971501234567"))
+    make_citizen(session, keyring, external_id="first", phones=("+971501234568", "+6281299000002"))
+    make_citizen(session, keyring, external_id="only", phones=("+971501234569",))
+    make_citizen(session, keyring, external_id="no", phones=("+6281299000003",))
+    session.commit()
+    wave = found(session, UUID(broadcast["id"]))
+    assert wave is not None
+    assert (wave.count, wave.needs_approval, wave.words_barred) == (4, False, 3)
+    ways = {name: (first, why, country, further) for name, first, why, country, further in session.execute(text(WAYS_OF), {"id": wave.id})}
+    assert ways == {
+        "both": ("sms", None, "ID", 0),
+        "first": ("sms", None, "ID", 0),
+        "only": ("none", "words_barred", "AE", 0),
+        "no": ("sms", None, "ID", 0),
+    }
+    [told] = officer.get(f"/api/v1/broadcasts/{broadcast['id']}/waves").json()
+    assert told["words_barred"] == 3
+    assert sent_to(session, wave) == 4
+    assert session.scalars(text("SELECT error_code FROM delivery WHERE state = 'failed'")).all() == ["words_barred"]
+
+
+WAYS_OF = """
+SELECT c.external_id, m.channel, m.unreachable, m.number_country, jsonb_array_length(m.further_ways)
+FROM audience_member m JOIN citizen c ON c.id = m.citizen_id WHERE m.audience_id = :id
+"""
+
+
 def test_who_comes_later_is_a_wave_with_its_own_count(session: Session, keyring: Keyring, released: UUID) -> None:
     assert list_open_for_waves(session) == [released]
     assert found(session, released) is None

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from alerts.broadcasts.actions import reject_broadcast, submit_broadcast
 from alerts.broadcasts.models import Audience, Broadcast
@@ -237,22 +238,65 @@ def test_all_waves_are_corrected_once_a_person(fanout: Make, carriers: Carriers)
     assert len(members(message, corrected(message))) == 3
 
 
-def test_a_large_correction_that_a_network_would_block_cancels_nothing(fanout: Make, carriers: Carriers) -> None:
+WITH_A_NUMBER = {"id": "Keliru. Telepon 021 344 1508.", "en": "Wrong. Call 021 344 1508."}
+
+
+def bar_numbers_in(session: Session, country: str) -> None:
+    load_packaged_rules(session)
+    rule, values = claim_rule(session, ("twilio", "sms", country)), {"phone_numbers": Known.NO, "source": "uji"}
+    change_rule(session, actor=make_actor(session, "administrator"), rule=rule, values=values)
+
+
+@pytest.mark.parametrize("at_once", [1, 100])
+def test_free_words_that_a_network_would_block_are_refused_and_nothing_is_cancelled(fanout: Make, carriers: Carriers, at_once: int) -> None:
     message = fanout(*numbers(2))
     message.release()
     message.send(carriers)
     with begin(message.sessions) as session:
-        load_packaged_rules(session)
-        rule = claim_rule(session, ("twilio", "sms", "ID"))
-        administrator, values = make_actor(session, "administrator"), {"phone_numbers": Known.NO, "source": "uji"}
-        change_rule(session, actor=administrator, rule=rule, values=values)
-        words = {"id": "Keliru. Telepon 021 344 1508.", "en": "Wrong. Call 021 344 1508."}
-        template = make_template(session, TemplateKind.UPDATE, texts=words)
+        bar_numbers_in(session, "ID")
+        actor = make_actor(session, "duty_officer")
+    command = Correction.model_validate({"msg_type": "Update", "texts": WITH_A_NUMBER})
+    ids = {"broadcast_id": message.broadcast_id, "freeze_at_once_max": at_once}
+    with pytest.raises(InvalidError, match="phone number"), begin(message.sessions) as session:
+        correct_broadcast(session, actor=actor, command=command, configured=WAYS, **ids)
+    assert message.rows("SELECT state FROM broadcast") == [{"state": "approved"}]
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_prepared_words_that_one_country_blocks_go_to_everybody_else_at_once(fanout: Make, carriers: Carriers, is_large: bool) -> None:
+    both = [{"phones": ("+886912345679", "+6281200000002")}, {"phones": ("+6281200000003", "+886912345670")}]
+    message = fanout("+6281200000001", "+886912345678", people=both)
+    message.release()
+    message.send(carriers)
+    assert message.states() == {"accepted": 4}
+    with begin(message.sessions) as session:
+        bar_numbers_in(session, "TW")
+        template = make_template(session, TemplateKind.UPDATE, texts=WITH_A_NUMBER)
         actor = make_actor(session, "duty_officer")
     command = Correction(msg_type="Update", template_id=template.id)
-    with pytest.raises(InvalidError, match="phone number"), begin(message.sessions) as session:
-        correct_broadcast(session, actor=actor, broadcast_id=message.broadcast_id, command=command, configured=WAYS, freeze_at_once_max=1)
-    assert message.rows("SELECT state FROM broadcast") == [{"state": "approved"}]
+    ids = {"broadcast_id": message.broadcast_id, "freeze_at_once_max": 1 if is_large else 100}
+    with begin(message.sessions) as session:
+        correction = correct_broadcast(session, actor=actor, command=command, configured=WAYS, **ids)
+    if is_large:
+        ids = {"broadcast_id": correction.id, "audience_id": correction.audience_id}
+        with begin(message.sessions) as session:
+            assert freeze_copied(session, actor=actor, configured=WAYS, **ids)
+    states = message.rows("SELECT purpose, state FROM broadcast ORDER BY id")
+    assert [row["state"] for row in states] == ["cancelled", "approved"]
+    found = message.rows(LEFT_OUT, id=correction.audience_id)
+    assert [(row["channel"], row["unreachable"], row["country"], row["ways"]) for row in found] == [
+        ("sms", None, "ID", 0),
+        ("none", "words_barred", "TW", 0),
+        ("sms", None, "ID", 0),
+        ("sms", None, "ID", 0),
+    ]
+    assert message.rows("SELECT words_barred FROM audience WHERE id = :id", id=correction.audience_id) == [{"words_barred": 3}]
+
+
+LEFT_OUT = """
+SELECT channel, unreachable, number_country AS country, jsonb_array_length(further_ways) AS ways
+FROM audience_member WHERE audience_id = :id ORDER BY id
+"""
 
 
 def test_a_correction_that_cannot_be_made_ready_is_told_to_people_and_pressed_again(
