@@ -19,7 +19,7 @@ from alerts.channels.rule_book_outlets import configured_outlets
 from alerts.deliveries.findings import UNREAD_WORDS
 from alerts.deliveries.lateness import Stall, Watch, late, list_stalls
 from alerts.deliveries.queries import backlog, invariants
-from alerts.deliveries.resting import list_resting
+from alerts.deliveries.resting import is_untried, list_resting
 from alerts.deliveries.restoring import REMEDY, is_elsewhere
 from alerts.deliveries.round_trips.actions import untried
 from alerts.deliveries.round_trips.queries import list_ages
@@ -107,8 +107,8 @@ def get_metrics(session: Tx, settings: SettingsDep) -> Response:
     for alarm in open_alarms(session):
         alarms.labels(alarm["kind"], alarm["sender"]).set(alarm["count"])
     closed = Gauge("siaga_sender_closed", "1 while nothing goes out by a sender that refuses our account", ("sender",), registry=registry)
-    for sender in list_resting(session):
-        closed.labels(sender).set(1)
+    for sender, seconds in list_resting(session).items():
+        closed.labels(sender).set(float(not is_untried(seconds)))
     _gauge_vitals(session, settings, registry)
     _gauge_trips(session, settings, registry)
     return Response(generate_latest() + generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
@@ -180,8 +180,7 @@ def _examine_database(session: Session, diagnosis: Diagnosis, watch: Watch, *, p
         return
     if is_elsewhere(session):
         diagnosis.faults.append(f"nothing is sent: {REMEDY}")
-    for sender in sorted(list_resting(session)):
-        diagnosis.faults.append(f"nothing goes out by {sender}, whose provider refuses our account: one message at a time tries it again")
+    _examine_closed(session, diagnosis)
     waiting = backlog(session)
     diagnosis.facts |= waiting | {"missions": session.execute(text("SELECT count(*) FROM mission")).scalar_one()}
     if waiting["outbox_age_seconds"] > watch.late_seconds:
@@ -192,6 +191,16 @@ def _examine_database(session: Session, diagnosis: Diagnosis, watch: Watch, *, p
     diagnosis.faults += [_told(stall) for stall in list_stalls(session, watch)]
     _examine_progress(session, diagnosis, watch, period_seconds=period_seconds)
     diagnosis.violations += [asdict(violation) for violation in (*invariants(session), *late(session, watch))]
+
+
+def _examine_closed(session: Session, diagnosis: Diagnosis) -> None:
+    """Senders whose provider refuses our account; nothing is held up by one that nothing waits for."""
+    for sender, seconds in sorted(list_resting(session).items()):
+        if is_untried(seconds):
+            diagnosis.warnings.append(f"{sender}, whose provider refused our account, is tried again by the next message that goes by it")
+        else:
+            refused = f"nothing goes out by {sender}, whose provider refuses our account"
+            diagnosis.faults.append(f"{refused}: one message at a time tries it again")
 
 
 def _told(stall: Stall) -> str:

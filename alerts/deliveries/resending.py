@@ -28,6 +28,7 @@ from alerts.deliveries.findings import Told, remember
 from alerts.deliveries.lookups import UNCLEAR
 from alerts.deliveries.messages import Messages, Row
 from alerts.deliveries.pruning import count_dead, dead_of, prune
+from alerts.deliveries.resting import Leave, ask_leave, open_if_at_work
 from alerts.deliveries.restoring import may_send
 from alerts.deliveries.rules import BACKOFF_SECONDS_MAX, STILL_OWED, Evidence, Outcome, State, rest_seconds_of
 from alerts.deliveries.sending import BEGIN_WITHIN_SECONDS, CANNOT_BE_WRITTEN, NOT_BEGUN, TASK_SECONDS
@@ -37,7 +38,6 @@ from alerts.kit.db import Sessions, begin, rows_of
 from alerts.settings import Settings
 
 Group = tuple[UUID, str]
-Groups = Mapping[Group, list[dict[str, Any]]]
 
 
 def resend_unknown(settings: Settings, sessions: Sessions, carriers: Carriers) -> int:
@@ -56,13 +56,10 @@ def _resend(settings: Settings, sessions: Sessions, carriers: Carriers, channel:
         with begin(sessions) as session:
             due = rows_of(session.execute(DUE[channel], _values(settings, channel) | {"idle": sorted(idle)}))
             messages = {row["broadcast_id"]: Messages.load(session, settings, row["broadcast_id"]) for row in due}
-        granted = _granted(carriers, messages, channel, due)
-        with begin(sessions) as session:
-            groups = _begin(session, settings, channel, only=granted) if granted else {}
-        for (broadcast_id, sender), rows in groups.items():
-            outcomes = _hand_over(settings, carriers, sender, messages[broadcast_id], channel, rows)
-            with begin(sessions) as session:
-                accepted = _record(session, settings, channel, rows, outcomes)
+        for (broadcast_id, sender), deliveries in _granted(carriers, messages, channel, due).items():
+            if sender in idle or time.monotonic() >= ends_at:
+                continue
+            accepted = _resend_group(settings, sessions, carriers, messages[broadcast_id], channel, deliveries)
             taken += accepted
             if not accepted:  # a carrier that takes nothing is not asked again at once
                 idle.add(sender)
@@ -72,16 +69,32 @@ def _resend(settings: Settings, sessions: Sessions, carriers: Carriers, channel:
     return total
 
 
-def _granted(carriers: Carriers, messages: Mapping[UUID, Messages], channel: Channel, due: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Which of these the pace allows now. A repetition costs a token like a first sending."""
+def _resend_group(  # noqa: PLR0917 - a window is told by all of these
+    settings: Settings, sessions: Sessions, carriers: Carriers, messages: Messages, channel: Channel, deliveries: Sequence[int]
+) -> int:
+    """One window, committed just before it is handed over: a cancel that came while another went out is seen."""
+    with begin(sessions) as session:
+        rows = _begin(session, settings, channel, only=deliveries)
+    if not rows:
+        return 0
+    outcomes = _hand_over(settings, carriers, rows[0]["sender"], messages, channel, rows)
+    with begin(sessions) as session:
+        return _record(session, settings, channel, rows, outcomes)
+
+
+def _granted(
+    carriers: Carriers, messages: Mapping[UUID, Messages], channel: Channel, due: Sequence[Mapping[str, Any]]
+) -> dict[Group, list[int]]:
+    """Which of these the pace allows now, by message and sender. A repetition costs a token like a first sending."""
     lanes: dict[tuple[UUID, str, str], list[int]] = defaultdict(list)
     for row in due:
         lanes[row["broadcast_id"], row["sender"], row["number_country"] or ""].append(row["delivery_id"])
-    granted: list[int] = []
+    granted: dict[Group, list[int]] = defaultdict(list)
     for (broadcast_id, sender, country), deliveries in lanes.items():
         written = messages[broadcast_id]
         grant = carriers.pacer.take(written.lane(sender, country), len(deliveries), cost=written.segments(channel, country, sender))
-        granted += deliveries[: grant.count]
+        if grant.count:
+            granted[broadcast_id, sender] += deliveries[: grant.count]
     return granted
 
 
@@ -101,16 +114,18 @@ def _values(settings: Settings, channel: Channel, only: Sequence[int] | None = N
     }
 
 
-def _begin(session: Session, settings: Settings, channel: Channel, *, only: Sequence[int] | None = None) -> Groups:
-    """Commit one window per message and sender, of these deliveries at most; its rows, by both."""
-    groups: dict[Group, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows_of(session.execute(DUE[channel], _values(settings, channel, only))):
-        groups[row["broadcast_id"], row["sender"]].append(row)
-    for rows in groups.values():
+def _begin(session: Session, settings: Settings, channel: Channel, *, only: Sequence[int]) -> list[dict[str, Any]]:
+    """Commit one window of these deliveries of a message and a sender; its rows, as far as they are still due.
+
+    Of a closed sender whose rest is over one message is the one that tries it, if nobody else does now.
+    """
+    rows = rows_of(session.execute(DUE[channel], _values(settings, channel, only)))
+    leave = ask_leave(session, rows[0]["sender"]) if rows else Leave.NONE
+    rows = rows[:1] if leave is Leave.ONE else rows if leave is Leave.ALL else []
+    if rows:
         window = session.execute(INTEND, _intent(rows, lease_seconds=settings.delivery.lease_seconds)).scalar_one()
-        for row in rows:
-            row["window"] = window
-    return groups
+        rows = [row | {"window": window, "is_probe": leave is Leave.ONE} for row in rows]
+    return rows
 
 
 def _intent(rows: Sequence[Mapping[str, Any]], *, lease_seconds: float) -> dict[str, Any]:
@@ -160,6 +175,8 @@ def _record(  # noqa: PLR0917 - a window and what became of it
     }
     if not session.execute(RECORD, values).scalar_one():
         return 0
+    if rows[0]["is_probe"]:
+        open_if_at_work(session, rows[0]["sender"], outcomes)
     accepted = [
         News(AttemptKey(row["delivery_id"], row["number"]), State.ACCEPTED, outcome.provider_id, outcome.raw_status or "", None)
         for row, outcome in zip(rows, outcomes, strict=True)
@@ -205,7 +222,8 @@ WITH candidate AS (
       AND NOT EXISTS (SELECT FROM attempt r WHERE r.delivery_id = d.id AND r.resend_of = a.number
                       AND (r.state <> 'failed' OR r.error_code IS DISTINCT FROM :still_owed OR r.resolved_at > clock_timestamp()
                           - make_interval(secs => least(:backoff_max, :retry * 2.0 ^ least(r.number - a.number - 1, 20)))))
-      AND a.sender <> ALL (CAST(:idle AS text[])) AND NOT EXISTS (SELECT FROM sender_rest s WHERE s.sender = a.sender)
+      AND a.sender <> ALL (CAST(:idle AS text[]))
+      AND NOT EXISTS (SELECT FROM sender_rest s WHERE s.sender = a.sender AND s.until > clock_timestamp())
       AND NOT EXISTS (SELECT FROM send_window w WHERE w.closed_at IS NULL AND d.id = ANY (w.deliveries))
       AND NOT EXISTS (SELECT FROM broadcast k WHERE b.id = ANY (k."references") AND k.msg_type IN ('Update', 'Cancel')
                       AND k.released_at IS NOT NULL)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import Enum
 
 import structlog
 from sqlalchemy import text
@@ -20,6 +22,8 @@ from alerts.kit.db import Sessions, begin
 log = structlog.get_logger()
 PROBE_SECONDS = 5.0
 """So long one message's try keeps the others waiting; if nothing came of it by then, another tries."""
+UNTRIED_SECONDS = 60.0
+"""A rest that ended so long ago: nothing waits for the sender, so nobody tries it, and nobody knows whether it is still refused."""
 
 
 def close_sender(session: Session, sender: str, *, code: str, rest_seconds: float) -> bool:
@@ -33,6 +37,32 @@ def list_resting(session: Session) -> Mapping[str, float]:
     return {row.sender: float(row.seconds) for row in session.execute(RESTING)}
 
 
+def is_untried(seconds: float) -> bool:
+    """Whether a closed sender (see `list_resting`) holds up nothing: the next message that goes by it tries it."""
+    return seconds < -UNTRIED_SECONDS
+
+
+class Leave(Enum):
+    """How many may go by a sender."""
+
+    NONE = "none"
+    ONE = "one"
+    ALL = "all"
+
+
+def ask_leave(session: Session, sender: str) -> Leave:
+    """ONE: the sender is closed, its rest is over, and what goes now tries it for all."""
+    if session.execute(IS_CLOSED, {"sender": sender}).first() is None:
+        return Leave.ALL
+    return Leave.NONE if _take_probe(session, sender) is None else Leave.ONE
+
+
+def open_if_at_work(session: Session, sender: str, outcomes: Sequence[Outcome]) -> None:
+    """What the one that tried was answered: a yes, or a refusal of anything but our account, opens the sender for everybody."""
+    if any(_is_at_work(outcome) for outcome in outcomes):
+        _open(session, sender)
+
+
 class Rests:
     """What one batch under way knows of closed senders."""
 
@@ -40,6 +70,7 @@ class Rests:
         now = time.monotonic()
         self._sessions, self._until = sessions, {sender: now + seconds for sender, seconds in known.items()}
         self._probed: str | None = None
+        self._probed_until: datetime | None = None
         self._opened: str | None = None
 
     @property
@@ -59,9 +90,10 @@ class Rests:
             return 0.0
         if until <= time.monotonic():
             with begin(self._sessions) as session:
-                if session.execute(PROBE, {"sender": sender, "probe": PROBE_SECONDS}).first() is not None:
-                    self._probed = sender
-                    return 0.0
+                self._probed_until = _take_probe(session, sender)
+            if self._probed_until is not None:
+                self._probed = sender
+                return 0.0
             self._until[sender] = time.monotonic() + PROBE_SECONDS
         return max(0.0, self._until[sender] - time.monotonic())
 
@@ -86,14 +118,26 @@ class Rests:
     def settle(self, session: Session) -> None:
         """In the transaction that records our probe: open the sender for everybody, if it may be."""
         if self._opened is not None:
-            log.info("sender.opened", sender=self._opened)
-            session.execute(OPEN, {"sender": self._opened})
+            _open(session, self._opened)
 
-    def give_up(self) -> None:
-        """Our probe could not leave: the batch has nobody to send to."""
+    def give_up(self, seconds: float = PROBE_SECONDS) -> None:
+        """Our probe could not leave: whoever has somebody to send to may try at once, we not before these seconds."""
         if self._probed is not None:
-            self._until[self._probed] = time.monotonic() + PROBE_SECONDS
+            with begin(self._sessions) as session:
+                session.execute(GIVE_BACK, {"sender": self._probed, "mine": self._probed_until})
+            self._until[self._probed] = time.monotonic() + seconds
             self._probed = None
+
+
+def _take_probe(session: Session, sender: str) -> datetime | None:
+    """Until when the others wait for what our one message is answered. None: somebody else tries, or it rests still."""
+    until: datetime | None = session.execute(PROBE, {"sender": sender, "probe": PROBE_SECONDS}).scalar()
+    return until
+
+
+def _open(session: Session, sender: str) -> None:
+    log.info("sender.opened", sender=sender)
+    session.execute(OPEN, {"sender": sender})
 
 
 def _is_at_work(outcome: Outcome) -> bool:
@@ -109,11 +153,15 @@ ON CONFLICT (sender) DO UPDATE SET code = excluded.code, until = greatest(r.unti
 RETURNING told_at = now()
 """)
 
+IS_CLOSED = text("SELECT FROM sender_rest WHERE sender = :sender")
+
 RESTING = text("SELECT sender, extract(epoch FROM until - clock_timestamp()) AS seconds FROM sender_rest")
 
 PROBE = text("""
 UPDATE sender_rest SET until = clock_timestamp() + make_interval(secs => :probe)
-WHERE sender = :sender AND until <= clock_timestamp() RETURNING sender
+WHERE sender = :sender AND until <= clock_timestamp() RETURNING until
 """)
+
+GIVE_BACK = text("UPDATE sender_rest SET until = clock_timestamp() WHERE sender = :sender AND until = :mine")
 
 OPEN = text("DELETE FROM sender_rest WHERE sender = :sender")

@@ -140,7 +140,7 @@ def _begin(settings: Settings, own: OwnConnections, carriers: Carriers, *, batch
         claim = claim_batch(session, batch_id, owner=owner, lease_seconds=settings.delivery.lease_seconds)
         if claim is None:
             return not is_held(session, batch_id)
-        taken = _Taken(claim, load_rows(session, claim), carriers.texts_of(session, settings, claim.broadcast_id))
+        taken = _Taken(claim, [] if claim.is_over else load_rows(session, claim), carriers.texts_of(session, settings, claim.broadcast_id))
     return _Sending(settings, own, carriers, taken, ends_at=ends_at)
 
 
@@ -154,7 +154,7 @@ class _Sending:
         self._renew_at = time.monotonic() + self._delivery.lease_seconds / 3
         self._left: deque[Row] = deque(taken.rows)
         self._wait_seconds = self._rest_seconds = 0.0
-        self._is_unserved = self._has_left_out = False
+        self._is_unserved, self._has_left_out = False, taken.claim.is_over
         self._granted: _Grant | None = None
         self._rests = Rests(own.sessions, taken.claim.resting or {})
         self._dead: list[UUID] = []
@@ -213,7 +213,7 @@ class _Sending:
             return None
         granted = self._granted_to(sender)
         if granted is None:
-            self._rests.give_up()
+            self._rests.give_up(0.0)
             return None
         count = 1 if self._rests.is_probing() else min(granted.left, len(self._left), self._delivery.window_size)
         granted.left -= count

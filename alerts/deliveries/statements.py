@@ -19,6 +19,7 @@ WHERE b.id = :batch AND o.id = :batch AND (b.state || '' = 'waiting' AND b.due_a
     OR b.state || '' = 'claimed' AND b.lease_until < clock_timestamp())
 RETURNING b.id AS batch_id, b.broadcast_id, m.incident_id, b.generation, m.status, b.channel, b.number_country, b.step, m.only_sender,
     b.is_overtaken, CASE WHEN m.purpose = 'follow_up' THEN m."references" END AS reminds_of, b.held_at IS NOT NULL AS was_stopped,
+    m.state <> 'approved' OR clock_timestamp() >= m.approved_at + make_interval(secs => m.validity_seconds) AS is_over,
     (SELECT jsonb_object_agg(sender, extract(epoch FROM until - clock_timestamp())) FROM sender_rest) AS resting
 """)
 

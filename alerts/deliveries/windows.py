@@ -49,6 +49,7 @@ class Claim:
 
     `is_overtaken`: its people may have a later step, and have answered that. `reminds_of`: of a reminder, what it goes after;
     whoever answered that needs none. `resting`: closed senders, and in how many seconds each may be tried; `was_stopped`: see pruning.
+    `is_over`: the message was cancelled or is too old, so that nothing of it may go out.
     """
 
     batch_id: int
@@ -64,6 +65,7 @@ class Claim:
     reminds_of: Sequence[UUID] | None = None
     resting: Mapping[str, float] | None = None
     was_stopped: bool = False
+    is_over: bool = False
 
     @property
     def is_plain(self) -> bool:

@@ -26,6 +26,7 @@ from alerts.deliveries.escalation import TASK, begin_next_of_told, escalate
 from alerts.deliveries.evidence import apply_receipts
 from alerts.deliveries.queries import reach_of_incident
 from alerts.deliveries.receipts import Receipt, keep_receipts
+from alerts.deliveries.resting import list_resting
 from alerts.deliveries.sending import send_batch
 from alerts.deliveries.windows import Claim, Window, claim_batch, load_rows, open_window
 from alerts.kit.actor import Actor
@@ -199,6 +200,18 @@ def go_on_after_receipts(sessions: Sessions) -> int:
 def alarms(message: Fanout) -> list[dict[str, Any]]:
     """What the staff on duty is told of."""
     return [row["payload"] for row in message.rows("SELECT payload FROM outbox_event WHERE name = 'delivery.alarm' ORDER BY id")]
+
+
+def due_again(message: Fanout) -> None:
+    """What waits is due by the columns that hold it."""
+    message.run("UPDATE delivery_batch SET due_at = clock_timestamp() WHERE state = 'waiting'")
+    message.run("UPDATE delivery SET next_attempt_at = NULL")
+    message.run("UPDATE sender_rest SET until = clock_timestamp()")
+
+
+def resting(message: Fanout) -> Mapping[str, float]:
+    with begin(message.sessions) as session:
+        return list_resting(session)
 
 
 @pytest.fixture

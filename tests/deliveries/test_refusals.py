@@ -8,24 +8,26 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from alerts.channels.ports import Step
+from alerts.broadcasts.actions import cancel_broadcast
+from alerts.channels.ports import Message, Step
 from alerts.deliveries.buckets import Lane
-from alerts.deliveries.carriers import Carriers
+from alerts.deliveries.carriers import Answers, Carriers
 from alerts.deliveries.escalation import escalate
 from alerts.deliveries.evidence import apply_all_receipts
 from alerts.deliveries.lookups import look_up
 from alerts.deliveries.queries import invariants
 from alerts.deliveries.resending import resend_unknown
-from alerts.deliveries.resting import Rests, list_resting
 from alerts.deliveries.rules import STILL_OWED, Outcome, State
 from alerts.deliveries.watching import LATELY, Reported, is_above, watch_failures
+from alerts.incidents.rules import Status
 from alerts.kit.db import begin
-from tests.deliveries.conftest import Carrier, Fanout, alarms
+from alerts.settings import Settings
+from tests.deliveries.conftest import Carrier, Fanout, alarms, due_again, resting
+from tests.factories.staff import make_actor
 from tests.support.stages import wait_until
 
 pytestmark = pytest.mark.deliveries
 Make = Callable[..., Fanout]
-REFUSED_UNTIL_ONE_WAS_TAKEN = {"rules": [{"channel": "sms", "fault": "refuse", "code": "20003", "until_accepted": 1}]}
 LOST_THEN_OPTED_OUT = {
     "receipt_seconds": [0.0, 0.0],
     "callback_tries": 1,
@@ -34,75 +36,15 @@ LOST_THEN_OPTED_OUT = {
 LOST = {"suffix": "7700001", "fault": "error_not_sent", "first": 1}
 OPTED_OUT_THE_SECOND_TIME = {"rules": [LOST, {"suffix": "7700001", "fault": "refuse", "code": "21610"}]}
 REFUSED_THE_SECOND_TIME = {"rules": [LOST, {"suffix": "7700001", "fault": "refuse", "code": "20003", "first": 2}]}
-COUNTRIES = ("+62812500000", "+601234567", "+9053212345", "+852912345")
 
 
 @pytest.fixture
 def more_settings() -> dict[str, str]:
-    return {"SIAGA_DELIVERY_WINDOW_SIZE": "2", "SIAGA_DELIVERY_BATCH_SIZE": "100"}
+    return {"SIAGA_DELIVERY_WINDOW_SIZE": "2", "SIAGA_DELIVERY_BATCH_SIZE": "100", "SIAGA_DELIVERY_RETRY_SECONDS": "20"}
 
 
 def numbers(count: int) -> list[str]:
     return [f"+62812{50_000_000 + number}" for number in range(count)]
-
-
-def due_again(message: Fanout) -> None:
-    """What waits is due by the columns that hold it."""
-    message.run("UPDATE delivery_batch SET due_at = clock_timestamp() WHERE state = 'waiting'")
-    message.run("UPDATE delivery SET next_attempt_at = NULL")
-    message.run("UPDATE sender_rest SET until = clock_timestamp()")
-
-
-def refused_requests(message: Fanout) -> int:
-    [row] = message.rows("SELECT count(*) AS n FROM attempt WHERE error_code = '20003'")
-    return int(row["n"])
-
-
-def resting(message: Fanout) -> Mapping[str, float]:
-    with begin(message.sessions) as session:
-        return list_resting(session)
-
-
-@pytest.mark.parametrize("carrier", [REFUSED_UNTIL_ONE_WAS_TAKEN], indirect=True)
-def test_a_refused_account_closes_the_sender_for_every_batch_and_heals_by_one_message(fanout: Make, carriers: Carriers) -> None:
-    people = [f"{start}{number:02}" for start in COUNTRIES for number in range(10, 20)]
-    message = fanout(*people)
-    message.release()
-    assert len(message.batches()) == len(COUNTRIES)
-    message.send(carriers)
-    assert refused_requests(message) <= 3 * 2, "three windows of the one batch that found out; the others asked nobody"
-    assert alarms(message) == [{"kind": "stop_all", "sender": "twilio", "count": 1}]
-    assert 50 < resting(message)["twilio"] <= 60
-
-    before = refused_requests(message)
-    due_again(message)
-    message.send(carriers)
-    assert refused_requests(message) == before + 1, "its time is over: one message tries, and is refused"
-    assert 50 < resting(message)["twilio"] <= 60
-    assert len(alarms(message)) == 1
-
-    other = fanout("device:token-of-an-app")  # the carrier has taken one message: from now on it takes texts too
-    other.release()
-    other.send(carriers)
-    due_again(message)
-    message.send(carriers)
-    assert resting(message) == {}
-    due_again(message)
-    message.send(carriers)
-    assert set(message.states()) == {"accepted"}
-
-
-def test_two_batches_do_not_try_a_closed_sender_at_once(fanout: Make) -> None:
-    message = fanout(*numbers(1))
-    message.run("INSERT INTO sender_rest (sender, code, until, told_at) VALUES ('twilio', '20003', clock_timestamp(), now())")
-    one, two = (Rests(message.sessions, resting(message)) for _ in range(2))
-    assert one.wait_for("twilio") == 0.0
-    assert 0 < two.wait_for("twilio") <= 5
-    assert (one.is_probing(), one.wait_for("lintas"), two.closed) == (True, 0.0, frozenset({"twilio"}))
-    one.hear("twilio", [Outcome(State.QUEUED, code="no_connection:X")], rest_seconds=60)
-    with begin(message.sessions) as session:
-        one.settle(session)
-    assert "twilio" in resting(message), "what never left says nothing of the account"
 
 
 def test_what_a_provider_refuses_for_its_own_reasons_counts_against_it() -> None:
@@ -189,6 +131,39 @@ def test_a_second_sending_that_our_account_was_refused_is_still_owed(fanout: Mak
     assert resend_unknown(message.settings, message.sessions, carriers) == 0, "nor at once: it waits like a first sending"
     message.run("UPDATE attempt SET resolved_at = resolved_at - interval '1 minute'")
     assert resend_unknown(message.settings, message.sessions, carriers) == 1
+
+
+class CancelsMeanwhile(Carriers):
+    """While the first window is with the carrier somebody cancels a message."""
+
+    cancels: Fanout | None = None
+
+    def submit(self, status: Status, name: str, messages: Sequence[Message], *, until: float) -> Answers:
+        message, self.cancels = self.cancels, None
+        if message is not None:
+            with begin(message.sessions) as session:
+                actor = make_actor(session, "duty_officer")
+                cancel_broadcast(session, actor=actor, broadcast_id=message.broadcast_id, reason="Salah tempat.")
+        return super().submit(status, name, messages, until=until)
+
+
+@pytest.mark.parametrize("carrier", [{"rules": [{"fault": "error_not_sent", "first": 2}]}], indirect=True)
+def test_a_cancel_while_another_message_is_sent_again_is_seen(fanout: Make, sending_settings: Settings) -> None:
+    one, other = fanout("+6281277700001", resend_unknown="once"), fanout(resend_unknown="once")
+    carriers = CancelsMeanwhile(sending_settings)
+    try:
+        for message in (one, other):
+            message.release()
+        one.send(carriers)
+        one.grow_old()
+        look_up(one.settings, one.sessions, carriers)
+        carriers.cancels = other
+        assert resend_unknown(one.settings, one.sessions, carriers) == 1
+    finally:
+        carriers.close()
+    assert one.rows("SELECT d.broadcast_id FROM attempt a JOIN delivery d ON d.id = a.delivery_id WHERE resend_of > 0") == [
+        {"broadcast_id": one.broadcast_id}
+    ]
 
 
 @pytest.mark.parametrize("carrier", [{"rules": [{"fault": "error_not_sent", "first": 1}]}], indirect=True)

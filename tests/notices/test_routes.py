@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from alerts.deliveries.findings import note_unread_words
@@ -133,6 +134,9 @@ def test_an_alarm_is_seen_and_taken_on_and_monitoring_knows(client: TestClient, 
     assert 'siaga_alarm{kind="dead_tokens",sender="fcm"} 31.0' in metrics
     assert 'siaga_unread_words_total{source="twilio"} 3.0' in metrics, "counted where every process sees it"
     assert 'siaga_sender_closed{sender="twilio"} 1.0' in metrics
+    session.execute(text("UPDATE sender_rest SET until = clock_timestamp() - interval '61 seconds'"))
+    session.commit()
+    assert 'siaga_sender_closed{sender="twilio"} 0.0' in client.get("/metrics").text, "it holds up nothing"
     assert client.post(f"/api/v1/alarms/{alarm_id}/acknowledge", headers=sign_in("approver") | key()).status_code == 403
     done = client.post(f"/api/v1/alarms/{alarm_id}/acknowledge", headers=officer | key())
     assert done.json()["acknowledged_by"] == me(client, officer)
