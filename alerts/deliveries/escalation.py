@@ -46,7 +46,8 @@ def begin_due_steps(session: Session, batch_id: int, *, step_seconds: float) -> 
     """The next step of those in a batch whose time is over, and when to look again; the count. The batch must be locked.
 
     Of a quiet incident, and of what goes by the way that worked (a correction, a "still valid"), nothing that was taken
-    is followed by another step: only whoever is still queued goes on, and then this step is over for them.
+    is followed by another step: only whoever is still queued goes on, and then this step is over for them. But a browser
+    whose push service took a quiet message has reached nobody yet: whoever may have a text goes on.
     """
     values = _values(batch_id, step_seconds=step_seconds, is_by_clock=True)
     session.execute(MOVE_ON, values)
@@ -103,7 +104,8 @@ UPDATE delivery_batch b SET next_step_at = clock_timestamp() WHERE b.id = :batch
 LOCK = text("SELECT FROM delivery_batch WHERE id = ANY (:batches) ORDER BY id FOR NO KEY UPDATE")
 
 # Nobody gets a step after a cancel, past the validity, once a correction was asked for, or twice. In a quiet incident nobody is
-# called. `is_once`: nothing may follow what may have arrived.
+# called. `is_once`: nothing may follow what may have arrived; that a browser's push service took it says nothing of its
+# person, so a quiet message goes on to a text, if there is one.
 _LIVE = """
 live AS (
     SELECT b.id, b.broadcast_id, b.audience_id, b.state, i.is_quiet,
@@ -115,11 +117,14 @@ live AS (
                       AND (k.state IN ('freezing', 'submitted', 'approved') OR k.released_at IS NOT NULL))
     FOR SHARE OF m
 ), person AS MATERIALIZED (
-    SELECT d.id, d.member_id, d.step, d.state, d.error_code, coalesce(d.accepted_at, d.state_at) AS at, m.way, live.is_once,
-        live.is_over_for_queued, EXISTS (SELECT FROM send_window w
+    SELECT d.id, d.member_id, d.step, d.state, d.error_code, coalesce(d.accepted_at, d.state_at) AS at, m.way,
+        live.is_once AND NOT (live.is_quiet AND d.channel = 'web_push' AND d.state IN ('accepted', 'sent', 'unknown') AND m.has_text)
+            AS is_once, live.is_over_for_queued, EXISTS (SELECT FROM send_window w
             WHERE w.closed_at IS NULL AND w.batch_id = :batch AND d.id = ANY (w.deliveries)) AS is_in_window
     FROM live JOIN delivery d ON d.batch_id = live.id
-    CROSS JOIN LATERAL (SELECT m.further_ways -> (d.step - 1) AS way FROM audience_member m WHERE m.id = d.member_id OFFSET 0) m
+    CROSS JOIN LATERAL (SELECT m.further_ways -> (d.step - 1) AS way,
+            m.further_ways @@ CAST('exists ($[' || (d.step - 1) || ' to last] ? (@[0] == "sms"))' AS jsonpath) AS has_text
+        FROM audience_member m WHERE m.id = d.member_id OFFSET 0) m
     WHERE m.way IS NOT NULL AND d.answered_at IS NULL AND NOT EXISTS (SELECT FROM delivery n WHERE n.id = d.id + 1)
       AND NOT (live.is_quiet AND m.way ->> 0 = ANY (CAST(:barred AS text[])))
 )"""

@@ -41,6 +41,36 @@ def test_after_a_failure_another_way_may_be_tried_but_nobody_is_called(
     assert steps_after(message, carriers, is_quiet=True, way=way) == steps
 
 
+WHATSAPP = "jsonb_build_array(jsonb_build_array('whatsapp', phone_id, number_country))"
+BROWSER = "jsonb_build_array(jsonb_build_array('web_push', phone_id, NULL))"
+TAKEN = """
+UPDATE delivery SET state = :state, provider_id = 'p', accepted_at = now(), answered_at = CASE WHEN :answered THEN now() END WHERE step = 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("way", "state", "is_answered", "goes_on"),
+    [
+        (SMS, "accepted", False, True),
+        (SMS, "unknown", False, True),
+        (f"{WHATSAPP} || {SMS}", "accepted", False, True),
+        (WHATSAPP, "accepted", False, False),
+        (VOICE, "accepted", False, False),
+        (SMS, "delivered", False, False),
+        (SMS, "accepted", True, False),
+    ],
+)
+def test_a_browser_that_took_it_has_reached_nobody_while_there_is_a_text(
+    fanout: Make, carriers: Carriers, way: str, state: str, is_answered: bool, goes_on: bool
+) -> None:
+    message = fanout("+6281219991211")
+    message.run("UPDATE incident SET is_quiet = true")
+    assert steps_after(message, carriers, is_quiet=True, way=f"{BROWSER} || {way}") == [1, 2]
+    message.run(TAKEN, state=state, answered=is_answered)
+    message.step_time_passes()
+    assert [row["step"] for row in message.rows("SELECT step FROM delivery ORDER BY id")] == [1, 2, *([3] if goes_on else [])]
+
+
 def test_the_first_words_are_neutral(fanout: Make) -> None:
     message = fanout("+6281260000001")
     message.run("UPDATE incident SET is_quiet = true")
