@@ -25,10 +25,8 @@ from alerts.kit.actor import Actor
 from alerts.kit.db import Sessions, Tx
 from alerts.kit.errors import InvalidError, NotFoundError
 from alerts.kit.http import Paging
-from alerts.live.reach.board import board_of, course_of
-from alerts.live.reach.presenting import present_reach, present_series
+from alerts.live.reach.board import board_of
 from alerts.live.reach.proving import prove
-from alerts.live.reach.queries import load_missions, load_rows
 from alerts.live.reach.rules import Cut
 from alerts.settings import KeyringDep, SettingsDep
 from alerts.staff.access import require
@@ -57,7 +55,6 @@ def course_page(
     request: Request,
     broadcast: BroadcastDep,
     session: Tx,
-    settings: SettingsDep,
     actor: Viewer,
     by: Annotated[str, Query(max_length=10)] = "",
     known_at: Annotated[str, Query(max_length=20)] = "",
@@ -66,13 +63,9 @@ def course_page(
     moment, cut, board = parse_moment(known_at, "known_at"), _cut(by), board_of(request.app)
     if moment is None:
         shown = board.read(session, broadcast)
-        reach, series = shown.view, shown.series
+        reach, series = shown.view, shown.series if cut is None else board.read_course(session, broadcast, cut)
     else:
-        rows, missions = load_rows(session, broadcast, known_at=moment), load_missions(session, broadcast, known_at=moment)
-        reach = present_reach(settings, broadcast, rows, missions=missions, forecast=None)
-        series = present_series(broadcast, rows)
-    if cut is not None:
-        series = course_of(board, session, broadcast, cut, known_at=moment)
+        reach, series = board.read_past(session, broadcast, cut, moment)
     context = {
         "incident": get_incident(session, broadcast.incident_id),
         "broadcast": broadcast,

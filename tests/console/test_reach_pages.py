@@ -17,6 +17,7 @@ from alerts.broadcasts.models import Broadcast
 from alerts.console.chart import HEIGHT, TABLE_ROWS_MAX, chart_of
 from alerts.kit.crypto import Keyring
 from alerts.kit.i18n import JAKARTA
+from alerts.live.reach.board import Board
 from alerts.live.reach.proving import digest_of
 from alerts.live.reach.rules import Cut
 from alerts.live.reach.schemas import PointView, ProofView, ReachSeries
@@ -160,6 +161,27 @@ def test_the_course_is_drawn_for_each_part_with_its_table(message: Broadcast, br
     assert page.count("<thead><tr><th") >= page.count('-table"><summary>') + 1
     assert named in page
     assert 'aria-current="true"' in page
+
+
+def test_a_past_moment_is_counted_once_for_all_who_ask(
+    session: Session, message: Broadcast, browse: Browser, client: TestClient, sign_in: Any
+) -> None:
+    app: Any = client.app
+    settings = app.state.settings
+    app.state.reach_board = Board(settings.model_copy(update={"live": settings.live.model_copy(update={"reach_seconds": 3600.0})}))
+    moment = datetime.now(JAKARTA) - timedelta(minutes=5)
+    asked = {"known_at": f"{moment:%Y-%m-%dT%H:%M}:00+07:00", "by": "country"}
+    page = f"/broadcasts/{message.id}/reach/course?by=country&known_at={moment:%Y-%m-%dT%H:%M}"
+    first = browse("duty_officer", lang="en").get(page).text
+    assert re.search(r"delivered: <strong>1</strong>", first)
+    session.execute(text("UPDATE delivery SET delivered_at = NULL"))
+    session.commit()
+    headers = sign_in("duty_officer")
+    assert re.search(r"delivered: <strong>1</strong>", browse("minister", lang="en").get(page).text)
+    series = client.get(f"/api/v1/broadcasts/{message.id}/reach/series", headers=headers, params=asked).json()
+    assert series["points"][-1]["delivered"] == 1, "the interface has it from there too"
+    other = browse("duty_officer", lang="en").get(page.replace(f"{moment:%H:%M}", f"{moment - timedelta(minutes=1):%H:%M}")).text
+    assert re.search(r"delivered: <strong>0</strong>", other), "another moment is another count"
 
 
 def test_the_course_of_a_past_moment(session: Session, message: Broadcast, browse: Browser) -> None:

@@ -1,9 +1,9 @@
 """One count per message and few seconds for all who watch, in each web process.
 
 A recount costs as much as the message is large, so what was counted is kept for `live.reach_seconds`, and for four times as
-long as the counting took; people by mission, which cost most, for a minute and for twenty times as long; courses by a cut,
-which few look at, for twenty times as long. However many watch
-however large a message, counting takes a quarter of one core of the database at most. While one request counts, the others
+long as the counting took; people by mission, which cost most, for a minute and for twenty times as long; courses by a cut
+and past moments, which few look at, for twenty times as long. However many watch however large a message, counting takes a
+quarter of one core of the database at most. While one request counts, the others
 are shown what was counted before.
 """
 
@@ -31,6 +31,8 @@ from alerts.live.reach.schemas import ReachSeries, ReachView
 from alerts.settings import Settings
 
 MESSAGES_MAX = 64
+PAST_MAX = 8
+"""Past moments of one message that are kept: a page asks for one or two, again and again."""
 COUNTING_SHARE, MISSIONS_SHARE = 4, 20
 MISSIONS_SECONDS = 60.0
 TICKING: dict[str, Any] = {"as_of": True, "missions_as_of": True, "forecast": {"validity_seconds", "measured_per_second"}}
@@ -77,11 +79,20 @@ class Shown:
     pages: dict[tuple[str, ...], str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What was known at a past moment, with the course by a cut where one was asked for; kept as a `KeptCourse` is."""
+
+    view: ReachView
+    course: KeptCourse
+
+
 @dataclass(slots=True)
 class _Place:
     shown: Shown | None = None
     missions: Counted | None = None
     courses: dict[Cut, KeptCourse] = field(default_factory=dict)
+    past: OrderedDict[tuple[Cut | None, datetime], Past] = field(default_factory=OrderedDict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -122,6 +133,27 @@ class Board:
                 before = place.courses[cut] = KeptCourse(series, state, monotonic(), monotonic() - began)
             return before.series
 
+    def read_past(self, session: Session, broadcast: Broadcast, cut: Cut | None, known_at: datetime) -> tuple[ReachView, ReachSeries]:
+        """What was known at a past moment, and its course; counted once for all who ask for it, one request at a time."""
+        place, state, asked = self._place(broadcast.id), _state_of(broadcast), (cut, known_at)
+        with place.lock:
+            before = place.past.get(asked)
+            if before is None or not before.course.is_fresh(state, self._settings.live.reach_seconds):
+                before = place.past[asked] = self._count_past(session, broadcast, cut, known_at)
+            place.past.move_to_end(asked)
+            while len(place.past) > PAST_MAX:
+                place.past.popitem(last=False)
+            return before.view, before.course.series
+
+    def _count_past(self, session: Session, broadcast: Broadcast, cut: Cut | None, known_at: datetime) -> Past:
+        began = monotonic()
+        rows, missions = load_rows(session, broadcast, known_at=known_at), load_missions(session, broadcast, known_at=known_at)
+        view = present_reach(self._settings, broadcast, rows, missions=missions, forecast=None)
+        series = present_series(broadcast, rows)
+        if cut is not None:
+            series = present_course(broadcast, cut, load_course(session, broadcast, cut, known_at=known_at))
+        return Past(view, KeptCourse(series, _state_of(broadcast), monotonic(), monotonic() - began))
+
     def _place(self, broadcast_id: UUID) -> _Place:
         with self._guard:
             place = self._places.setdefault(broadcast_id, _Place())
@@ -150,13 +182,6 @@ class Board:
         rows = load_missions(session, broadcast)
         place.missions = Counted(rows, monotonic(), monotonic() - began)
         return rows
-
-
-def course_of(board: Board, session: Session, broadcast: Broadcast, cut: Cut, *, known_at: datetime | None) -> ReachSeries:
-    """The course by a cut now, as the board has it; of a past moment it is counted for this request."""
-    if known_at is None:
-        return board.read_course(session, broadcast, cut)
-    return present_course(broadcast, cut, load_course(session, broadcast, cut, known_at=known_at))
 
 
 def _state_of(broadcast: Broadcast) -> tuple[object, ...]:

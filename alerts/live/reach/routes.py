@@ -12,14 +12,11 @@ from alerts.incidents.queries import get_incident
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
 from alerts.kit.http import View, etag_of, is_unchanged
-from alerts.live.reach.board import board_of, course_of
-from alerts.live.reach.presenting import present_reach, present_series
+from alerts.live.reach.board import board_of
 from alerts.live.reach.proving import prove
-from alerts.live.reach.queries import load_missions, load_rows
 from alerts.live.reach.rules import Cut
 from alerts.live.reach.schemas import ProofView, ReachSeries, ReachView
 from alerts.reports.schemas import Moment
-from alerts.settings import SettingsDep
 from alerts.staff.access import require
 from alerts.staff.rules import Permission
 
@@ -31,17 +28,14 @@ UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "nothing is n
 
 
 @router.get("/reach", response_model=ReachView, operation_id="get_reach")
-def get_reach(
-    broadcast_id: UUID, request: Request, actor: Viewer, session: Tx, settings: SettingsDep, known_at: KnownAt = None
-) -> Response:
+def get_reach(broadcast_id: UUID, request: Request, actor: Viewer, session: Tx, known_at: KnownAt = None) -> Response:
     """Who was reached, in counts that sum to the frozen lists, by country, channel, mission and wave; and when the rest will be.
 
     Counted anew every few seconds at most. With `known_at`: as it stood then, by the times of the evidence.
     """
     broadcast = get_broadcast(session, broadcast_id, actor)
     if known_at is not None:
-        rows, missions = load_rows(session, broadcast, known_at=known_at), load_missions(session, broadcast, known_at=known_at)
-        view = present_reach(settings, broadcast, rows, missions=missions, forecast=None)
+        view, _ = board_of(request.app).read_past(session, broadcast, None, known_at)
         return _answer(request, view, etag_of(view.model_dump_json(exclude={"as_of", "missions_as_of"})))
     shown = board_of(request.app).read(session, broadcast)
     return _answer(request, shown.view, shown.etag)
@@ -54,12 +48,11 @@ def get_series(broadcast_id: UUID, request: Request, actor: Viewer, session: Tx,
     With `by` also for each country, first way or mission: at every point the parts sum to the whole.
     """
     broadcast = get_broadcast(session, broadcast_id, actor)
-    if by is not None:
-        series = course_of(board_of(request.app), session, broadcast, by, known_at=known_at)
-    elif known_at is not None:
-        series = present_series(broadcast, load_rows(session, broadcast, known_at=known_at))
+    board = board_of(request.app)
+    if known_at is not None:
+        _, series = board.read_past(session, broadcast, by, known_at)
     else:
-        series = board_of(request.app).read(session, broadcast).series
+        series = board.read(session, broadcast).series if by is None else board.read_course(session, broadcast, by)
     return _answer(request, series, etag_of(series.model_dump_json(exclude={"as_of"})))
 
 
