@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from alerts.broadcasts.queries import find_member, get_broadcast
+from alerts.broadcasts.models import AudienceMember, Broadcast
 from alerts.broadcasts.rules import Purpose, State
 from alerts.checkins import rules
 from alerts.checkins.cases.raising import hear_checkin
 from alerts.checkins.models import Checkin
-from alerts.checkins.queries import find_last_of_member
 from alerts.checkins.rules import Answer, Channel, Contact
-from alerts.checkins.schemas import CheckinIn, LinkAnswer
+from alerts.checkins.schemas import CheckinIn
 from alerts.incidents.queries import find_citizen_id, get_open_incident
 from alerts.incidents.rules import Status
 from alerts.kit import audit
@@ -52,6 +52,18 @@ class LinkHolder:
     is_exercise: bool
     generation: int
     is_cancelled: bool
+
+
+MEMBER = select(
+    AudienceMember.id,
+    AudienceMember.citizen_id,
+    AudienceMember.language,
+    AudienceMember.link_generation,
+    Broadcast.incident_id,
+    Broadcast.status,
+    Broadcast.state,
+    Broadcast.purpose,
+).join(Broadcast, Broadcast.id == AudienceMember.broadcast_id)
 
 
 def record_checkin(session: Session, *, actor: Actor, keyring: Keyring, new: NewCheckin) -> Checkin:
@@ -106,39 +118,30 @@ def record_for_citizen(session: Session, *, actor: Actor, keyring: Keyring, comm
 def find_link_holder(session: Session, keyring: Keyring, token: str, status: Status) -> LinkHolder | None:
     """Whom the link belongs to; None for one that is malformed, forged, revoked, made up, or of the other status. Changes nothing."""
     parsed = parse_member_token(token)
-    member = find_member(session, parsed.number) if parsed else None
-    if parsed is None or member is None or not is_member_token_valid(keyring.link, parsed, member.link_generation):
+    row = session.execute(MEMBER.where(AudienceMember.id == parsed.number)).one_or_none() if parsed else None
+    if parsed is None or row is None or not is_member_token_valid(keyring.link, parsed, row.link_generation):
         return None
-    broadcast = get_broadcast(session, member.broadcast_id)
-    if broadcast.status is not status or broadcast.purpose is Purpose.SYNTHETIC:
+    return holder_of_row(row, status)
+
+
+def holder_of_row(row: Any, status: Status) -> LinkHolder | None:
+    """The holder of a link that has proved genuine, from the columns of `MEMBER`; None where it is of the other status, or made up."""
+    if row.status != status or row.purpose == Purpose.SYNTHETIC:
         return None
     return LinkHolder(
-        member.id,
-        broadcast.incident_id,
-        member.citizen_id,
-        member.language,
+        row.id,
+        row.incident_id,
+        row.citizen_id,
+        row.language,
         is_exercise=status is Status.EXERCISE,
-        generation=member.link_generation,
-        is_cancelled=broadcast.state is State.CANCELLED,
+        generation=row.link_generation,
+        is_cancelled=row.state == State.CANCELLED,
     )
 
 
-def answer_by_link(session: Session, *, keyring: Keyring, holder: LinkHolder, form: LinkAnswer) -> Checkin:
-    """The answer of whoever holds the link. The same answer again changes nothing and gives the first one."""
-    key = func.hashtextextended(f"checkin:{holder.member_id}", 0)
-    session.execute(select(func.pg_advisory_xact_lock(key)))
-    last = find_last_of_member(session, holder.member_id)
-    if last is not None and last.answer is form.answer and _says_nothing_new(last, form.note, keyring):
-        return last
-    new = NewCheckin(holder.incident_id, holder.citizen_id, form.answer, form.channel, holder.member_id, note=form.note)
-    return record_checkin(session, actor=Actor(Via.LINK, label=f"member:{holder.member_id}"), keyring=keyring, new=new)
-
-
-def _says_nothing_new(last: Checkin, note: str | None, keyring: Keyring) -> bool:
-    new = clean(note, rules.NOTE_CHARACTERS)
-    if new is None or last.note_enc is None:
-        return new is None
-    return new == keyring.decrypt(last.note_enc, table="checkin", column="note_enc", row=last.id)
+def actor_of_link(member_id: int) -> Actor:
+    """Whoever holds the personal link of a member."""
+    return Actor(Via.LINK, label=f"member:{member_id}")
 
 
 def _tell(session: Session, actor: Actor, row: Checkin) -> None:

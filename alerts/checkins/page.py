@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
+from typing import Protocol
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from alerts.checkins.models import Checkin
 from alerts.checkins.rules import NOTE_CHARACTERS, Answer
 from alerts.kit.i18n import Translator
 
@@ -28,8 +29,17 @@ PAGE_HEADERS = {
 LANGUAGE_NAMES = (("id", "Bahasa Indonesia"), ("en", "English"))
 
 
+class Saved(Protocol):
+    """An answer that is written."""
+
+    @property
+    def answer(self) -> Answer: ...
+    @property
+    def received_at(self) -> datetime: ...
+
+
 def answer_page(
-    t: Translator, *, token: str, is_exercise: bool, push_key: str = "", saved: Checkin | None = None, told: str | None = None
+    t: Translator, *, token: str, is_exercise: bool, push_key: str = "", saved: Saved | None = None, told: str | None = None
 ) -> HTMLResponse:
     """The question, or (after `saved`) what was noted, with the buttons to change it. An exercise says so, in another colour.
 

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Header, Query, Response
+from fastapi import APIRouter, Depends, Form, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
 from alerts.checkins import actions, queries
-from alerts.checkins.cases.queries import find_told
+from alerts.checkins.cases.words import acknowledge
 from alerts.checkins.page import answer_page, bad_link_page
 from alerts.checkins.rules import Answer
 from alerts.checkins.schemas import CheckinIn, CheckinView, LinkAnswer
+from alerts.checkins.storm import Knock, Refused, door_of
 from alerts.citizens.addresses import push_key_of
 from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor
@@ -79,9 +80,9 @@ def get_link(token: str, session: Tx, settings: SettingsDep, reader: Reader) -> 
 
 
 @router.post("/i/{token}", response_class=HTMLResponse, operation_id="answer_citizen_link")
-def post_link(token: str, form: Annotated[LinkAnswer, Form()], session: Tx, settings: SettingsDep, reader: Reader) -> HTMLResponse:
+async def post_link(token: str, form: Annotated[LinkAnswer, Form()], request: Request, reader: Reader) -> HTMLResponse:
     """Take the answer. The same one again changes nothing and reads the same."""
-    return _take(session, settings, reader, form, token=token, status=Status.ACTUAL)
+    return await _take(request, reader, Knock(token, Status.ACTUAL, form))
 
 
 @router.get("/exercise/i/{token}", response_class=HTMLResponse, operation_id="open_exercise_citizen_link")
@@ -91,9 +92,9 @@ def get_exercise_link(token: str, session: Tx, settings: SettingsDep, reader: Re
 
 
 @router.post("/exercise/i/{token}", response_class=HTMLResponse, operation_id="answer_exercise_citizen_link")
-def post_exercise_link(token: str, form: Annotated[LinkAnswer, Form()], session: Tx, settings: SettingsDep, reader: Reader) -> HTMLResponse:
+async def post_exercise_link(token: str, form: Annotated[LinkAnswer, Form()], request: Request, reader: Reader) -> HTMLResponse:
     """Take a tester's answer."""
-    return _take(session, settings, reader, form, token=token, status=Status.EXERCISE)
+    return await _take(request, reader, Knock(token, Status.EXERCISE, form))
 
 
 def _show(session: Session, settings: Settings, reader: PageReader, *, token: str, status: Status) -> HTMLResponse:
@@ -104,11 +105,14 @@ def _show(session: Session, settings: Settings, reader: PageReader, *, token: st
     return answer_page(reader(holder.language), token=token, is_exercise=holder.is_exercise, push_key=key)
 
 
-def _take(session: Session, settings: Settings, reader: PageReader, form: LinkAnswer, *, token: str, status: Status) -> HTMLResponse:
-    holder = actions.find_link_holder(session, settings.keyring, token, status)
-    if holder is None:
+async def _take(request: Request, reader: PageReader, knock: Knock) -> HTMLResponse:
+    """By the storm door: answered when it is written, together with whoever else answers now."""
+    heard = await door_of(request.app.state).add(knock)
+    if isinstance(heard, Refused):
+        raise heard.error
+    if heard is None:
         return bad_link_page(reader(None))
-    saved = actions.answer_by_link(session, keyring=settings.keyring, holder=holder, form=form)
-    t, key = reader(holder.language), push_key_of(settings, is_exercise=holder.is_exercise)
-    told = find_told(session, t, incident_id=holder.incident_id, citizen_id=holder.citizen_id)
-    return answer_page(t, token=token, is_exercise=holder.is_exercise, push_key=key, saved=saved, told=told)
+    t, holder = reader(heard.holder.language), heard.holder
+    told = acknowledge(t, heard.case, heard.owner) if heard.case is not None else None
+    key = push_key_of(request.app.state.settings, is_exercise=holder.is_exercise)
+    return answer_page(t, token=knock.token, is_exercise=holder.is_exercise, push_key=key, saved=heard, told=told)

@@ -30,11 +30,18 @@ class GroupCommit(Generic[Item, Result]):
     """`flush` writes a list of items in one transaction and returns a result for each, in order; it runs in a thread of its own.
 
     `rest_seconds`: the least time between two flushes of a busy door, where nobody minds so short a wait. A commit costs
-    nearly the same for one item as for twenty.
+    nearly the same for one item as for twenty. `together_max`: no more in one transaction.
     """
 
-    def __init__(self, flush: Callable[[Sequence[Item]], Sequence[Result]], *, name: str, rest_seconds: float = 0) -> None:
-        self._flush, self._rest_seconds = flush, rest_seconds
+    def __init__(
+        self,
+        flush: Callable[[Sequence[Item]], Sequence[Result]],
+        *,
+        name: str,
+        rest_seconds: float = 0,
+        together_max: int = TOGETHER_MAX,
+    ) -> None:
+        self._flush, self._rest_seconds, self._together_max = flush, rest_seconds, together_max
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._task: asyncio.Task[None] | None = None
@@ -57,9 +64,9 @@ class GroupCommit(Generic[Item, Result]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[:TOGETHER_MAX], self._waiting[TOGETHER_MAX:]
+                batch, self._waiting = self._waiting[: self._together_max], self._waiting[self._together_max :]
                 await self._write(batch)
-                if self._rest_seconds and len(self._waiting) < TOGETHER_MAX:
+                if self._rest_seconds and len(self._waiting) < self._together_max:
                     await asyncio.sleep(self._rest_seconds)
         finally:
             self._task = None
