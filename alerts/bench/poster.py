@@ -17,7 +17,7 @@ import sys
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import uvloop
@@ -62,10 +62,48 @@ class Signer:
         return REQUEST % (slash + path, host, base64.b64encode(mac.digest()), len(body), body)
 
 
+class Asker(Protocol):
+    """Whoever asks by lines: told of each answer and of each line that is lost."""
+
+    def on_answer(self, line: Line, status: bytes, seconds: float) -> None: ...
+    def on_lost(self, line: Line, *, was_asked: bool) -> None: ...
+
+
+class Tally:
+    """What was answered since it was made."""
+
+    def __init__(self) -> None:
+        self.began = self._until = time.perf_counter()
+        self._cpu = time.process_time()
+        self._seconds: list[float] = []
+        self.statuses: Counter[str] = Counter()
+
+    def note(self, status: bytes, seconds: float) -> None:
+        """One answer."""
+        self._until = time.perf_counter()
+        self._seconds.append(seconds)
+        self.statuses[status.decode("latin-1")] += 1
+
+    def figures(self) -> dict[str, Any]:
+        """Count, rate, latency in milliseconds, statuses, and our own processor seconds."""
+        ordered, seconds = sorted(self._seconds), max(1e-6, self._until - self.began)
+        marks = {
+            f"p{mark}": round(ordered[min(len(ordered) - 1, len(ordered) * mark // 100)] * 1000, 2) for mark in (50, 95, 99) if ordered
+        }
+        answered = len(ordered)
+        return {
+            "answered": answered,
+            "per_second": answered / seconds,
+            "latency_ms": marks,
+            "statuses": dict(self.statuses),
+            "cpu_seconds": time.process_time() - self._cpu,
+        }
+
+
 class Line(asyncio.Protocol):
     """One kept-alive connection with one request under way."""
 
-    def __init__(self, post: Post) -> None:
+    def __init__(self, post: Asker) -> None:
         self._post, self._waiting, self._asked_at = post, b"", 0.0
         self._transport: asyncio.WriteTransport | None = None
 
@@ -114,11 +152,7 @@ class Post:
 
     def reset(self) -> None:
         """Count anew from here."""
-        self._began = self._until = time.perf_counter()
-        self._cpu = time.process_time()
-        self._sent = 0
-        self._seconds: list[float] = []
-        self._statuses: Counter[str] = Counter()
+        self._tally, self._sent = Tally(), 0
 
     def begin(self, order: Order | None) -> None:
         """Change what is being done."""
@@ -129,24 +163,11 @@ class Post:
 
     def figures(self) -> dict[str, Any]:
         """Since the last reset."""
-        ordered, seconds = sorted(self._seconds), max(1e-6, self._until - self._began)
-        marks = {
-            f"p{mark}": round(ordered[min(len(ordered) - 1, len(ordered) * mark // 100)] * 1000, 2) for mark in (50, 95, 99) if ordered
-        }
-        answered = len(ordered)
-        return {
-            "answered": answered,
-            "per_second": answered / seconds,
-            "latency_ms": marks,
-            "statuses": dict(self._statuses),
-            "cpu_seconds": time.process_time() - self._cpu,
-        }
+        return self._tally.figures()
 
     def on_answer(self, line: Line, status: bytes, seconds: float) -> None:
         """A line is free again."""
-        self._until = time.perf_counter()
-        self._seconds.append(seconds)
-        self._statuses[status.decode("latin-1")] += 1
+        self._tally.note(status, seconds)
         self._busy -= 1
         self._free.append(line)
         if self._order is not None and self._order.rate is None:
@@ -156,7 +177,7 @@ class Post:
         """The door hung up."""
         self._lines -= 1
         self._busy -= was_asked
-        self._statuses["lost"] += was_asked
+        self._tally.statuses["lost"] += was_asked
         if line in self._free:
             self._free.remove(line)
 
@@ -167,7 +188,7 @@ class Post:
             if order is not None:
                 await self._fetch()
                 if not self._sent and not self._queue and not order.has_repeats:
-                    self._began = time.perf_counter()  # there was nothing to post so far
+                    self._tally.began = time.perf_counter()  # there was nothing to post so far
                 self._post(self._due(order))
             await asyncio.sleep(TICK_SECONDS)
 
@@ -190,7 +211,7 @@ class Post:
     def _due(self, order: Order) -> int:
         if order.rate is None:
             return CONNECTIONS
-        owed = order.rate * (time.perf_counter() - self._began) - self._sent
+        owed = order.rate * (time.perf_counter() - self._tally.began) - self._sent
         if owed > order.rate * DEBT_SECONDS:  # what could not be posted then is not made up for in one blow
             self._sent += int(owed - order.rate * DEBT_SECONDS)
         return int(owed)
