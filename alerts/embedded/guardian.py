@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from alerts.embedded import identity, scratch
+from alerts.embedded import forking, identity, scratch
 
 LOOK_SECONDS = 0.25
 STOP_SECONDS = 10.0
@@ -25,6 +25,7 @@ FOREIGN_SECONDS = 20.0
 # The data is thrown away, so the servers need not save it; what was started last is ended first.
 LAST_WISH = {"postgres": signal.SIGQUIT, "valkey": signal.SIGKILL}
 Answer = dict[str, Any]
+Process = subprocess.Popen[bytes] | forking.Child
 
 
 class Guardian:
@@ -32,7 +33,8 @@ class Guardian:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, Process] = {}
+        self.warm: set[str] = set()
         self.identity = identity.Identity.SELF
         self.foreign: dict[str, str] = {}
         self.foreign_names: dict[str, str] = {}
@@ -79,11 +81,21 @@ class Guardian:
             file.unlink()
         return {"code": done.returncode, "output": done.stdout.decode(errors="replace")}
 
+    def do_warm_up(self, *, modules: list[str]) -> Answer:
+        """Load modules; from now on `python -m <one of them>` is forked from here instead of started."""
+        forking.warm_up(modules)
+        self.warm |= set(modules)
+        return {}
+
     def do_start(
         self, *, name: str, argv: list[str], stdin: str = "", is_postgres: bool = False, environ: dict[str, str] | None = None
     ) -> Answer:
         """Start a process; its output goes to `<name>.log` of the run's folder."""
         who = self.identity if is_postgres else identity.Identity.SELF
+        if environ is not None and argv[1] == "-m" and argv[2] in self.warm:
+            self.processes[name] = forking.fork(argv, self.folder / f"{name}.log", environ, self._prepare(who))
+            self._record()
+            return {"pid": self.processes[name].pid}
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 - our own argument list
                 argv,
@@ -163,13 +175,13 @@ class Guardian:
         scratch.write_record(self.folder, {"processes": processes, "foreign": self.foreign_names})
 
 
-def _wish(process: subprocess.Popen[bytes], wish: signal.Signals) -> None:
+def _wish(process: Process, wish: signal.Signals) -> None:
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGCONT)  # who is frozen could not obey
         process.send_signal(wish)
 
 
-def _end(process: subprocess.Popen[bytes], wish: signal.Signals) -> None:
+def _end(process: Process, wish: signal.Signals) -> None:
     _wish(process, wish)
     with suppress(subprocess.TimeoutExpired):
         process.wait(STOP_SECONDS)
@@ -200,7 +212,19 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    guardian = Guardian(folder)
+    try:
+        _guard(Guardian(folder), parent)
+    except forking.Becoming as becoming:
+        child = becoming.with_traceback(None)  # which holds the guardian
+    else:
+        os.close(lock)
+        return
+    child.run()
+
+
+def _guard(guardian: Guardian, parent: int) -> None:
+    """Until the command is gone; then nothing of the run is left. Raises `Becoming` in a process that is forked from here."""
+    ours = os.getpid()
     try:
         sys.stdout.write(json.dumps({"ready": True}) + "\n")
         sys.stdout.flush()
@@ -208,8 +232,8 @@ def main() -> None:
     except BrokenPipeError:
         pass
     finally:
-        guardian.end()
-        os.close(lock)
+        if os.getpid() == ours:
+            guardian.end()
 
 
 if __name__ == "__main__":

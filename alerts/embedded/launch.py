@@ -193,6 +193,10 @@ class Services:
 
     # -- processes of the product ---------------------------------------------------------------------------------------
 
+    def warm_up(self, *modules: str) -> None:
+        """For tests: load these once, and fork `python -m <module>` from there whenever `start_process` is asked for one."""
+        self._guardian.ask("warm_up", modules=list(modules))
+
     def start_process(self, name: str, argv: Sequence[str], environ: Mapping[str, str]) -> int:
         """Start a process that ends with this run, whatever happens to us; returns its pid.
 

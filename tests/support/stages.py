@@ -33,6 +33,25 @@ QUICK = {
     "SIAGA_RELAY_RERING_SECONDS": "1",
     "SIAGA_LIVE_REFRESH_SECONDS": "0.5",
 }
+# What the processes of a Siaga load: once, before they are forked.
+PARTS = (
+    "alerts.app",
+    "alerts.sandbox.server",
+    "celery.apps.worker",
+    "celery.bin.worker",
+    "celery.concurrency.prefork",
+    "celery.worker.consumer",
+    "kombu.transport.redis",
+    "psycopg",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.uvloop",
+    "uvicorn.protocols.http.httptools_impl",
+    "workers.inbound",
+    "workers.liveness",
+    "workers.relay",
+    "workers.staff",
+    "workers.tasks",
+)
 TEXTS = {"id": "Gempa kuat. Jauhi gedung retak.", "en": "Strong earthquake. Keep away from cracked buildings."}
 INCIDENT = {
     "kind": "earthquake",
@@ -105,6 +124,7 @@ def running(
         ministry = Ministry(stage, stage.make_accounts({"kbri-ankara": "ankara"}))
         if people:
             load_register(stage.settings, stage.sessions, write_register(services.folder / "register.csv", people))
+        services.warm_up("alerts.cli", *PARTS)
         stage.start(plan=plan or {})
         yield ministry
         with begin(stage.sessions) as session:
