@@ -13,11 +13,20 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts import rules, template_rules
-from alerts.broadcasts.actions import cancel_broadcast, check_decider
+from alerts.broadcasts.actions import cancel_broadcast, check_decider, set_promise
 from alerts.broadcasts.audience import freeze_selected, preview_selected, select_frozen_areas
 from alerts.broadcasts.calls import call_to_hold
-from alerts.broadcasts.freezing import add_broadcast, check_countries, freeze_words, log_action, new_broadcast, open_audience, ways_of
-from alerts.broadcasts.models import Audience, Broadcast
+from alerts.broadcasts.freezing import (
+    add_broadcast,
+    check_countries,
+    freeze_words,
+    log_action,
+    new_broadcast,
+    open_audience,
+    ready_texts,
+    ways_of,
+)
+from alerts.broadcasts.models import Audience, Broadcast, MessageTemplate
 from alerts.broadcasts.queries import claim_broadcast, pick_areas
 from alerts.broadcasts.rules import EXERCISE_WORD, Channel, Move, Purpose, State
 from alerts.broadcasts.schemas import Approval, FirstAlert
@@ -28,7 +37,7 @@ from alerts.channels.rule_book_outlets import SenderSets
 from alerts.incidents.models import Incident, IncidentArea
 from alerts.incidents.queries import get_incident, get_open_incident
 from alerts.incidents.rules import State as IncidentState
-from alerts.incidents.rules import Status
+from alerts.incidents.rules import Status, manners_of
 from alerts.kit.actor import SYSTEM, Actor
 from alerts.kit.clock import db_now
 from alerts.kit.errors import ConflictError
@@ -63,6 +72,19 @@ def say_first_alert(session: Session, incident: Incident, command: FirstAlert) -
     return {language: mark + body for language, body in filled.items()}, places
 
 
+def promise_next(broadcast: Broadcast, incident: Incident, template: MessageTemplate, command: FirstAlert) -> None:
+    """The promise of the next message, where the two who prepared the words gave them a rhythm. A quiet incident repeats nothing."""
+    every = template.next_message_every_minutes
+    if every is None or broadcast.hold_until is None or not manners_of(is_quiet=incident.is_quiet).may_repeat:
+        return
+    zone = (command.at or incident.occurred_at).tzinfo
+    at = rules.first_promise(every, after=broadcast.hold_until).astimezone(zone)
+    set_promise(broadcast, at, every)
+    usual, now = broadcast.validity_seconds, broadcast.submitted_at or broadcast.hold_until
+    broadcast.validity_seconds = rules.validity_for(at, every_minutes=every, now=now, default=usual)
+    broadcast.still_valid_texts = ready_texts(rules.STILL_VALID_TEXT, incident)
+
+
 def release_first_alert(
     session: Session,
     *,
@@ -89,6 +111,7 @@ def release_first_alert(
     broadcast.template_places = places
     broadcast.submitted_by, broadcast.submitted_at = actor.staff_id, db_now(session)
     broadcast.hold_until = broadcast.submitted_at + timedelta(seconds=settings.delivery.hold_seconds)
+    promise_next(broadcast, incident, get_template(session, command.template_id), command)
     add_broadcast(session, broadcast, actor, "broadcast.first_alert_pressed")
     broadcast.state = rules.next_state(broadcast.state, Move.SUBMIT)
     call_to_hold(session, broadcast)

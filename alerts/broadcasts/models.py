@@ -199,6 +199,9 @@ class MessageTemplate(Base):
     __table_args__ = (
         UniqueConstraint("code", "version"),
         CheckConstraint(
+            "(next_message_every_minutes IS NULL) OR (kind = 'first_alert' AND next_message_every_minutes > 0)", name="only_first_promises"
+        ),
+        CheckConstraint(
             "(approved_by IS NULL AND approved_at IS NULL) OR (approved_at IS NOT NULL AND approved_by <> created_by"
             " AND approved_via = 'session')",
             name="two_people",
@@ -213,6 +216,7 @@ class MessageTemplate(Base):
     event_kind: Mapped[Kind | None] = mapped_column(enum_column(Kind))
     title: Mapped[str]
     texts: Mapped[dict[str, str]] = mapped_column(JSONB)
+    next_message_every_minutes: Mapped[int | None] = mapped_column(SmallInteger)
     content_hash: Mapped[str]
     created_by: Mapped[UUID]
     created_at: Mapped[datetime] = created_at()

@@ -250,6 +250,13 @@ def check_promise(at: datetime, *, now: datetime, validity_seconds: int) -> None
         raise InvalidError("promise_after_end", "The next message is promised for after the end of this one.", field="next_message_at")
 
 
+def first_promise(every_minutes: int, *, after: datetime) -> datetime:
+    """When a message that goes out at `after` promises the next one: a whole minute, as the text says it, and never earlier."""
+    promised = after + timedelta(minutes=every_minutes)
+    said = promised.replace(second=0, microsecond=0)
+    return said if said == promised else said + timedelta(minutes=1)
+
+
 def next_promise(due_at: datetime, every_minutes: int | None, *, now: datetime, ends_at: datetime) -> datetime | None:
     """When "nothing new" is said next after what was due, in the rhythm that was approved; None: not again while it holds."""
     if every_minutes is None:

@@ -178,6 +178,9 @@ class TemplateDraft(Wire):
     event_kind: Kind | None = Field(None, description="offered for this kind of event only; for all when left out")
     title: Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
     texts: Texts
+    next_message_every_minutes: int | None = Field(
+        None, ge=5, le=600, description="a first alert with these words promises the next message after so many minutes, and then again"
+    )
 
 
 class TemplateView(View):
@@ -190,6 +193,7 @@ class TemplateView(View):
     event_kind: Kind | None
     title: str
     texts: dict[str, str]
+    next_message_every_minutes: int | None = Field(description="a first alert promises the next message in this rhythm")
     state: TemplateState
     content_hash: str
     created_by: UUID

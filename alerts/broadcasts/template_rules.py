@@ -118,9 +118,17 @@ def check_hotline(number: str | None) -> str:
     return said
 
 
-def template_hash(*, code: str, version: int, kind: TemplateKind, texts: Mapping[str, str]) -> str:
-    """What an approval of prepared words names: SHA-256, hex."""
-    content = [code, version, kind.value, [[language, texts[language]] for language in LANGUAGES]]
+def check_rhythm(every_minutes: int | None, kind: TemplateKind) -> int | None:
+    """How often a message with these words says that it still holds; a correction promises nothing."""
+    if every_minutes is not None and kind is not TemplateKind.FIRST_ALERT:
+        raise InvalidError("promise_not_here", "Only a first alert promises the next message.", field="next_message_every_minutes")
+    return every_minutes
+
+
+def template_hash(*, code: str, version: int, kind: TemplateKind, texts: Mapping[str, str], every_minutes: int | None = None) -> str:
+    """What an approval of prepared words names: SHA-256, hex. Of words without a rhythm it is what it was before there was one."""
+    rhythm = [] if every_minutes is None else [every_minutes]
+    content = [code, version, kind.value, [[language, texts[language]] for language in LANGUAGES], *rhythm]
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 

@@ -27,6 +27,7 @@ def write_template(session: Session, *, actor: Actor, command: TemplateDraft) ->
     if actor.staff_id is None:
         raise ForbiddenError("session_required", "This needs a person who is signed in; a token cannot do it.")
     texts = template_rules.check_template_texts(command.texts.model_dump(), command.kind)
+    every = template_rules.check_rhythm(command.next_message_every_minutes, command.kind)
     session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:code, 0))"), {"code": f"template:{command.template_code}"})
     newest = session.execute(select(func.max(MessageTemplate.version)).where(MessageTemplate.code == command.template_code)).scalar_one()
     version = (newest or 0) + 1
@@ -37,7 +38,10 @@ def write_template(session: Session, *, actor: Actor, command: TemplateDraft) ->
         event_kind=command.event_kind,
         title=command.title,
         texts=texts,
-        content_hash=template_rules.template_hash(code=command.template_code, version=version, kind=command.kind, texts=texts),
+        next_message_every_minutes=every,
+        content_hash=template_rules.template_hash(
+            code=command.template_code, version=version, kind=command.kind, texts=texts, every_minutes=every
+        ),
         created_by=actor.staff_id,
     )
     session.add(template)

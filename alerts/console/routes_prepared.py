@@ -23,7 +23,7 @@ from alerts.console.forms import Form, FormDep, parse_id
 from alerts.console.incident_forms import KIND_NAMES, read_word
 from alerts.console.once import start_once
 from alerts.console.pages import render
-from alerts.console.routes_broadcasts import BroadcastDep
+from alerts.console.routes_broadcasts import PROMISES, BroadcastDep
 from alerts.console.routes_incidents import root_of
 from alerts.deliveries.correcting import correct_broadcast
 from alerts.deliveries.following import follow_up
@@ -63,6 +63,7 @@ def prepared_page(request: Request, session: Tx, actor: Reader) -> Response:
         "kind_names": KIND_NAMES,
         "kinds": list(TemplateKind),
         "events": list(KIND_NAMES.items()),
+        "promises": PROMISES,
         "is_empty": not rows,
     }
     return render(request, "prepared.html", context, actor=actor)
@@ -78,6 +79,7 @@ def write_form(request: Request, form: FormDep, session: Tx, actor: Writer) -> R
         event_kind=read_word(form, "event_kind", Kind) if event else None,
         title=form.text("title", limit=100),
         texts={"id": form.text("text_id", limit=1000), "en": form.text("text_en", limit=1000)},
+        next_message_every_minutes=form.text("next_every", limit=4) or None,
     )
     templates.write_template(session, actor=actor, command=command)
     return once.go("/prepared")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -17,9 +20,12 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts.actions import cancel_broadcast, claim_release
 from alerts.broadcasts.first_alerts import confirm_first_alert, freeze_first_alert, release_due, release_first_alert
 from alerts.broadcasts.models import Broadcast
+from alerts.broadcasts.rules import first_promise
 from alerts.broadcasts.schemas import Approval, FirstAlert
-from alerts.broadcasts.template_rules import TemplateKind
+from alerts.broadcasts.template_rules import TemplateKind, template_hash
 from alerts.channels.rule_book_outlets import SenderSets
+from alerts.deliveries.actions import release
+from alerts.deliveries.promises import keep_promise, list_due
 from alerts.incidents.actions import close_incident
 from alerts.incidents.queries import list_areas
 from alerts.incidents.rules import Status
@@ -27,12 +33,13 @@ from alerts.kit.actor import Via
 from alerts.kit.audit import list_actions
 from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions, begin
-from alerts.kit.errors import ConflictError, ForbiddenError
+from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError
 from alerts.settings import Settings
 from tests.broadcasts.conftest import people
 from tests.broadcasts.test_routes import Desk
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import HATAY, TURKEY, make_incident
+from tests.factories.senders import senders
 from tests.factories.staff import make_actor
 from tests.factories.templates import make_template
 
@@ -316,3 +323,51 @@ def test_turkey_is_named_in_the_readers_language(session: Session, officer: Desk
     held = pressed(officer, incident.id, {"template_id": str(template.id), "area_id": str(area.id)})
     assert "di Turki pukul" in held["texts"]["id"]
     assert "di Turki" not in held["texts"]["en"]
+
+
+def with_rhythm(session: Session, body: dict[str, Any], every: int = 60) -> dict[str, Any]:
+    template = make_template(session, next_message_every_minutes=every)
+    session.commit()
+    return body | {"template_id": str(template.id)}
+
+
+def test_its_words_promise_the_next_message_and_the_word_goes_by_itself(
+    session: Session, officer: Desk, incident_id: UUID, body: dict[str, Any]
+) -> None:
+    held = pressed(officer, incident_id, with_rhythm(session, body))
+    promised, until = datetime.fromisoformat(held["next_message_at"]), datetime.fromisoformat(held["hold_until"])
+    assert timedelta(minutes=60) <= promised - until < timedelta(minutes=61)
+    assert (promised.second, promised.utcoffset(), held["next_message_every_minutes"]) == (0, timedelta(hours=3), 60)
+    assert held["validity_seconds"] > 7200, "it holds longer than what it promises"
+    spoken = [each["body"] for each in held["variants"] if each["language"] == "id"]
+    assert all(f"Kabar berikutnya pukul {promised:%H.%M} (UTC+3)." in each for each in spoken)
+    session.execute(text(ENDS))
+    assert release_due(session) == 1
+    release(session, UUID(held["id"]), batch_size=500)
+    session.execute(text("UPDATE broadcast SET next_message_at = clock_timestamp() - interval '1 second'"))
+    assert [keep_promise(session, each, configured=senders()) for each in list_due(session)] == [True]
+    said = session.execute(text("SELECT state, texts ->> 'id' FROM broadcast WHERE purpose = 'still_valid'")).one()
+    assert tuple(said) == ("approved", held["still_valid_texts"]["id"])
+
+
+def test_a_quiet_incident_promises_nothing(session: Session, officer: Desk, incident_id: UUID, body: dict[str, Any]) -> None:
+    session.execute(text("UPDATE incident SET is_quiet = true"))
+    held = pressed(officer, incident_id, with_rhythm(session, body))
+    assert (held["next_message_at"], held["next_message_every_minutes"], held["still_valid_texts"]) == (None, None, None)
+
+
+def test_a_rhythm_is_approved_with_the_words_and_never_changes(session: Session) -> None:
+    template = make_template(session, next_message_every_minutes=60)
+    without = template_hash(code=template.code, version=1, kind=template.kind, texts=template.texts)
+    assert template.content_hash != without
+    with pytest.raises(IntegrityError, match="append-only"), session.begin_nested():
+        session.execute(text("UPDATE message_template SET next_message_every_minutes = 5"))
+    with pytest.raises(InvalidError, match="Only a first alert"):
+        make_template(session, TemplateKind.UPDATE, next_message_every_minutes=60)
+
+
+@given(st.integers(5, 600), st.datetimes(max_value=datetime(2100, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - Hypothesis adds the zone
+def test_a_promise_is_a_whole_minute_and_never_early(every: int, after: datetime) -> None:
+    promised = first_promise(every, after=after)
+    assert (promised.second, promised.microsecond) == (0, 0)
+    assert timedelta(0) <= promised - after - timedelta(minutes=every) < timedelta(minutes=1)
