@@ -20,25 +20,21 @@ from sqlalchemy.orm import Session
 from alerts.channels.ports import Message
 from alerts.deliveries.buckets import Lane
 from alerts.deliveries.carriers import Answers, Carriers
+from alerts.deliveries.claiming import Taken, ask_again, take_batch
 from alerts.deliveries.escalation import begin_next_of_failed
 from alerts.deliveries.findings import Told, remember
-from alerts.deliveries.messages import Messages, Row
+from alerts.deliveries.messages import Row
 from alerts.deliveries.pruning import count_dead, dead_of, prune
 from alerts.deliveries.resting import Rests
-from alerts.deliveries.restoring import may_send
 from alerts.deliveries.rules import Outcome, State, backoff_seconds, rest_seconds_of
 from alerts.deliveries.turns import take_turns
 from alerts.deliveries.windows import (
     Ahead,
-    Claim,
     Window,
     accepted_word,
-    claim_batch,
     find_other_batch,
     finish_batch,
-    is_held,
     leave_out,
-    load_rows,
     open_window,
     record,
     record_and_open,
@@ -79,15 +75,6 @@ class _Flight:
         return [CANNOT_BE_WRITTEN if message is None else next(given) or NOT_BEGUN for message in self.messages]
 
 
-@dataclass(frozen=True)
-class _Taken:
-    """A claimed batch: what of it is due, and what to write."""
-
-    claim: Claim
-    rows: Sequence[Row]
-    messages: Messages
-
-
 @dataclass
 class _Grant:
     """Tokens in hand."""
@@ -98,30 +85,35 @@ class _Grant:
 
 
 def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, batch_id: int, owner: str) -> bool:
-    """Send what is due of one batch. False while another worker holds it: then it must be asked for again.
+    """Send what is due of one batch. False while that may have to be asked for again (see claiming.py).
 
     While its pace makes it wait, batches of other lanes are sent: one country's slow sender holds up nobody else.
     """
     with own_connections(sessions) as own:
         ends_at = time.monotonic() + TASK_SECONDS
-        first = _begin(settings, own, carriers, batch_id=batch_id, owner=owner, ends_at=ends_at)
+        broken: list[int] = []
+
+        def begin_of(hinted: int) -> _Sending | bool:
+            taken = take_batch(settings, own.sessions, carriers, batch_id=hinted, owner=owner, broken=broken)
+            return taken if isinstance(taken, bool) else _Sending(settings, own, carriers, taken, ends_at=ends_at)
+
+        first = begin_of(batch_id)
         if isinstance(first, bool):
             return first
 
         tried: list[_Sending] = []
-        failed: list[int] = []
 
         def find_other(waiting: Sequence[_Sending]) -> _Sending | None:
             lanes = [each.lane for each in waiting] + [each.lane for each in tried if each.is_shut]
             with begin(own.sessions) as session:
-                other = find_other_batch(session, lanes, failed) if time.monotonic() < ends_at else None
+                other = find_other_batch(session, lanes, broken) if time.monotonic() < ends_at else None
             if other is None:
                 return None
             try:
-                begun = _begin(settings, own, carriers, batch_id=other, owner=owner, ends_at=ends_at)
+                begun = begin_of(other)
             except Exception as error:  # noqa: BLE001 - whatever it was: its own task fails by it, and this one looks at it no more
                 log.error("batch.not_begun", batch_id=other, kind=type(error).__name__)  # noqa: TRY400 - no trace: texts may be in it
-                failed.append(other)
+                broken.append(other)
                 return None
             if not isinstance(begun, _Sending):
                 return None
@@ -132,22 +124,10 @@ def send_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, ba
         return True
 
 
-def _begin(settings: Settings, own: OwnConnections, carriers: Carriers, *, batch_id: int, owner: str, ends_at: float) -> _Sending | bool:
-    """Claim a batch. Otherwise: whether there is nothing to do (False: somebody holds it, or nobody may send)."""
-    with begin(own.sessions) as session:
-        if not may_send(session):
-            return False
-        claim = claim_batch(session, batch_id, owner=owner, lease_seconds=settings.delivery.lease_seconds)
-        if claim is None:
-            return not is_held(session, batch_id)
-        taken = _Taken(claim, [] if claim.is_over else load_rows(session, claim), carriers.texts_of(session, settings, claim.broadcast_id))
-    return _Sending(settings, own, carriers, taken, ends_at=ends_at)
-
-
 class _Sending:
     """One batch under way."""
 
-    def __init__(self, settings: Settings, own: OwnConnections, carriers: Carriers, taken: _Taken, *, ends_at: float) -> None:
+    def __init__(self, settings: Settings, own: OwnConnections, carriers: Carriers, taken: Taken, *, ends_at: float) -> None:
         self._delivery, self._own, self._carriers = settings.delivery, own, carriers
         self._claim, self._messages = taken.claim, taken.messages
         self._ends_at = ends_at
@@ -373,7 +353,7 @@ class _Sending:
         if finished and finished.has_failures:
             begin_next_of_failed(session, claim.batch_id)
         if finished and not finished.is_done and not self._wait_seconds and time.monotonic() >= self._ends_at:
-            publish(session, "delivery.batch_due", batch_id=claim.batch_id)
+            ask_again(session, claim.batch_id)
         publish(session, "delivery.progress", broadcast_id=claim.broadcast_id, incident_id=claim.incident_id)
 
 

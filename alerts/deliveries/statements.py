@@ -31,6 +31,30 @@ SELECT b.id FROM delivery_batch b WHERE b.state = 'waiting' AND b.due_at <= cloc
 ORDER BY b.due_at, b.id LIMIT 1
 """)
 
+# Ids rise with the distance from the danger. Whose hint is used for another batch is asked for in its place, if that one still
+# had to be. Locks are taken in the order of ids; who finds a row locked takes the next.
+_DUE_NOW = (
+    """(b.state || '' = 'waiting' AND b.due_at <= clock_timestamp() OR b.state || '' = 'claimed' AND b.lease_until < clock_timestamp())"""
+)
+_OF_LANE = """b.broadcast_id = (SELECT broadcast_id FROM delivery_batch WHERE id = :batch)
+    AND b.channel = (SELECT channel FROM delivery_batch WHERE id = :batch)
+    AND b.number_country = (SELECT number_country FROM delivery_batch WHERE id = :batch) AND b.id <> ALL (CAST(:but AS bigint[]))"""
+FIRST = text(f"""
+WITH first AS MATERIALIZED (
+    SELECT b.id, b.rung_at IS NULL OR b.rung_at < CASE b.state WHEN 'waiting' THEN b.due_at ELSE b.lease_until END AS is_unasked
+    FROM delivery_batch b WHERE {_OF_LANE} AND {_DUE_NOW} ORDER BY b.id + 0 LIMIT 1 FOR UPDATE OF b SKIP LOCKED
+), passed_over AS (
+    UPDATE delivery_batch n SET rung_at = NULL FROM first
+    WHERE n.id = :batch AND first.id < n.id AND first.is_unasked AND n.state || '' <> 'done'
+)
+SELECT id FROM first
+""")  # noqa: S608 - our own words
+
+OWED = text(f"""
+SELECT n.state = 'claimed' OR EXISTS (SELECT FROM delivery_batch b WHERE {_OF_LANE} AND {_DUE_NOW})
+FROM delivery_batch n WHERE n.id = :batch
+""")  # noqa: S608
+
 RENEW = text("""
 UPDATE delivery_batch SET lease_until = clock_timestamp() + make_interval(secs => :lease)
 WHERE id = :batch AND generation = :generation AND state = 'claimed' AND lease_until > clock_timestamp() RETURNING id

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, TextClause
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.rules import Channel
@@ -110,11 +110,6 @@ def find_other_batch(session: Session, lanes: Sequence[tuple[str, str]], but: Se
     """A batch that is due in a lane (channel, number's country) other than these, and is none of `but`; or None."""
     values = {"channels": [channel for channel, _ in lanes], "countries": [country for _, country in lanes], "but": list(but)}
     return session.execute(OTHER, values).scalar()
-
-
-def is_held(session: Session, batch_id: int) -> bool:
-    """Whether somebody has claimed the batch (whose lease may yet run out)."""
-    return session.execute(text("SELECT state = 'claimed' FROM delivery_batch WHERE id = :id"), {"id": batch_id}).scalar() is True
 
 
 def renew_lease(session: Session, claim: Claim, *, lease_seconds: float) -> bool:

@@ -17,6 +17,8 @@ from alerts.kit.db import STEADY_PLANS
 
 STATEMENTS = {
     "claim": statements.CLAIM,
+    "the first of a lane": statements.FIRST,
+    "what is owed of a lane": statements.OWED,
     "load": statements.LOAD[Channel.SMS],
     "intend": statements.INTEND,
     "intend a later step": statements.INTEND_LATER_STEP,
