@@ -165,6 +165,39 @@ def doctor(*, as_json: AsJson = False) -> None:
     raise typer.Exit(0 if diagnosis.is_healthy else 1)
 
 
+@app.command()
+def facts() -> None:
+    """What our tables claim of every message, as JSON: ids only. Its form, and how it is judged: docs/judge.md."""
+    from alerts.deliveries.facts import export_facts
+    from alerts.kit.db import begin
+
+    with begin(_sessions(Settings.from_environment())) as session:
+        print(json.dumps(export_facts(session)))
+
+
+@app.command()
+def judge(
+    log: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a carrier's journal")],
+    *,
+    facts_file: Annotated[
+        Path | None, typer.Option("--facts", exists=True, dir_okay=False, help="an export of `siaga facts`; otherwise the tables")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Who was texted, who twice, who was missed: a carrier's journal against our tables. Exit 1 when a promise is broken."""
+    from alerts.sandbox.judge import broken_promises, judge_files
+    from alerts.stage import verdict_on
+
+    verdict = judge_files(log, facts_file) if facts_file else verdict_on(_sessions(Settings.from_environment()), log)[0]
+    broken = broken_promises(verdict)
+    if as_json:
+        print(json.dumps(verdict))
+    else:
+        print("\n".join(f"{name}: {value}" for name, value in (verdict | verdict["total"]).items() if isinstance(value, int)))
+        print("BROKEN: " + ", ".join(f"{name} {count}" for name, count in broken.items()) if broken else "every promise was kept")
+    raise typer.Exit(1 if broken else 0)
+
+
 @app.command("after-restore")
 def after_restore_command(
     *,

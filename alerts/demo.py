@@ -20,7 +20,7 @@ from alerts.deliveries.queries import invariants
 from alerts.deliveries.round_trips.queries import list_ages
 from alerts.embedded.safety import require_empty_register, safe_environment
 from alerts.kit.db import begin
-from alerts.stage import Account, Stage, get_json, load_register, post_json
+from alerts.stage import Account, Stage, get_json, load_register, other_carrier, post_json
 from alerts.stage_ways import ALL_WAYS, enter_browsers, enter_phones
 from alerts.story.crisis import Crisis, load_crisis
 from alerts.story.prepared import prepare_words
@@ -85,7 +85,10 @@ def run_demo(crisis_name: str, *, is_once: bool, json_path: Path | None, port: i
     with embedded.services(purpose="demo", environ=environ) as services:
         printer.line(f"Postgres 18 and Valkey 9 are up · {crisis.about.en}")
         require_empty_register(services.database_url)
-        stage = Stage(services, mode="demo", port=port, ways=ALL_WAYS, has_own_ends=True)
+        is_ours = not other_carrier(environ)
+        if not is_ours:
+            printer.line("another carrier stands in the sandbox's place: texts and push go by it, no other way")
+        stage = Stage(services, mode="demo", port=port, ways=ALL_WAYS if is_ours else (), has_own_ends=is_ours)
         try:
             accounts = _set_the_stage(stage, crisis, printer)
             told = _tell(stage, crisis, accounts, printer)
@@ -119,7 +122,8 @@ def _set_the_stage(stage: Stage, crisis: Crisis, printer: Printer) -> dict[str, 
         summary = write_register(file, RegisterPlan.from_json(crisis.register_), as_of=datetime.now(UTC))
     _, counts = printer.timed(f"register invented: {summary}", lambda: load_register(stage.settings, stage.sessions, path))
     printer.line("imported: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
-    browsers = enter_browsers(stage.settings, stage.sessions, path, carrier_url=stage.carrier_url)
+    known = "web_push" in stage.settings.channels
+    browsers = enter_browsers(stage.settings, stage.sessions, path, carrier_url=stage.carrier_url) if known else 0
     phones = enter_phones(stage.settings, stage.sessions)
     printer.line(f"{browsers} browsers take messages, {phones} of the staff have a telephone")
     replies = crisis.carrier.get("replies")

@@ -39,8 +39,8 @@ from alerts.settings_groups import (
 PREFIX = "SIAGA_"
 TWILIO_LIVE_URL = "https://api.twilio.com"
 FCM_LIVE_URL = "https://fcm.googleapis.com"
-NOT_SETTINGS = frozenset({"SIAGA_TWILIO_OPENAPI"})
-"""Names of ours in the environment that tell a test something and a process nothing."""
+NOT_SETTINGS = frozenset({"SIAGA_TWILIO_OPENAPI", "SIAGA_CARRIER_COMMAND"})
+"""Names of ours in the environment that tell a test or the demo something and a process nothing."""
 
 
 class Mode(StrEnum):

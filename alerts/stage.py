@@ -6,8 +6,10 @@ The carrier is the sandbox, on loopback, whatever the environment says. Secrets 
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
+import shlex
 import socket
 import sys
 import time
@@ -29,14 +31,16 @@ from alerts.kit.actor import SYSTEM
 from alerts.kit.db import Sessions, begin, make_engine, make_sessions
 from alerts.migrations import upgrade
 from alerts.missions.actions import load_missions
-from alerts.sandbox.judge import judge_files
+from alerts.sandbox.judge import facts_of, judge, read_journal
 from alerts.settings import Settings, new_key
 from alerts.staff.actions import NewStaff, create_staff, create_token
 from alerts.staff.rules import Role
 from alerts.stage_ways import own_ends_environment, own_ends_rules, ways_environment
 
 PROCESSES = ("sandbox", "serve", "worker", "quick", "evidence", "paging", "relay")
+OURS = (sys.executable, "-m", "alerts.cli")
 READY_SECONDS = 60.0
+CARRIER_VARIABLE = "SIAGA_CARRIER_COMMAND"
 ALERT = re.compile(r"[0-9]+-[0-9]+")
 """How attempts of alerts are called; those of messages to staff and of replies have a letter in front."""
 
@@ -57,6 +61,9 @@ class Stage:
 
     Texts and push are always there; `ways` are the others (`stage_ways.WAYS`). None by default: who measures or breaks
     sending wants one step per person. `has_own_ends`: every sender is tried there and back at the sandbox.
+
+    `SIAGA_CARRIER_COMMAND` may name another carrier in the sandbox's place (docs/judge.md). It is told a port of this machine,
+    and nobody is told any other address.
     """
 
     def __init__(
@@ -69,6 +76,7 @@ class Stage:
         ways: tuple[str, ...] = (),
         has_own_ends: bool = False,
     ) -> None:
+        self._carrier = other_carrier({**os.environ, **(overrides or {})})
         self.services, self.has_own_ends = services, has_own_ends
         self.folder = services.folder
         self.log_path = self.folder / "carrier.jsonl"
@@ -106,7 +114,7 @@ class Stage:
             plan = {**plan, "rules": [*plan.get("rules", ()), *own_ends_rules()]} if self.has_own_ends else plan
             plan_path.write_text(json.dumps(plan), encoding="utf-8")
         commands = {
-            "sandbox": ["sandbox", "--log", str(self.log_path), "--port", str(self.carrier_port)],
+            "sandbox": ["--log", str(self.log_path), "--port", str(self.carrier_port)],
             "serve": ["serve"],
             "worker": ["worker", "--queues", "sending", "--concurrency", str(concurrency)],
             "quick": ["worker", "--queues", "quick,inbound", "--concurrency", "1"],
@@ -117,8 +125,8 @@ class Stage:
         if plan_path.exists():
             commands["sandbox"] += ["--plan", str(plan_path)]
         for name in names or PROCESSES:
-            argv = [sys.executable, "-m", "alerts.cli", *commands[name]]
-            self.services.start_process(name, argv, self.environment)
+            program = OURS if name != "sandbox" else self._carrier or [*OURS, "sandbox"]
+            self.services.start_process(name, [*program, *commands[name]], self.environment)
         if "sandbox" in (names or PROCESSES):
             self.wait_for(f"http://127.0.0.1:{self.carrier_port}/sandbox/stats", "sandbox")
         if "serve" in (names or PROCESSES):
@@ -159,11 +167,10 @@ class Stage:
         return accounts
 
     def judge(self) -> dict[str, Any]:
-        """The carrier's log against our tables: the counts of the outside judge, in all and per message."""
-        path = self.folder / "facts.json"
-        with begin(self.sessions) as session:
-            path.write_text(json.dumps(export_facts(session)), encoding="utf-8")
-        return judge_files(self.log_path, path)
+        """The carrier's log against our tables: the counts of the outside judge, in all and per message. What was judged stays."""
+        verdict, facts = verdict_on(self.sessions, self.log_path)
+        (self.folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+        return verdict
 
     def accepted_by_way(self) -> dict[str, int]:
         """Alerts that the carrier's log says were taken, by door, the busiest first; our own test messages are none."""
@@ -196,6 +203,17 @@ class Stage:
         )
 
 
+def verdict_on(sessions: Sessions, log: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The verdict on a carrier's journal and our tables, and what was exported of them.
+
+    The journal is read first: an attempt is in the tables before the carrier hears of it, so that none is taken for a stray.
+    """
+    journal = read_journal(log)
+    with begin(sessions) as session:
+        facts = export_facts(session)
+    return judge(journal, facts_of(facts)).as_json(), facts
+
+
 def load_register(
     settings: Settings, sessions: Sessions, file: Path, *, is_dry_run: bool = False, on_progress: Callable[[Any], None] | None = None
 ) -> tuple[str, dict[str, int]]:
@@ -206,6 +224,11 @@ def load_register(
     with begin(sessions) as session, file.open("rb") as stream:
         run, tally = import_citizens(session, settings.keyring, file=stream, actor=SYSTEM, is_dry_run=is_dry_run, options=options)
         return str(run.id), dict(tally.counts)
+
+
+def other_carrier(environment: Mapping[str, str]) -> list[str]:
+    """The command of the carrier that stands in the sandbox's place, or nothing."""
+    return shlex.split(environment.get(CARRIER_VARIABLE, ""))
 
 
 def free_port() -> int:

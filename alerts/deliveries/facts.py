@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 from alerts.deliveries.rules import State, attempt_name
 
 ENDINGS = {"no_address": "no_address", "no_provider": "unserved", "words_barred": "unserved", "UNREGISTERED": "dead", "NOT_FOUND": "dead"}
+LEFT_OUT = frozenset({"answered", "died", "merged"})
+"""What came between a list's freezing and a person's turn, and ended it without anybody's cancel."""
 
 
 def export_facts(session: Session) -> dict[str, Any]:
@@ -47,6 +49,8 @@ def _ending(row: Any) -> dict[str, Any]:
 
 
 def _reason(state: str, code: str | None) -> str:
+    if state == State.CANCELLED and code in LEFT_OUT:
+        return str(code)
     if state in {State.OPTED_OUT, State.CANCELLED, State.EXPIRED}:
         return str(state)
     return ENDINGS.get(code or "", "refused")
@@ -78,7 +82,7 @@ WINDOWS = "SELECT id, deliveries, numbers, intent_at, closed_at FROM send_window
 ENDED = """
 SELECT d.broadcast_id AS broadcast, m.citizen_id AS person, d.state, d.error_code AS code
 FROM delivery d JOIN audience_member m ON m.id = d.member_id
-WHERE d.accepted_at IS NULL AND d.state IN ('failed', 'opted_out', 'cancelled', 'expired') AND d.error_code IS DISTINCT FROM 'answered'
+WHERE d.accepted_at IS NULL AND d.state IN ('failed', 'opted_out', 'cancelled', 'expired')
 ORDER BY d.id
 """
 """A person's last step has the last word."""

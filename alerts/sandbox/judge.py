@@ -7,6 +7,7 @@ was sent, only the carrier's lines say. Nothing of the delivery code is used her
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -18,13 +19,19 @@ LIST_LIMIT = 20
 
 
 class Terminal(StrEnum):
-    """Why a person got nothing and will get nothing. The first five are `unreachable`; the rest are no excuse."""
+    """Why a person got nothing and will get nothing.
+
+    The first five are `unreachable`, the next three `left_out` (they need nothing, or are not there to get it), the last two no excuse.
+    """
 
     NO_ADDRESS = "no_address"
     OPTED_OUT = "opted_out"
     REFUSED = "refused"
     UNSERVED = "unserved"
     DEAD = "dead"
+    ANSWERED = "answered"
+    DIED = "died"
+    MERGED = "merged"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
 
@@ -32,6 +39,10 @@ class Terminal(StrEnum):
 # Claims that the carrier's own line has to prove.
 TO_PROVE = frozenset({Terminal.REFUSED, Terminal.DEAD})
 UNREACHABLE = frozenset({Terminal.NO_ADDRESS, Terminal.OPTED_OUT, Terminal.REFUSED, Terminal.UNSERVED, Terminal.DEAD})
+LEFT_OUT = frozenset({Terminal.ANSWERED, Terminal.DIED, Terminal.MERGED})
+# Acceptances that belong to no alert: messages to staff, and our replies to what citizens wrote.
+NOTICE = re.compile(r"n[0-9a-f]{32}-[0-9]+")
+REPLY = re.compile(r"reply-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +108,7 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """One broadcast, or all: frozen = handed_over + unknown + unreachable + missed, each person in the first that fits.
+    """One broadcast, or all: frozen = handed_over + unknown + unreachable + left_out + missed, each person in the first that fits.
 
     `sent_twice` and `resent` count (person, step) pairs. `accepted_reads_unknown`: the carrier took it, our tables do
     not know. `outsiders`: persons texted though not frozen. `unproven`: refusals that we claim and the carrier does
@@ -108,6 +119,7 @@ class Count:
     handed_over: int = 0
     unknown: int = 0
     unreachable: int = 0
+    left_out: int = 0
     missed: int = 0
     sent_twice: int = 0
     resent: int = 0
@@ -120,17 +132,23 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Counts in all and per broadcast. `strays`: acceptances whose attempt id nobody exported.
+    """Counts in all and per broadcast. `strays`: acceptances whose attempt nobody exported, and that no notice or reply explains.
 
+    `notices`, `replies`: acceptances of messages to staff and of replies to citizens, which are no alerts; `told_twice`:
+    attempts of these that were accepted more than once.
     `unknown_outside_windows`: unresolved attempts that no window's log explains; an honest sender has none.
-    `missed_why` says what the tables claim of the missed; the lists name the first few of each kind, by id.
+    `missed_why` and `left_out_why` say what the tables claim of these people; the lists name the first few of each kind, by id.
     """
 
     total: Count
     by_broadcast: Mapping[str, Count]
     strays: int
+    notices: int = 0
+    replies: int = 0
+    told_twice: int = 0
     unknown_outside_windows: int = 0
     missed_why: Mapping[str, int] = field(default_factory=dict)
+    left_out_why: Mapping[str, int] = field(default_factory=dict)
     missed: tuple[str, ...] = ()
     sent_twice: tuple[str, ...] = ()
 
@@ -144,13 +162,20 @@ def judge(journal: Journal, facts: Facts) -> Judgement:
     by_broadcast = {name: _Broadcast(name, journal, facts) for name in sorted(names)}
     counts = {name: one.count() for name, one in by_broadcast.items()}
     known = {a.attempt for a in facts.attempts}
+    others = {attempt: n for attempt, n in journal.accepted.items() if attempt not in known}
+    notices, replies = ({a: n for a, n in others.items() if form.fullmatch(a)} for form in (NOTICE, REPLY))
     why = Counter(reason for one in by_broadcast.values() for reason in one.missed.values())
+    why_left_out = Counter(reason for one in by_broadcast.values() for reason in one.left_out.values())
     return Judgement(
         total=_sum(counts.values()),
         by_broadcast=counts,
-        strays=sum(n for attempt, n in journal.accepted.items() if attempt not in known),
+        strays=sum(n for attempt, n in others.items() if attempt not in notices and attempt not in replies),
+        notices=sum(notices.values()),
+        replies=sum(replies.values()),
+        told_twice=sum(n > 1 for n in (*notices.values(), *replies.values())),
         unknown_outside_windows=sum(a.is_unresolved and not a.is_restored and a.attempt not in facts.windows for a in facts.attempts),
         missed_why=dict(sorted(why.items())),
+        left_out_why=dict(sorted(why_left_out.items())),
         missed=_first(f"{b}/{p}" for b, one in by_broadcast.items() for p in one.missed),
         sent_twice=_first(f"{b}/{p}/{step}" for b, one in by_broadcast.items() for p, step in one.twice),
     )
@@ -181,8 +206,12 @@ def read_journal(path: Path) -> Journal:
 
 
 def read_facts(path: Path) -> Facts:
-    """Read an export: `members`, `attempts`, `endings`, `no_resend` and `windows`, in the form that docs/judge.md describes."""
-    value = json.loads(path.read_text(encoding="utf-8"))
+    """Read an export from a file."""
+    return facts_of(json.loads(path.read_text(encoding="utf-8")))
+
+
+def facts_of(value: Mapping[str, Any]) -> Facts:
+    """An export: `members`, `attempts`, `endings`, `no_resend` and `windows`, in the form that docs/judge.md describes."""
     return Facts(
         members=tuple(Member(**m) for m in value["members"]),
         attempts=tuple(Attempt(**a) for a in value.get("attempts", ())),
@@ -193,8 +222,18 @@ def read_facts(path: Path) -> Facts:
 
 
 def judge_files(log: Path, facts: Path) -> dict[str, Any]:
-    """The verdict on a journal and an export, as plain JSON: what a command prints."""
+    """The verdict on a journal and an export, as plain JSON."""
     return judge(read_journal(log), read_facts(facts)).as_json()
+
+
+def broken_promises(verdict: Mapping[str, Any]) -> dict[str, int]:
+    """What must be 0 in every run and is not, of a verdict as plain JSON. `unknown` is for whoever knows what was killed."""
+    told = {name: verdict["total"][name] for name in MUST_BE_0} | {name: verdict[name] for name in MUST_BE_0_IN_ALL}
+    return {name: count for name, count in told.items() if count}
+
+
+MUST_BE_0 = ("missed", "sent_twice", "accepted_reads_unknown", "outsiders", "unproven")
+MUST_BE_0_IN_ALL = ("strays", "told_twice", "unknown_outside_windows")
 
 
 class _Broadcast:
@@ -210,6 +249,7 @@ class _Broadcast:
         self._texted = self._persons(journal.accepted)
         self._refused = self._persons(journal.refused)
         self.missed: dict[str, str] = {}
+        self.left_out: dict[str, str] = {}
         self.twice: list[tuple[str, str]] = []
 
     def count(self) -> Count:
@@ -220,6 +260,7 @@ class _Broadcast:
             handed_over=kinds["handed_over"],
             unknown=kinds["unknown"],
             unreachable=kinds["unreachable"],
+            left_out=kinds["left_out"],
             missed=kinds["missed"],
             sent_twice=pairs["sent_twice"],
             resent=pairs["resent"],
@@ -240,6 +281,9 @@ class _Broadcast:
         ending = self._endings.get(person)
         if ending in UNREACHABLE and not self._is_unproven(person):
             return "unreachable"
+        if ending in LEFT_OUT:
+            self.left_out[person] = str(ending)
+            return "left_out"
         self.missed[person] = "refusal not proven" if ending in TO_PROVE else str(ending or "no reason given")
         return "missed"
 

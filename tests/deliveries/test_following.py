@@ -14,6 +14,7 @@ from alerts.broadcasts.schemas import FollowUp
 from alerts.citizens.actions import register_device
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.evidence import mark_answered
+from alerts.deliveries.facts import export_facts
 from alerts.deliveries.following import follow_up, freeze_follow_up
 from alerts.incidents.actions import change_incident
 from alerts.incidents.queries import get_incident, incident_etag
@@ -21,7 +22,8 @@ from alerts.incidents.schemas import IncidentChange
 from alerts.kit.actor import Actor
 from alerts.kit.db import begin
 from alerts.kit.errors import ConflictError
-from tests.deliveries.conftest import Fanout, approved, freely, members, numbers
+from alerts.sandbox.judge import facts_of, judge, read_journal
+from tests.deliveries.conftest import Carrier, Fanout, approved, freely, members, numbers
 from tests.factories.senders import senders
 from tests.factories.staff import make_actor
 
@@ -86,6 +88,29 @@ def test_who_answers_after_the_list_was_frozen_is_not_reminded(fanout: Make, car
     sent = message.rows(query, id=reminder.id)
     assert [row["state"] for row in sent].count("accepted") == 2
     assert [(r["state"], r["error_code"]) for r in sent if r["citizen_id"] == answerer["citizen_id"]] == [("cancelled", "answered")]
+
+
+def test_who_is_rightly_left_out_of_a_reminder_is_not_missed(fanout: Make, carriers: Carriers, carrier: Carrier) -> None:
+    """Between its freezing and their turn one answers, one dies and one is found to be the same person as another."""
+    message = fanout(*numbers(5))
+    message.release()
+    message.send(carriers)
+    reminder = reminded(message)
+    approved(message, reminder)
+    reminders = replace(message, broadcast_id=reminder.id)
+    assert reminders.release() == 5
+    ids = [row["citizen_id"] for row in message.rows("SELECT citizen_id FROM audience_member WHERE broadcast_id = :id", id=reminder.id)]
+    with begin(message.sessions) as session:
+        mark_answered(session, [{"citizen_id": ids[0], "incident_id": message.incident_id}])
+    message.run("UPDATE citizen SET died_at = now() WHERE id = :id", id=ids[1])
+    message.run("UPDATE citizen SET merged_into = :other WHERE id = :id", id=ids[2], other=ids[3])
+    reminders.send(carriers)
+    with begin(message.sessions) as session:
+        verdict = judge(read_journal(carrier.log_path), facts_of(export_facts(session)))
+    count = verdict.by_broadcast[str(reminder.id)]
+    assert (count.frozen, count.handed_over, count.left_out, count.unreachable, count.missed) == (5, 2, 3, 0, 0)
+    assert (verdict.left_out_why, verdict.missed_why) == ({"answered": 1, "died": 1, "merged": 1}, {})
+    assert reminders.reach().stopped == 3, "our own count, in its words"
 
 
 def test_what_is_being_corrected_is_not_reminded_of(fanout: Make, carriers: Carriers, officer: Actor) -> None:

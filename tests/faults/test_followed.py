@@ -50,7 +50,7 @@ def test_latecomers_and_a_correction_survive_kills(scene: Scene) -> None:
         f"/broadcasts/{under_way.id}/correct", {"msg_type": "Cancel", "template_id": template}
     )
     kill(scene.stage, "quick")
-    corrected = UnderWay(scene, correction, before)
+    corrected = UnderWay(scene, correction, before, under_way.strays_before)
     corrected.at_random(KILLS - 1, lambda: kill(scene.stage, "worker"))
     corrected.keeps_the_promise(unknown=LOST_AT_ONCE * KILLS)
 

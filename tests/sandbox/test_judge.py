@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.sandbox.judge import Attempt, Count, Ending, Facts, Journal, Member, Terminal, judge, judge_files, read_journal
+from alerts.sandbox.judge import Attempt, Count, Ending, Facts, Journal, Member, Terminal, broken_promises, judge, judge_files, read_journal
 
 B = "broadcast"
 
@@ -44,10 +44,18 @@ def test_what_the_carrier_took_counts_before_everything_else() -> None:
 
 
 @pytest.mark.parametrize("reason", Terminal)
-def test_only_five_endings_excuse(reason: Terminal) -> None:
-    got = count(Journal({}, refused=frozenset({"1"})), Facts(member("an"), (attempt("1", "an"),), (Ending(B, "an", reason),)))
-    is_excuse = reason not in (Terminal.CANCELLED, Terminal.EXPIRED)
-    assert (got.unreachable, got.missed) == ((1, 0) if is_excuse else (0, 1))
+def test_five_endings_excuse_three_leave_out_and_two_do_neither(reason: Terminal) -> None:
+    facts = Facts(member("an"), (attempt("1", "an"),), (Ending(B, "an", reason),))
+    verdict = judge(Journal({}, refused=frozenset({"1"})), facts)
+    kind = "left_out" if reason in ("answered", "died", "merged") else "missed" if reason in ("cancelled", "expired") else "unreachable"
+    assert verdict.total == Count(frozen=1, **{kind: 1})
+    assert verdict.left_out_why == ({reason: 1} if kind == "left_out" else {})
+    assert verdict.missed_why == ({reason: 1} if kind == "missed" else {})
+
+
+def test_whom_the_carrier_took_is_handed_over_whatever_came_afterwards() -> None:
+    facts = Facts(member("an"), (attempt("1", "an"),), (Ending(B, "an", Terminal.DIED),))
+    assert count(Journal({"1": 1}), facts) == Count(frozen=1, handed_over=1)
 
 
 @pytest.mark.parametrize("reason", [Terminal.REFUSED, Terminal.DEAD])
@@ -138,6 +146,24 @@ def test_outsiders_and_strays_are_seen() -> None:
     assert (verdict.total.outsiders, verdict.total.missed, verdict.strays) == (1, 1, 2)
 
 
+NOTICE, REPLY = f"n{'0a' * 16}-1", "reply-019b0000-0000-7000-8000-00000000000a-2"
+
+
+def test_messages_to_staff_and_replies_are_no_strays_and_twice_among_them_is_told() -> None:
+    verdict = judge(Journal({NOTICE: 1, REPLY: 1}), Facts(()))
+    assert (verdict.strays, verdict.notices, verdict.replies, verdict.told_twice) == (0, 1, 1, 0)
+    verdict = judge(Journal({NOTICE: 2, REPLY: 3}), Facts(()))
+    assert (verdict.strays, verdict.notices, verdict.replies, verdict.told_twice) == (0, 2, 3, 2)
+    assert broken_promises(verdict.as_json()) == {"told_twice": 2}
+
+
+@pytest.mark.parametrize("name", ["", "1-1", NOTICE[:-1], NOTICE.upper(), f"{NOTICE}.x", "reply-1-1", "n1-1"])
+def test_any_other_name_is_a_stray(name: str) -> None:
+    verdict = judge(Journal({name: 1}), Facts(()))
+    assert (verdict.strays, verdict.notices, verdict.replies) == (1, 0, 0)
+    assert broken_promises(verdict.as_json()) == {"strays": 1}
+
+
 def test_a_person_frozen_in_two_waves_is_one() -> None:
     assert count(Journal({"1": 1}), Facts(member("an", "an"), (attempt("1", "an"),))).frozen == 1
 
@@ -154,7 +180,7 @@ def test_every_frozen_person_is_in_exactly_one_kind(
     accepted = {str(n): taken for n, (_, _, _, taken) in enumerate(tries) if taken}
     verdict = judge(Journal(accepted), Facts(member(*people), attempts, tuple(Ending(B, p, r) for p, r in endings.items())))
     total = verdict.total
-    assert total.frozen == len(people) == total.handed_over + total.unknown + total.unreachable + total.missed
+    assert total.frozen == len(people) == total.handed_over + total.unknown + total.unreachable + total.left_out + total.missed
     by_pair: dict[tuple[str, str], int] = {}
     for person, step, _, taken in tries:
         by_pair[person, step] = by_pair.get((person, step), 0) + taken

@@ -73,9 +73,9 @@ class Scene:
     def alert(self, plan: Mapping[str, Any] | None = None, **draft: Any) -> UnderWay:
         """A message to everybody, released; the carrier behaves by the plan. No two say the same: a carrier's list shows texts only."""
         self.set_plan(**(plan or {}))
-        before = self.accepted()
+        before, strays = self.accepted(), self.stage.judge()["strays"]
         incident = self.ministry.done("POST", "/api/v1/incidents", INCIDENT)
-        return UnderWay(self, self.ministry.alert(incident["id"], **({"channels": ["sms"], "texts": own_texts()} | draft)), before)
+        return UnderWay(self, self.ministry.alert(incident["id"], **({"channels": ["sms"], "texts": own_texts()} | draft)), before, strays)
 
     def set_plan(self, **plan: Any) -> None:
         """What the carrier does from now on."""
@@ -109,6 +109,8 @@ class UnderWay:
     scene: Scene
     broadcast: Mapping[str, Any]
     before: int
+    strays_before: int = 0
+    """Of naive senders that came before, by the same carrier."""
     supervise: Callable[[], None] = field(default=lambda: None)
     """What starts ended processes again, as an orchestrator does; called whenever somebody waits."""
 
@@ -144,6 +146,8 @@ class UnderWay:
             raise AssertionError(f"{error}: {left} (seed {self.scene.seed})") from None
         verdict = self.scene.stage.judge()
         assert verdict["unknown_outside_windows"] == 0, f"seed {self.scene.seed}"
+        assert verdict["strays"] == self.strays_before, f"acceptances of nobody's (seed {self.scene.seed})"
+        assert verdict["told_twice"] == 0, f"a message to staff or a reply went out twice (seed {self.scene.seed})"
         count: dict[str, int] = verdict["by_broadcast"][self.id]
         return count
 

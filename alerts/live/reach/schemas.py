@@ -30,7 +30,7 @@ class CountsView(View):
     unknown: int = Field(description="the last handing-over was begun, and nobody knows how it ended")
     unreachable: int = Field(description="no usable address, opted out, refused for good, or no provider reaches the country")
     in_progress: int = Field(description="waiting, or being sent")
-    stopped: int = Field(description="cancelled or expired before anything was sent")
+    stopped: int = Field(description="cancelled or expired before anything was sent, or left out: had answered, died or was merged")
     delivered: int
     answered: int
     no_receipt_possible: int = Field(description="handed over, not delivered as far as we know, and no receipt can come")
