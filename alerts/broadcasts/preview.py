@@ -11,7 +11,15 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts.audience import Counted
 from alerts.broadcasts.forecast import OWN_PER_SECOND, Rates
 from alerts.broadcasts.forecasting import Roads, Segments, forecast_view
-from alerts.broadcasts.preview_schemas import AudienceView, BarredView, CountryPreview, NotReached, Offer, UnreachedView
+from alerts.broadcasts.preview_schemas import (
+    AudienceView,
+    BarredView,
+    CountryPreview,
+    CountryWarning,
+    NotReached,
+    Offer,
+    UnreachedView,
+)
 from alerts.broadcasts.rules import Channel, Unreachable, Variant
 from alerts.channels.country_rules import RULED_CHANNELS
 from alerts.channels.rule_book import Outlet, RuleBook, channels_of
@@ -99,7 +107,7 @@ def preview_country(ground: Ground, country: str, people: int, texts: Mapping[st
     book, names = ground.book, {language: place_name(country, language) for language in ("id", "en")}
     usable = book.usable(country, ground.outlets, Channel.SMS)
     problems = [problem for body in texts.values() or ("",) for problem in book.check_text(body, [country], outlets=ground.outlets)]
-    seen = {(p.fault, p.found): p.words(names) | {"is_blocking": str(p.is_blocking).lower()} for p in problems}
+    seen = {(p.fault, p.found): CountryWarning(**p.words(names), is_blocking=p.is_blocking) for p in problems}
     rule = book.variant_for(country, provider=usable[0].provider) if usable else book.variant_for(country)
     return CountryPreview(
         number_country=country, people=people, variant=Variant(rule.key), is_served=bool(usable), warnings=list(seen.values())

@@ -38,6 +38,14 @@ class Offer(StrEnum):
     FORWARDABLE_TEXT = "forwardable_text"
 
 
+class CountryWarning(View):
+    """What a network's rules have against these texts or their sender, in both languages. A blocking one forbids submitting."""
+
+    id: str
+    en: str
+    is_blocking: bool
+
+
 class CountryPreview(View):
     """What the rules of a number's country do to a text message there."""
 
@@ -45,7 +53,7 @@ class CountryPreview(View):
     people: int
     variant: Variant
     is_served: bool
-    warnings: list[dict[str, str]]
+    warnings: list[CountryWarning]
 
 
 class UnreachedView(View):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,9 +19,11 @@ from uuid import UUID
 
 from alerts.channels.ports import LINK_PLACE
 from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError
+from alerts.kit.text import visible
 
 EXERCISE_WORD = "LATIHAN"
 SPOKEN_MARK = re.compile(rf"^(?:{EXERCISE_WORD}\b[\s:.,–-]*)+", re.IGNORECASE)
+SAYS_EXERCISE = re.compile(rf"[\W_]*{EXERCISE_WORD}", re.IGNORECASE)
 LANGUAGES = ("id", "en")
 FREEZE_AT_ONCE_MAX = 20_000
 VALIDITY_SECONDS_MAX = 36_000
@@ -190,15 +193,18 @@ def check_approval(*, given_hash: str, current_hash: str | None, count: int) -> 
 
 
 def check_texts(texts: Mapping[str, str], *, is_exercise: bool) -> dict[str, str]:
-    """Both languages, not empty; an exercise's begin with LATIHAN by construction, an actual one's never do."""
+    """Both languages, not empty; an exercise's begin with LATIHAN by construction, an actual one's never do, however it is dressed up.
+
+    What nobody sees is taken out first (it comes with copied text): who approves must read what is sent, letter by letter.
+    """
     ready = {}
     for language in LANGUAGES:
-        body = " ".join(texts.get(language, "").split())
+        body = " ".join(visible(texts.get(language, "")).split())
         if not body:
             raise InvalidError("text_missing", f"the text in '{language}' is missing", field=f"texts.{language}")
         if LINK_PLACE in body:
             raise InvalidError("text_reserved", f"a text must not contain {LINK_PLACE}", field=f"texts.{language}")
-        if body.upper().startswith(EXERCISE_WORD) and not is_exercise:
+        if SAYS_EXERCISE.match(unicodedata.normalize("NFKC", body)) and not is_exercise:
             raise InvalidError("exercise_word", f"an actual alert must not begin with {EXERCISE_WORD}", field=f"texts.{language}")
         ready[language] = mark(body) if is_exercise else body
     return ready

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from alerts.broadcasts.rules import CANCEL_TEXT, LANGUAGES, check_texts
 from alerts.incidents.rules import Kind
 from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError
+from alerts.kit.text import visible
 
 PLACE_NAME_MAX = 40
 TEXT_MAX = 480
@@ -104,7 +105,7 @@ def fill(texts: Mapping[str, str], places: Mapping[str, Mapping[str, str]]) -> d
 
 def check_place_name(name: str) -> str:
     """An area's name as it may stand in a text: short, one line, no address, no long number. It was typed by whoever drew the area."""
-    said = " ".join(name.split())
+    said = " ".join(visible(name).split())
     if not said or len(said) > PLACE_NAME_MAX or UNSAFE.search(said):
         raise InvalidError("area_name", "The name of this area cannot stand in a text: it must be short and plain.", field="area_id")
     return said

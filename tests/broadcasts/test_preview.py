@@ -127,7 +127,7 @@ def test_the_whole_preview_adds_up() -> None:
     assert view.sharing_ways == 5
     barred_numbers = [(each.channel, each.number_country, each.people, each.reached_by) for each in view.barred_numbers]
     assert barred_numbers == [("sms", "SY", 7, {"push": 7})]
-    assert [warning["is_blocking"] for warning in view.countries[0].warnings] == ["true"]
+    assert [warning.is_blocking for warning in view.countries[0].warnings] == [True], "a program must not take the word false for yes"
     assert [(each.number_country, each.people) for each in view.unreached] == [("SY", 100)]
     forecast = view.forecast
     assert (forecast.people, forecast.segments, forecast.seconds_100, forecast.is_late) == (900, 1200, 120, True)

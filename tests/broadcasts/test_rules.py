@@ -95,7 +95,28 @@ def test_an_exercise_says_so_and_an_alert_never_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("texts", "field"), [({"id": " ", "en": "x"}, "texts.id"), ({"id": "x"}, "texts.en"), ({"id": "{link}", "en": "x"}, "texts.id")]
+    "dressed", ["[LATIHAN] Gempa", "*Latihan* Gempa", "_LATIHAN_", "L\u200bATIHAN Gempa", "\u202eLATIHAN", "\uff2c\uff21TIHAN"]
+)
+def test_an_alert_does_not_begin_with_the_word_in_disguise(dressed: str) -> None:
+    with pytest.raises(InvalidError) as refused:
+        rules.check_texts({"id": "Gempa", "en": dressed}, is_exercise=False)
+    assert (refused.value.code, refused.value.field) == ("exercise_word", "texts.en")
+
+
+def test_what_nobody_sees_is_not_sent() -> None:
+    written = {"id": "\ufeffNaik\u202e ke\u200b tem\u00adpat\x07 tinggi", "en": "This is not a drill: LATIHAN is our word for one."}
+    assert rules.check_texts(written, is_exercise=False) == {"id": "Naik ke tempat tinggi", "en": written["en"]}
+
+
+@pytest.mark.parametrize(
+    ("texts", "field"),
+    [
+        ({"id": " ", "en": "x"}, "texts.id"),
+        ({"id": "\u200b\u202e", "en": "x"}, "texts.id"),
+        ({"id": "x"}, "texts.en"),
+        ({"id": "{link}", "en": "x"}, "texts.id"),
+        ({"id": "{li\u200bnk}", "en": "x"}, "texts.id"),
+    ],
 )
 def test_both_languages_are_written_and_the_link_is_ours(texts: dict[str, str], field: str) -> None:
     with pytest.raises(InvalidError) as refused:
