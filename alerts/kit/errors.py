@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from alerts.kit.db import begin
 
@@ -132,6 +133,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(OperationalError, _on_database_error)
     app.add_exception_handler(PoolTimeoutError, _on_database_error)
     app.add_exception_handler(DataError, _on_data_error)
+    app.add_exception_handler(ClientDisconnect, _on_gone)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -169,7 +171,7 @@ async def _on_http_error(_: Request, error: Exception) -> Response:
 
 
 async def _on_database_error(request: Request, error: Exception) -> Response:
-    log.error("database.unavailable", path=request.scope.get("route_path", ""), kind=type(error).__name__)
+    log.error("database.unavailable", route=_route_of(request), kind=type(error).__name__)
     document = problem(503, "database_unavailable", "the database does not answer; nothing was changed")
     return problem_response(503, document, {"Retry-After": "2"})
 
@@ -177,13 +179,23 @@ async def _on_database_error(request: Request, error: Exception) -> Response:
 async def _on_data_error(request: Request, error: Exception) -> Response:
     """The last net: Postgres cannot store a value that should have been refused by its field. Nothing was changed."""
     assert isinstance(error, DataError)
-    log.error("database.value_refused", path=request.scope.get("route_path", ""), kind=type(error.orig).__name__)
+    log.error("database.value_refused", route=_route_of(request), kind=type(error.orig).__name__)
     return problem_response(422, problem(422, "not_storable", "a value is outside what can be stored", field="body"))
 
 
+async def _on_gone(_: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Whoever asked hung up before the body was there: no fault of ours, and nobody reads the answer. Nothing was changed."""
+    return problem_response(400, problem(400, "gone", "the caller hung up before the whole body had come", field="body"))
+
+
 async def _on_bug(request: Request, error: Exception) -> Response:
-    log.error("request.failed", path=request.scope.get("route_path", ""), kind=type(error).__name__)
+    log.error("request.failed", route=_route_of(request), kind=type(error).__name__)
     return problem_response(500, problem(500, "internal_error", "this is a fault of ours; nothing was changed"))
+
+
+def _route_of(request: Request) -> str:
+    """The address as the route has it, `/i/{token}`: who was meant is not for the log."""
+    return str(getattr(request.scope.get("route"), "path", ""))
 
 
 def _field_of(location: tuple[int | str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.types import Message
+from structlog.testing import capture_logs
 
 from alerts.app import create_app
 from alerts.kit.crypto import Keyring
@@ -64,6 +67,37 @@ def test_a_fault_is_a_problem_and_names_nobody(
     assert (answer.status_code, answer.json()["code"], problem_faults(answer)) == (status, code, [])
     assert "citizen" not in answer.text
     assert (status == 503) == ("retry-after" in answer.headers)
+
+
+@pytest.mark.parametrize("route", [bug, value_that_postgres_refuses, database_away])
+def test_the_log_says_where_a_fault_was(
+    faulty_app: FastAPI, settings: Settings, savepoint_sessions: Sessions, route: Callable[..., None]
+) -> None:
+    with lent(faulty_app, settings, savepoint_sessions), capture_logs() as lines:
+        TestClient(faulty_app, raise_server_exceptions=False).get(f"/api/v1/{route.__name__}?name=a-citizen")
+    assert [line["route"] for line in lines if line["log_level"] == "error"] == [f"/api/v1/{route.__name__}"]
+
+
+@pytest.mark.parametrize("path", ["/hooks/twilio/inbound", "/api/v1/incidents"])
+def test_who_hangs_up_before_the_body_is_there_is_no_fault_of_ours(client: TestClient, path: str) -> None:
+    """Carriers do so whenever we are slow; a stack trace each would bury what matters."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [
+        (b"content-type", b"application/x-www-form-urlencoded" if "hooks" in path else b"application/json"),
+        (b"host", b"testserver"),
+    ]
+    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers}
+    with capture_logs() as lines:
+        asyncio.run(client.app(scope | {"client": ("testclient", 1), "server": ("testserver", 80), "scheme": "http"}, receive, send))  # type: ignore[arg-type]
+    assert [message["status"] for message in sent if message["type"] == "http.response.start"] == [400]
+    assert [line for line in lines if line["log_level"] == "error"] == []
 
 
 UNREADABLE = {
