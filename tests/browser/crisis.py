@@ -19,6 +19,8 @@ from alerts.broadcasts.waves import open_wave
 from alerts.deliveries.actions import release
 from alerts.deliveries.exports.actions import ask_export
 from alerts.deliveries.exports.schemas import ExportAsk
+from alerts.inbox.actions import Inbound, receive_message, understand_message
+from alerts.inbox.models import InboundMessage
 from alerts.incidents.queries import list_areas
 from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor, Via
@@ -61,7 +63,7 @@ def make_crisis(sessions: Sessions, settings: Settings, staff: dict[str, str]) -
         actors = {role: _actor(session, username) for role, username in staff.items()}
         writer, approver = actors["duty_officer"], actors["approver"]
         incident = make_incident(session, actor=writer, title="Gempa bumi – Turki")
-        exercise = make_incident(session, actor=writer, title="Gladi gempa", status=Status.EXERCISE)
+        exercise = make_incident(session, actor=writer, title="Gladi gempa", status=Status.EXERCISE, urgency="Unknown", certainty="Unknown")
         approved = _message(session, writer, incident.id, TEXTS)
         approve_broadcast(session, actor=approver, broadcast_id=approved.id, command=Approval(content_hash=approved.content_hash or ""))
         submitted = _message(session, writer, incident.id, LATER)
@@ -76,6 +78,7 @@ def make_crisis(sessions: Sessions, settings: Settings, staff: dict[str, str]) -
         ask_export(session, actor=writer, broadcast_id=approved.id, command=ExportAsk(reason="Pencocokan"), wait_seconds=3600)
         _latecomers(session, settings, approved.id)
         _staff_on_duty(session, settings, staff, submitted.id)
+        _somebody_writes(session, settings)
         made = Crisis(incident.id, exercise.id, approved.id, submitted.id, draft.id, report, quiet.id, held.id)
     for incident_id in (made.incident, made.exercise, made.quiet):
         refresh_one(settings, sessions, incident_id)
@@ -94,6 +97,15 @@ def _staff_on_duty(session: Session, settings: Settings, staff: dict[str, str], 
     make_roster(session, approver)
     page_for_approval(session, submitted)
     raise_alarm(session, kind=AlarmKind.STOP_ALL, sender="twilio", count=1)
+
+
+def _somebody_writes(session: Session, settings: Settings) -> None:
+    """Words to be read first, and a text that no line can hold, by nobody of the register, from a number that is none."""
+    for number, body in enumerate(("2 kaki patah", "x" * 1600)):
+        inbound = Inbound(f"SM{number:032}", f"+12345678901234567{number:02}", body, segments=11 * number)
+        assert receive_message(session, keyring=settings.keyring, inbound=inbound)
+    for message_id in session.scalars(select(InboundMessage.id)).all():
+        understand_message(session, keyring=settings.keyring, message_id=message_id)
 
 
 def _message(session: Session, writer: Actor, incident_id: UUID, texts: Texts) -> Broadcast:

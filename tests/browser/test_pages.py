@@ -80,6 +80,14 @@ def test_a_page_is_sound_at_both_widths(role: str | None, open_as: Callable[...,
     assert not found, "\n".join(found)
 
 
+def test_on_a_phone_a_call_is_one_tap_away(open_as: Callable[..., Page], site: Site) -> None:
+    page = open_as("duty_officer", PHONE)
+    page.goto(f"/incidents/{site.crisis.incident}/calls")
+    button = page.locator("tbody tr button").first.bounding_box()
+    assert button is not None
+    assert button["x"] + button["width"] <= PHONE["width"], "nobody looks for it beyond the edge"
+
+
 def _axe_faults(page: Page) -> list[str]:
     violations = Axe().run(page, options=AXE_OPTIONS).response["violations"]
     return [f"{violation['id']}: {node['html'][:160]}" for violation in violations for node in violation["nodes"]]
