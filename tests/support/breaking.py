@@ -241,5 +241,5 @@ def seed_of_run() -> int:
 def scene_of(size: Size, **overrides: str) -> Iterator[Scene]:
     """A Siaga with a register of that size."""
     more = OVERRIDES | {"SIAGA_DELIVERY_BATCH_SIZE": str(size.batch_size)} | overrides
-    with running(people=size.people, overrides=more, plan=CALM) as ministry:
+    with running(people=size.people, overrides=more, plan=CALM, is_durable=True) as ministry:
         yield Scene(ministry, size, seed_of_run())

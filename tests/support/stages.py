@@ -115,10 +115,18 @@ class Ministry:
 
 @contextmanager
 def running(
-    *, people: int, plan: Mapping[str, Any] | None = None, overrides: Mapping[str, str] | None = None, ways: tuple[str, ...] = ()
+    *,
+    people: int,
+    plan: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, str] | None = None,
+    ways: tuple[str, ...] = (),
+    is_durable: bool = False,
 ) -> Iterator[Ministry]:
-    """Everything started, a register loaded, nobody alerted yet. Ends with the promises of the tables checked."""
-    with embedded.services(purpose="flow") as services:
+    """Everything started, a register loaded, nobody alerted yet. Ends with the promises of the tables checked.
+
+    `is_durable`: for who kills the servers; otherwise Postgres waits for no disk.
+    """
+    with embedded.services(purpose="flow", is_durable=is_durable) as services:
         stage = Stage(services, mode="test", overrides=QUICK | dict(overrides or {}), ways=ways)
         stage.migrate()
         ministry = Ministry(stage, stage.make_accounts({"kbri-ankara": "ankara"}))
