@@ -244,7 +244,7 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="exit when the story is told")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the figures here")] = None,
     crisis: Annotated[str, typer.Option(help="a bundled crisis, or a file of that form")] = "turkiye_2023",
-    port: Annotated[int | None, typer.Option(help="of the pages; a free one by default")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="of the pages; a free one by default")] = None,
 ) -> None:
     """A whole crisis on this machine: register, incident, approved alerts, receipts and replies, reports, the answer sheet."""
     from alerts.demo import run_demo

@@ -20,7 +20,7 @@ from alerts.deliveries.queries import invariants
 from alerts.deliveries.round_trips.queries import list_ages
 from alerts.embedded.safety import require_empty_register, safe_environment
 from alerts.kit.db import begin
-from alerts.stage import Account, Stage, get_json, load_register, other_carrier, post_json
+from alerts.stage import Account, Stage, get_json, load_register, other_carrier, post_json, require_free
 from alerts.stage_ways import ALL_WAYS, enter_browsers, enter_phones
 from alerts.story.crisis import Crisis, load_crisis
 from alerts.story.prepared import prepare_words
@@ -82,6 +82,8 @@ def run_demo(crisis_name: str, *, is_once: bool, json_path: Path | None, port: i
     begun = time.monotonic()
     environ = safe_environment(os.environ)
     crisis, printer = load_crisis(crisis_name), Printer()
+    if port is not None:
+        require_free(port)
     with embedded.services(purpose="demo", environ=environ) as services:
         printer.line(f"Postgres 18 and Valkey 9 are up · {crisis.about.en}")
         require_empty_register(services.database_url)

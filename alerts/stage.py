@@ -238,6 +238,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def require_free(port: int) -> None:
+    """EmbeddedError where somebody listens there: what a stage says to its pages, secrets among it, would be said to them."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise EmbeddedError(f"Port {port} cannot be had ({error.strerror}). Name another with --port, or leave it out.") from None
+
+
 def get_json(url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any] | None:
     """A JSON document of this machine, or None while nobody answers."""
     return _json_of(urllib.request.Request(url, headers=dict(headers or {})))  # noqa: S310 - loopback, our own address

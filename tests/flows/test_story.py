@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
 
 from alerts.demo import run_demo
+from alerts.embedded import EmbeddedError
 from alerts.story.crisis import bundled_names, load_crisis
 
 INVENTED = next(name for name in bundled_names() if name != "turkiye_2023")
+
+
+def test_a_port_that_somebody_has_is_refused_before_anything_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    """Another demo, say: it would be told our passwords, and answer that they are wrong."""
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(EmbeddedError, match=r"^Port \d+ cannot be had"):
+        run_demo(INVENTED, is_once=True, json_path=None, port=other.getsockname()[1])
+    assert capsys.readouterr().out == ""
 
 
 def test_an_invented_crisis_is_told_to_its_end_and_every_promise_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
