@@ -103,13 +103,16 @@ UPDATE delivery_batch b SET next_step_at = clock_timestamp() WHERE b.id = :batch
 
 LOCK = text("SELECT FROM delivery_batch WHERE id = ANY (:batches) ORDER BY id FOR NO KEY UPDATE")
 
+OUT = "('accepted', 'sent', 'delivered', 'unknown')"
+MOVED_ON = "moved_on"
+
 # Nobody gets a step after a cancel, past the validity, once a correction was asked for, or twice. In a quiet incident nobody is
 # called. `is_once`: nothing may follow what may have arrived; that a browser's push service took it says nothing of its
-# person, so a quiet message goes on to a text, if there is one.
-_LIVE = """
+# person, so a quiet message goes on to a text, if there is one. Not by the clock, only who was not reached is looked at.
+_LIVE = f"""
 live AS (
     SELECT b.id, b.broadcast_id, b.audience_id, b.state, i.is_quiet,
-        i.is_quiet OR m."references" <> '{}' AND m.purpose <> 'follow_up' AS is_once,
+        i.is_quiet OR m."references" <> '{{}}' AND m.purpose <> 'follow_up' AS is_once,
         b.begun_at <= clock_timestamp() - make_interval(secs => CAST(:step AS float8)) AS is_over_for_queued
     FROM delivery_batch b JOIN broadcast m ON m.id = b.broadcast_id JOIN incident i ON i.id = m.incident_id
     WHERE b.id = :batch AND m.state = 'approved' AND clock_timestamp() < m.approved_at + make_interval(secs => m.validity_seconds)
@@ -125,11 +128,10 @@ live AS (
     CROSS JOIN LATERAL (SELECT m.further_ways -> (d.step - 1) AS way,
             m.further_ways @@ CAST('exists ($[' || (d.step - 1) || ' to last] ? (@[0] == "sms"))' AS jsonpath) AS has_text
         FROM audience_member m WHERE m.id = d.member_id OFFSET 0) m
-    WHERE m.way IS NOT NULL AND d.answered_at IS NULL AND NOT EXISTS (SELECT FROM delivery n WHERE n.id = d.id + 1)
+    WHERE (CAST(:by_clock AS boolean) OR d.state IN ('failed', 'undelivered') OR d.error_code = '{MOVED_ON}')
+      AND m.way IS NOT NULL AND d.answered_at IS NULL AND NOT EXISTS (SELECT FROM delivery n WHERE n.id = d.id + 1)
       AND NOT (live.is_quiet AND m.way ->> 0 = ANY (CAST(:barred AS text[])))
-)"""
-OUT = "('accepted', 'sent', 'delivered', 'unknown')"
-MOVED_ON = "moved_on"
+)"""  # noqa: S608 - our own words
 
 # The batch is locked and nobody has claimed it: nothing of it can begin to be sent.
 MOVE_ON = text(f"""

@@ -6,6 +6,7 @@ receipts come by the thousand, and nearly none of them asks for anything.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -49,6 +50,7 @@ def heed(session: Session, failures: Iterable[Failure], *, rest_seconds: float) 
     values = {"deliveries": array_of(each.delivery_id for each in urgent), "numbers": array_of(each.number for each in urgent)}
     found = {(row.delivery_id, row.number): row for row in session.execute(CONCERNED, values)}
     slowed: set[Slowed] = set()
+    told: dict[str, list[Told]] = defaultdict(list)
     for each in urgent:
         row = found.get((each.delivery_id, each.number))
         if row is None:
@@ -56,8 +58,9 @@ def heed(session: Session, failures: Iterable[Failure], *, rest_seconds: float) 
         if each.step is Step.BACK_OFF_SENDER:
             slowed.add(Slowed(row.sender, row.number_country))
         else:
-            told = Told(row.citizen_id, Outcome(State.FAILED, each.code, step=each.step))
-            remember(session, row.sender, [told], rest_seconds=rest_seconds)
+            told[row.sender].append(Told(row.citizen_id, Outcome(State.FAILED, each.code, step=each.step)))
+    for sender in sorted(told):  # once each: a refused account is told of by every receipt
+        remember(session, sender, told[sender], rest_seconds=rest_seconds)
     return slowed
 
 

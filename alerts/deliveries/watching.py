@@ -25,7 +25,10 @@ IN_ANY_CASE = 3
 """So few of a code may be chance, whatever share of a message they are."""
 LAG_SECONDS = 5.0
 """What was applied so lately may still be waiting for its commit."""
+SHARES_SECONDS = 45.0
+"""A share takes a count of the whole message: asked this often at most, so that whoever must know does within about a minute."""
 WATCHED_UNTIL = "failures_watched_until"
+SHARES_UNTIL = "failure_shares_until"
 TOLD_FAILED = "told_failed"
 """The figure that counts failures told of, by `sender code`."""
 SHARE_ALARMS: Mapping[Step, str] = MappingProxyType({Step.DO_NOT_REPEAT_TEXT: "content_filtered"})
@@ -59,7 +62,7 @@ def watch_failures(session: Session, *, codes: Codes = CODES, lag_seconds: float
     for (sender, code), count in sorted(_summed(failed).items()):
         add_to_vital(session, Measured(TOLD_FAILED, f"{sender} {code}", count))
     _alarm_each(session, failed, codes)
-    _alarm_shares(session, failed, codes)
+    _watch_shares(session, until, codes=codes, lag_seconds=lag_seconds)
     return sum(each.cases for each in failed)
 
 
@@ -89,6 +92,15 @@ def _alarm_each(session: Session, failed: Iterable[Failed], codes: Codes) -> Non
             counts[ALARMS[row.step], each.sender] += each.cases
     for (kind, sender), count in sorted(counts.items()):
         raise_alarm(session, kind, sender=sender, count=count)
+
+
+def _watch_shares(session: Session, until: float, *, codes: Codes, lag_seconds: float) -> None:
+    """What failed since the shares were last looked at, if that is long enough ago."""
+    since, _ = session.execute(SPAN, {"since": find_vital(session, SHARES_UNTIL), "lag": lag_seconds}).one()
+    if until - since < SHARES_SECONDS:
+        return
+    keep_vitals(session, [Measured(SHARES_UNTIL, "", until)])
+    _alarm_shares(session, [Failed(*row) for row in session.execute(LATELY, {"since": since, "until": until})], codes)
 
 
 def _alarm_shares(session: Session, failed: Iterable[Failed], codes: Codes) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
+from structlog.testing import capture_logs
 
 from alerts.channels.country_rules import QuietScope
 from alerts.channels.rule_book import RuleBook, remember_book
@@ -55,6 +56,24 @@ def test_a_slow_countrys_batches_hold_up_no_other(fanout: Make, carriers: Carrie
     assert countries.count("ID") == 40
     assert countries[:42].count("ID") == 40, "the other country waits for two messages of the slow one at most"
     assert message.rows("SELECT count(*) AS n FROM delivery_batch WHERE state = 'claimed'") == [{"n": 0}]
+
+
+def test_a_batch_that_cannot_be_begun_is_its_own_tasks_fault(fanout: Make, carriers: Carriers) -> None:
+    """Whoever looks for something else while its lane waits tells of it once and sends the others."""
+    message = fanout(*[f"+9053212345{number:02}" for number in range(20)], *[f"+62812500000{number:02}" for number in range(12)])
+    set_rule(message, rate_per_second=1)
+    with begin(message.sessions) as session:
+        release(session, message.broadcast_id, batch_size=4)
+    [slow] = message.rows("SELECT min(id) AS id FROM delivery_batch WHERE number_country = 'TR'")
+    [broken] = message.rows("SELECT min(id) AS id FROM delivery_batch WHERE number_country = 'ID'")
+    message.run("UPDATE delivery_batch SET channel = 'none' WHERE id = :id", id=broken["id"])
+    with capture_logs() as lines:
+        assert send_batch(message.settings, message.sessions, carriers, batch_id=slow["id"], owner="one")
+    assert [line["batch_id"] for line in lines if line["event"] == "batch.not_begun"] == [broken["id"]]
+    states = message.rows("SELECT batch_id = :id AS is_its, state FROM delivery WHERE number_country = 'ID' GROUP BY 1, 2", id=broken["id"])
+    assert {(row["is_its"], row["state"]) for row in states} == {(True, "queued"), (False, "accepted")}
+    with pytest.raises(KeyError):
+        send_batch(message.settings, message.sessions, carriers, batch_id=broken["id"], owner="its own")
 
 
 def test_quiet_hours_that_begin_in_mid_run_fail_nobody(fanout: Make, carriers: Carriers) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from alerts.broadcasts.actions import cancel_broadcast
 from alerts.deliveries.carriers import Carriers
-from alerts.deliveries.escalation import escalate
+from alerts.deliveries.escalation import NEXT_STEP, escalate
 from alerts.deliveries.evidence import mark_answered
 from alerts.deliveries.queries import invariants
 from alerts.deliveries.resending import resend_unknown
@@ -69,6 +69,28 @@ def test_an_answer_that_comes_when_the_next_step_has_begun_stops_it_before_it_le
     message.send(carriers)
     assert steps(message) == [(1, "push", "accepted"), (2, "sms", "cancelled")]
     assert message.rows("SELECT count(*) AS n FROM attempt") == [{"n": 1}]
+
+
+def test_of_those_not_reached_nobody_elses_list_is_read(fanout: Make, carriers: Carriers) -> None:
+    others = [{"phones": (f"+62812510000{number:02}", f"+62812520000{number:02}")} for number in range(20)]
+    message = fanout(people=[*others, {"phones": ("+6281219991211", "+6281250000002")}])
+    message.release()
+    [batch] = message.batches()
+    message.send(carriers)
+    message.run("DELETE FROM delivery WHERE step = 2")
+    values = {"batch": batch, "by_clock": False, "step": 0, "barred": []}
+    with begin(message.sessions) as session:
+        plan = session.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {NEXT_STEP.text}"), values).scalar_one()
+    assert message.rows("SELECT count(*) AS n FROM delivery WHERE step = 2") == [{"n": 1}]
+    assert sum(loops_over("audience_member", plan[0]["Plan"])) == 1
+
+
+def loops_over(table: str, node: dict[str, Any]) -> Iterator[int]:
+    """How often each part of a plan looked into the table."""
+    if node.get("Relation Name") == table:
+        yield node["Actual Loops"]
+    for child in node.get("Plans", ()):
+        yield from loops_over(table, child)
 
 
 def test_whom_a_step_surely_did_not_reach_need_not_wait(fanout: Make, carriers: Carriers) -> None:
