@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -63,8 +64,15 @@ class Carrier:
 @pytest.fixture
 def carrier(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Carrier]:
     """A carrier with the default plan (faults by the last digits of a number), without receipts of its own accord."""
-    plan = Plan.model_validate(getattr(request, "param", {}) | {"hang_seconds": 30, "reply_share": 0, "app_share": 0})
-    log_path, loop, started = tmp_path / "carrier.jsonl", asyncio.new_event_loop(), threading.Event()
+    with carrying(tmp_path / "carrier.jsonl", **getattr(request, "param", {})) as running:
+        yield running
+
+
+@contextmanager
+def carrying(log_path: Path, **planned: Any) -> Iterator[Carrier]:
+    """The same by hand, for who needs two."""
+    plan = Plan.model_validate(planned | {"hang_seconds": 30, "reply_share": 0, "app_share": 0})
+    loop, started = asyncio.new_event_loop(), threading.Event()
     found: dict[str, Any] = {}
     config = SandboxConfig(account_sid=ACCOUNT, auth_token=TOKEN, second_key=SECOND_KEY, log_path=log_path, plan=plan)
 
