@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -25,6 +25,11 @@ def warm_up(modules: Sequence[str]) -> None:
         import_module(name)
     gc.collect()
     gc.freeze()
+
+
+def interpreters_own(environ: Mapping[str, str]) -> dict[str, str]:
+    """What an interpreter reads when it starts, and a forked one never does."""
+    return {name: value for name, value in environ.items() if name.startswith("PYTHON")}
 
 
 class Child:

@@ -35,6 +35,7 @@ class Guardian:
         self.folder = folder
         self.processes: dict[str, Process] = {}
         self.warm: set[str] = set()
+        self.told: dict[str, str] = {}
         self.identity = identity.Identity.SELF
         self.foreign: dict[str, str] = {}
         self.foreign_names: dict[str, str] = {}
@@ -81,10 +82,10 @@ class Guardian:
             file.unlink()
         return {"code": done.returncode, "output": done.stdout.decode(errors="replace")}
 
-    def do_warm_up(self, *, modules: list[str]) -> Answer:
-        """Load modules; from now on `python -m <one of them>` is forked from here instead of started."""
+    def do_warm_up(self, *, modules: list[str], environ: dict[str, str]) -> Answer:
+        """Load modules; from now on `python -m <one of them>` is forked from here, but for an interpreter told other things."""
         forking.warm_up(modules)
-        self.warm |= set(modules)
+        self.warm, self.told = set(modules), forking.interpreters_own(environ)
         return {}
 
     def do_start(
@@ -92,7 +93,7 @@ class Guardian:
     ) -> Answer:
         """Start a process; its output goes to `<name>.log` of the run's folder."""
         who = self.identity if is_postgres else identity.Identity.SELF
-        if environ is not None and argv[1] == "-m" and argv[2] in self.warm:
+        if environ is not None and argv[1] == "-m" and argv[2] in self.warm and forking.interpreters_own(environ) == self.told:
             self.processes[name] = forking.fork(argv, self.folder / f"{name}.log", environ, self._prepare(who))
             self._record()
             return {"pid": self.processes[name].pid}

@@ -193,9 +193,12 @@ class Services:
 
     # -- processes of the product ---------------------------------------------------------------------------------------
 
-    def warm_up(self, *modules: str) -> None:
-        """For tests: load these once, and fork `python -m <module>` from there whenever `start_process` is asked for one."""
-        self._guardian.ask("warm_up", modules=list(modules))
+    def warm_up(self, *modules: str, environ: Mapping[str, str]) -> None:
+        """For tests: load these once, and fork `python -m <module>` from there whenever `start_process` is asked for one.
+
+        `environ`: as it will be for them. Who is given other words for Python itself (`PYTHONPATH`, say) is started from nothing.
+        """
+        self._guardian.ask("warm_up", modules=list(modules), environ=dict(environ))
 
     def start_process(self, name: str, argv: Sequence[str], environ: Mapping[str, str]) -> int:
         """Start a process that ends with this run, whatever happens to us; returns its pid.

@@ -29,8 +29,8 @@ def run(tmp_path: Path) -> Iterator[Services]:
     run.stop()
 
 
-def begin(run: Services, name: str, *arguments: str) -> dict[str, Any]:
-    pid = run.start_process(name, [sys.executable, "-m", MODULE, *arguments], ENVIRONMENT)
+def begin(run: Services, name: str, *arguments: str, **more: str) -> dict[str, Any]:
+    pid = run.start_process(name, [sys.executable, "-m", MODULE, *arguments], ENVIRONMENT | more)
     wait_until(lambda: run.log_of(name).endswith("}\n"), f"{name} says what it is")
     told: dict[str, Any] = json.loads(run.log_of(name))
     assert told.pop("pid") == pid
@@ -39,7 +39,7 @@ def begin(run: Services, name: str, *arguments: str) -> dict[str, Any]:
 
 def test_started_and_forked_are_alike(run: Services) -> None:
     started = begin(run, "started", "one", "two")
-    run.warm_up(MODULE)
+    run.warm_up(MODULE, environ=ENVIRONMENT)
     forked = begin(run, "forked", "one", "two")
     assert forked == started
     assert forked["arguments"] == ["one", "two"]
@@ -48,7 +48,7 @@ def test_started_and_forked_are_alike(run: Services) -> None:
 
 
 def test_its_end_is_seen_however_it_comes(run: Services) -> None:
-    run.warm_up(MODULE)
+    run.warm_up(MODULE, environ=ENVIRONMENT)
     begin(run, "by_itself", "3")
     wait_until(lambda: run.process_pid("by_itself") is None, "one ends by itself")
     begin(run, "killed")
@@ -63,7 +63,7 @@ def test_its_end_is_seen_however_it_comes(run: Services) -> None:
 
 @pytest.mark.parametrize("is_killed", [True, False], ids=["guardian killed", "run ended"])
 def test_it_ends_with_the_run(run: Services, is_killed: bool) -> None:
-    run.warm_up(MODULE)
+    run.warm_up(MODULE, environ=ENVIRONMENT)
     begin(run, "forked")
     pid = run.process_pid("forked") or 0
     if is_killed:
@@ -74,7 +74,15 @@ def test_it_ends_with_the_run(run: Services, is_killed: bool) -> None:
 
 
 def test_a_failure_is_told_in_its_log(run: Services) -> None:
-    run.warm_up("json")  # which has no main
+    run.warm_up("json", environ=ENVIRONMENT)  # which has no main
     run.start_process("broken", [sys.executable, "-m", "json"], ENVIRONMENT)
     wait_until(lambda: run.process_pid("broken") is None, "it ends")
     assert "AttributeError: module 'json' has no attribute 'main'" in run.log_of("broken")
+
+
+def test_who_tells_python_something_else_gets_a_python_of_its_own(run: Services) -> None:
+    """What an interpreter reads when it starts would never come to a forked one."""
+    (run.folder / "sitecustomize.py").write_text("import os; os.environ['WORD'] = 'of its own'")
+    run.warm_up(MODULE, environ=ENVIRONMENT)
+    assert begin(run, "forked")["environment"]["WORD"] == "given"
+    assert begin(run, "started", PYTHONPATH=str(run.folder))["environment"]["WORD"] == "of its own"

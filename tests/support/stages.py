@@ -132,7 +132,7 @@ def running(
         ministry = Ministry(stage, stage.make_accounts({"kbri-ankara": "ankara"}))
         if people:
             load_register(stage.settings, stage.sessions, write_register(services.folder / "register.csv", people))
-        services.warm_up("alerts.cli", *PARTS)
+        services.warm_up("alerts.cli", *PARTS, environ=stage.environment)
         stage.start(plan=plan or {})
         yield ministry
         with begin(stage.sessions) as session:
