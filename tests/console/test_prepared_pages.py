@@ -251,3 +251,15 @@ def test_who_may_make_it_quiet_and_who_may_end_it(browse: Browser, session: Sess
     assert officer.post(f"{path}/quiet", etag=etag, quiet="no", reason="sudah aman").status_code == 303
     actions = session.scalars(text("SELECT action FROM action_log WHERE action LIKE 'incident.made%' ORDER BY id")).all()
     assert actions == ["incident.made_quiet", "incident.made_loud"]
+
+
+def test_an_empty_list_offers_no_button_and_says_why(browse: Browser, session: Session) -> None:
+    incident, writer = make_incident(session, status="Exercise"), make_actor(session, "duty_officer")
+    draft = draft_broadcast(session, actor=writer, incident_id=incident.id, command=BroadcastDraft(texts=Texts(id="Uji", en="Test")))
+    submit_broadcast(session, actor=writer, broadcast_id=draft.id, configured=senders())
+    session.commit()
+    page = browse("approver").get(f"/exercise/broadcasts/{draft.id}/approve").text
+    assert "peserta latihan" in page
+    assert 'name="count"' not in page
+    assert "tercapai" not in page, "nothing was reached where nobody is"
+    assert 'name="reason"' in page
