@@ -28,7 +28,7 @@ from alerts.broadcasts.freezing import (
     ways_of,
 )
 from alerts.broadcasts.models import Audience, Broadcast
-from alerts.broadcasts.queries import claim_broadcast, hands_of, list_successors, lists_of, pick_areas, promised_at
+from alerts.broadcasts.queries import claim_broadcast, hands_of, list_repeats, lists_of, pick_areas, promised_at
 from alerts.broadcasts.rules import Move, Purpose, ResendUnknown, State
 from alerts.broadcasts.schemas import Approval, BroadcastChange, BroadcastDraft
 from alerts.channels.rule_book_outlets import SenderSets
@@ -196,11 +196,11 @@ def reject_broadcast(session: Session, *, actor: Actor, broadcast_id: UUID, reas
 def cancel_broadcast(session: Session, *, actor: Actor, broadcast_id: UUID, reason: str) -> Broadcast:
     """Stop it. What was handed over stays handed over: that takes a correction. In its hold, nothing goes out at all.
 
-    What only repeats it (a follow-up, "still valid") stops with it.
+    What only repeats it (a follow-up, "still valid", a follow-up of that) stops with it.
     """
     broadcast = claim_broadcast(session, broadcast_id, actor)
     _stop(session, broadcast, actor, reason)
-    for successor in list_successors(session, broadcast.id, purposes=(Purpose.FOLLOW_UP, Purpose.STILL_VALID)):
+    for successor in list_repeats(session, broadcast.id):
         if (successor.state, Move.CANCEL) in rules.ALLOWED:
             _stop(session, claim_broadcast(session, successor.id), actor, reason)
     return broadcast

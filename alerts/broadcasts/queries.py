@@ -64,11 +64,40 @@ def list_successors(session: Session, broadcast_id: UUID, *, purposes: Sequence[
     return list(session.scalars(query.order_by(Broadcast.id)))
 
 
+def list_repeats(session: Session, broadcast_id: UUID) -> list[Broadcast]:
+    """What only repeats the message (reminders, "still valid"), and what repeats that; each after what it refers to."""
+    found = list_successors(session, broadcast_id, purposes=(Purpose.FOLLOW_UP, Purpose.STILL_VALID))
+    return [each for repeat in found for each in (repeat, *list_repeats(session, repeat.id))]
+
+
+def claim_chain(session: Session, broadcast_id: UUID) -> Broadcast:
+    """The message, locked, and before it what it only repeats, the first of all first: in the order in which a cancel locks."""
+    *_, broadcast = [claim_broadcast(session, each) for each in _list_chain(session, broadcast_id)]
+    return broadcast
+
+
 def is_corrected(session: Session, broadcast_id: UUID) -> bool:
-    """Whether a correction of this message went out or is asked for; one that was refused, or withdrawn in time, is none."""
+    """Whether a correction of this message, or of what it only repeats, went out or is asked for.
+
+    One that was refused, or withdrawn in time, is none.
+    """
     is_standing = Broadcast.state.in_((State.FREEZING, State.SUBMITTED, State.APPROVED)) | Broadcast.released_at.is_not(None)
-    about = (Broadcast.references.contains([broadcast_id]), Broadcast.purpose == Purpose.ALERT)
+    about = (Broadcast.references.overlap(_list_chain(session, broadcast_id)), Broadcast.purpose == Purpose.ALERT)
     return session.execute(select(Broadcast.id).where(*about, is_standing).limit(1)).first() is not None
+
+
+def _list_chain(session: Session, broadcast_id: UUID) -> list[UUID]:
+    chain = f"WITH RECURSIVE {REPEATED.format(message='CAST(:broadcast AS uuid)')} SELECT id FROM repeated ORDER BY depth DESC, id"  # noqa: S608
+    return list(session.scalars(text(chain), {"broadcast": broadcast_id}))
+
+
+REPEATED = """
+repeated AS (
+    SELECT {message} AS id, 0 AS depth
+    UNION SELECT u.id, s.depth + 1 FROM repeated s JOIN broadcast r ON r.id = s.id CROSS JOIN unnest(r."references") AS u(id)
+    WHERE r.purpose IN ('follow_up', 'still_valid'))
+"""
+"""A message, and what it only repeats: the original of a reminder, also of a reminder of a reminder."""
 
 
 def promised_at(broadcast: Broadcast) -> datetime | None:

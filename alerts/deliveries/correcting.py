@@ -18,7 +18,7 @@ from alerts.broadcasts import rules
 from alerts.broadcasts.actions import approve_broadcast, cancel_broadcast
 from alerts.broadcasts.freezing import check_countries, ways_barred, ways_of
 from alerts.broadcasts.models import Audience, Broadcast, MessageTemplate
-from alerts.broadcasts.queries import claim_broadcast, get_broadcast, is_corrected
+from alerts.broadcasts.queries import claim_broadcast, claim_chain, get_broadcast, is_corrected
 from alerts.broadcasts.rules import MsgType, Purpose
 from alerts.broadcasts.rules import State as MessageState
 from alerts.broadcasts.schemas import Approval, Correction
@@ -135,8 +135,8 @@ def count_handed_over(session: Session, broadcast_id: UUID) -> int:
 
 
 def claim_uncorrected(session: Session, broadcast_id: UUID) -> Broadcast:
-    """The message, locked so that no correction of it begins meanwhile; ConflictError where one waits or went out."""
-    original = claim_broadcast(session, broadcast_id)
+    """The message, locked so that no correction of it, or of what it repeats, begins meanwhile; ConflictError where there is one."""
+    original = claim_chain(session, broadcast_id)
     if is_corrected(session, broadcast_id):
         raise ConflictError("corrected", "This message was corrected, or is about to be: remind of the correction instead.")
     return original

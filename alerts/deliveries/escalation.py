@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from alerts.broadcasts.queries import REPEATED
 from alerts.incidents.rules import QUIET
 from alerts.kit.db import Sessions, begin
 from alerts.kit.outbox import drain
@@ -88,9 +89,14 @@ def _values(batch_id: int, *, step_seconds: float, is_by_clock: bool) -> dict[st
     return {"batch": batch_id, "by_clock": is_by_clock, "step": step_seconds, "barred": sorted(QUIET.barred_channels)}
 
 
+def _is_corrected(message: str, standing: str) -> str:
+    """Whether such a correction `k` exists of the message, or of what it only repeats."""
+    return f"""EXISTS (WITH RECURSIVE {REPEATED.format(message=message)}
+    SELECT FROM repeated s JOIN broadcast k ON s.id = ANY (k."references") WHERE k.purpose = 'alert' AND ({standing}))"""
+
+
 # While a correction waits for its approval the steps of what it corrects wait too: they go on if it is refused or withdrawn.
-_CORRECTION_WAITS = """EXISTS (SELECT FROM broadcast k WHERE b.broadcast_id = ANY (k."references") AND k.purpose = 'alert'
-    AND k.state IN ('freezing', 'submitted'))"""
+_CORRECTION_WAITS = _is_corrected("b.broadcast_id", "k.state IN ('freezing', 'submitted')")
 TAKE_DUE = text(f"""
 UPDATE delivery_batch SET next_step_at = NULL WHERE id IN (
     SELECT b.id FROM delivery_batch b WHERE b.next_step_at <= clock_timestamp() AND NOT {_CORRECTION_WAITS}
@@ -116,8 +122,7 @@ live AS (
         b.begun_at <= clock_timestamp() - make_interval(secs => CAST(:step AS float8)) AS is_over_for_queued
     FROM delivery_batch b JOIN broadcast m ON m.id = b.broadcast_id JOIN incident i ON i.id = m.incident_id
     WHERE b.id = :batch AND m.state = 'approved' AND clock_timestamp() < m.approved_at + make_interval(secs => m.validity_seconds)
-      AND NOT EXISTS (SELECT FROM broadcast k WHERE m.id = ANY (k."references") AND k.purpose = 'alert'
-                      AND (k.state IN ('freezing', 'submitted', 'approved') OR k.released_at IS NOT NULL))
+      AND NOT {_is_corrected("m.id", "k.state IN ('freezing', 'submitted', 'approved') OR k.released_at IS NOT NULL")}
     FOR SHARE OF m
 ), person AS MATERIALIZED (
     SELECT d.id, d.member_id, d.step, d.state, d.error_code, coalesce(d.accepted_at, d.state_at) AS at, m.way,

@@ -11,7 +11,7 @@ from alerts.broadcasts import rules
 from alerts.broadcasts.audience import freeze_selected, gather
 from alerts.broadcasts.freezing import ways_of
 from alerts.broadcasts.models import Audience, AudienceMember, Broadcast
-from alerts.broadcasts.queries import claim_broadcast, get_broadcast
+from alerts.broadcasts.queries import claim_broadcast, claim_chain, get_broadcast
 from alerts.broadcasts.rules import MsgType, Purpose
 from alerts.broadcasts.rules import State as MessageState
 from alerts.broadcasts.schemas import FollowUp
@@ -40,7 +40,8 @@ def follow_up(
 
     ConflictError: a quiet incident, a message that nobody has or that was cancelled or corrected, or everybody answered.
     """
-    original = claim_broadcast(session, broadcast_id, actor)
+    get_broadcast(session, broadcast_id, actor)
+    original = claim_chain(session, broadcast_id)
     incident = get_open_incident(session, original.incident_id, actor)
     check_repeat(is_quiet=incident.is_quiet)
     if original.released_at is None or original.state is not MessageState.APPROVED:
@@ -62,7 +63,7 @@ def follow_up(
 
 def freeze_follow_up(session: Session, *, broadcast_id: UUID, audience_id: int, configured: SenderSets) -> bool:
     """The worker's half of a large reminder. False when it was cancelled or done meanwhile; ConflictError once a correction waits."""
-    claim_broadcast(session, get_broadcast(session, broadcast_id).references[0])  # first: in the order in which a cancel locks
+    claim_chain(session, get_broadcast(session, broadcast_id).references[0])  # first: in the order in which a cancel locks
     reminder = claim_broadcast(session, broadcast_id)
     if reminder.state is not MessageState.FREEZING or reminder.audience_id != audience_id:
         return False

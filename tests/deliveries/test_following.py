@@ -196,3 +196,42 @@ def test_cancelling_stops_what_only_repeats_it(fanout: Make, carriers: Carriers)
         cancel_broadcast(session, actor=make_actor(session, "approver"), broadcast_id=message.broadcast_id, reason="x")
     with begin(message.sessions) as session:
         assert session.get_one(Broadcast, reminder.id).state == "cancelled"
+
+
+def sent_again(message: Fanout, carriers: Carriers) -> Fanout:
+    """A reminder of it, approved and sent."""
+    reminder = reminded(message)
+    approved(message, reminder)
+    reminders = replace(message, broadcast_id=reminder.id)
+    reminders.release()
+    reminders.send(carriers)
+    return reminders
+
+
+def test_cancelling_stops_a_reminder_of_a_reminder(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(2))
+    message.release()
+    message.send(carriers)
+    again = reminded(sent_again(message, carriers))
+    with begin(message.sessions) as session:
+        cancel_broadcast(session, actor=make_actor(session, "approver"), broadcast_id=message.broadcast_id, reason="x")
+    with begin(message.sessions) as session:
+        assert session.get_one(Broadcast, again.id).state == "cancelled"
+
+
+def test_a_reminder_waits_with_what_it_reminds_of_while_a_correction_does(fanout: Make, carriers: Carriers, officer: Actor) -> None:
+    message = fanout(people=[{"phones": ("+6281260000001", "+6281260000002")}])
+    message.release()
+    message.send(carriers)
+    reminders = sent_again(message, carriers)
+    waiting = reminded(reminders)
+    correction = freely(message, officer)
+    assert message.step_time_passes() == 0
+    with pytest.raises(ConflictError, match="corrected"):
+        reminded(reminders)
+    with pytest.raises(ConflictError, match="corrected"):
+        approved(message, waiting)
+    with begin(message.sessions) as session:
+        cancel_broadcast(session, actor=officer, broadcast_id=correction.id, reason="x")
+    assert message.step_time_passes() == 2, "the original's, and the reminder's"
+    assert approved(message, waiting).state == "approved"
