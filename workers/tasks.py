@@ -15,7 +15,7 @@ from celery import shared_task
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.actions import freeze_submission, return_submission
-from alerts.broadcasts.first_alerts import freeze_first_alert, release_due
+from alerts.broadcasts.first_alerts import freeze_first_alert, release_all_due
 from alerts.broadcasts.waves import list_open_for_waves, open_wave
 from alerts.deliveries.actions import release_all, ring_due, stop, sweep
 from alerts.deliveries.correcting import freeze_copied
@@ -123,8 +123,7 @@ def freeze_first(runtime: Runtime, payload: Payload) -> None:
 
 @task("broadcasts.release_due")
 def release_held(runtime: Runtime, _: Payload) -> None:
-    with begin(runtime.sessions) as session:
-        release_due(session)
+    release_all_due(runtime.sessions)
 
 
 @task("deliveries.freeze_copied")

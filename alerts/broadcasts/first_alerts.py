@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts import rules, template_rules
@@ -40,6 +40,7 @@ from alerts.incidents.rules import State as IncidentState
 from alerts.incidents.rules import Status, manners_of
 from alerts.kit.actor import SYSTEM, Actor
 from alerts.kit.clock import db_now
+from alerts.kit.db import Sessions, begin
 from alerts.kit.errors import ConflictError
 from alerts.kit.outbox import publish
 from alerts.places.names import place_name
@@ -153,22 +154,41 @@ def confirm_first_alert(session: Session, *, actor: Actor, broadcast_id: UUID, c
     return broadcast
 
 
-def release_due(session: Session) -> int:
-    """Let go of every message whose hold has ended; the count. What somebody is stopping just now is passed over.
+def release_all_due(sessions: Sessions) -> int:
+    """Let go of every message whose hold has ended, each in its own transaction: none waits for another, nor for its fault; the count."""
+    with begin(sessions) as session:
+        due = list(session.scalars(select(Broadcast.id).where(*_is_due()).order_by(Broadcast.hold_until)))
+    released, fault = 0, None
+    for broadcast_id in due:
+        try:
+            with begin(sessions) as session:
+                released += release_due(session, only=broadcast_id)
+        except Exception as error:  # noqa: BLE001 - whatever it was: the others are let go first
+            fault = error
+    if fault is not None:
+        raise fault
+    return released
+
+
+def release_due(session: Session, *, only: UUID | None = None) -> int:
+    """Let go of every message whose hold has ended (or of one); the count. What somebody is stopping just now is passed over.
 
     Nothing leaves for an incident that was closed meanwhile: its held message is cancelled.
     """
-    due = (Broadcast.state == State.HELD, Broadcast.hold_until <= func.clock_timestamp())
-    query = select(Broadcast).where(*due).order_by(Broadcast.hold_until).limit(100).with_for_update(skip_locked=True)
-    held = list(session.scalars(query.execution_options(populate_existing=True)))
+    query = select(Broadcast).where(*_is_due()).order_by(Broadcast.hold_until).with_for_update(skip_locked=True)
+    query = query if only is None else query.where(Broadcast.id == only)
     released = 0
-    for broadcast in held:
+    for broadcast in list(session.scalars(query.execution_options(populate_existing=True))):
         if get_incident(session, broadcast.incident_id).state is IncidentState.OPEN:
             _let_go(session, broadcast, SYSTEM, "broadcast.hold_ended")
             released += 1
         else:
             cancel_broadcast(session, actor=SYSTEM, broadcast_id=broadcast.id, reason="the incident was closed")
     return released
+
+
+def _is_due() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return Broadcast.state == State.HELD, Broadcast.hold_until <= func.clock_timestamp()
 
 
 def _hold(session: Session, broadcast: Broadcast, audience: Audience, configured: SenderSets) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.actions import cancel_broadcast, claim_release
-from alerts.broadcasts.first_alerts import confirm_first_alert, freeze_first_alert, release_due, release_first_alert
+from alerts.broadcasts.first_alerts import confirm_first_alert, freeze_first_alert, release_all_due, release_due, release_first_alert
 from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.rules import first_promise
 from alerts.broadcasts.schemas import Approval, FirstAlert
@@ -291,6 +291,21 @@ def test_twenty_races_at_the_end_of_a_hold_have_one_winner_each(
                 assert claim_release(session, held.id) is None
             else:
                 assert (row.state, told) == ("approved", 1)
+
+
+def test_each_hold_ends_in_its_own_transaction(sessions: Sessions, keyring: Keyring, committed_settings: Settings) -> None:
+    with begin(sessions) as session:
+        incident, template = make_incident(session), make_template(session)
+        make_citizen(session, keyring)
+        [area] = list_areas(session, incident.id)
+        officer, command = make_actor(session, "duty_officer"), FirstAlert(template_id=template.id, area_id=area.id)
+        for _ in range(3):
+            release_first_alert(session, actor=officer, incident_id=incident.id, command=command, settings=committed_settings)
+        session.flush()
+        session.execute(text(ENDS))
+    assert release_all_due(sessions) == 3
+    with begin(sessions) as session:
+        assert session.execute(text("SELECT count(DISTINCT CAST(xmin AS text)) FROM broadcast WHERE state = 'approved'")).scalar_one() == 3
 
 
 def test_nothing_leaves_for_an_incident_that_was_closed_in_the_hold(
