@@ -2,7 +2,7 @@
 
 Ours is computed anew from the tables, as the API does; a live screen is cheaper still: it reads a stored version, which
 is measured beside it. The naive way loads the rows as objects and counts them, for each viewer. The limit is one bare
-GROUP BY over the deliveries.
+GROUP BY over the deliveries. Two missions have filed 2,000 reports on 200 places.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from alerts.bench.filing import VALUES, file_reports
 from alerts.bench.ground import COUNTRY, Ground, Say, ground
 from alerts.bench.outcome import Goal, Outcome, Plan, Round
 from alerts.broadcasts.models import AudienceMember
@@ -32,8 +33,10 @@ from alerts.kit.db import begin
 from alerts.live.actions import refresh
 from alerts.live.queries import latest_snapshot, load_sheet, sheet_of
 from alerts.live.schemas import AnswerSheet
+from alerts.reports.models import Report, ReportLine
 
-FULL, QUICK = 100_000, 1_000
+FULL, QUICK = 1_000_000, 1_000
+REPORTS_FULL, REPORTS_QUICK = 2_000, 250
 REPEATS = 3
 GOALS = {"sheet_ms": Goal(at_most=200), "ratio_to_naive": Goal(at_least=10, floor=5)}
 Counts = dict[str, int]
@@ -45,11 +48,14 @@ def measure(services: Services, plan: Plan, say: Say) -> Outcome:
     with ground(services, "summary", plan=plan, say=say) as floor:
         say(f"summary: {people} people alerted, answers given")
         incident_id = _prepare(floor, people)
-        expected = expected_counts(people)
+        reports = REPORTS_QUICK if plan.is_quick else REPORTS_FULL
+        with begin(floor.sessions) as session:
+            totals = file_reports(session, incident_id, reports)
+        expected = expected_counts(people) | totals
         counted = [_read(floor, lambda s: counts_of(_sheet(s, incident_id))), _read(floor, lambda s: count_objects(s, incident_id))]
-        rounds = []
+        rounds: list[Round] = []
         for number in range(plan.rounds):
-            rounds.append(_round(floor, incident_id))
+            rounds.append(_round(floor, incident_id, rounds[0].naive if rounds else None))
             one = rounds[-1]
             say(f"summary {number + 1}/{plan.rounds}: ours {1000 / one.ours:.0f} ms, objects {1000 / (one.naive or 1):.0f} ms")
         details = _stored(floor, incident_id)
@@ -79,7 +85,9 @@ def counts_of(sheet: AnswerSheet) -> Counts:
     """The same counts as the sheet shows them."""
     reach = {name: getattr(sheet.reach, name) for name in ("frozen", "unreachable", "unknown", "handed_over", "delivered", "answered")}
     registered = sheet.registered.people if sheet.registered else 0
-    return {"registered": registered, **reach, "safe": sheet.contact.safe, "need_help": sheet.contact.need_help}
+    lines = [*sheet.figures, *(figure for question in sheet.questions for figure in question.values)]
+    totals = Counter({category: sum(line.number or 0 for line in lines if line.category == category) for category in VALUES})
+    return {"registered": registered, **reach, "safe": sheet.contact.safe, "need_help": sheet.contact.need_help, **totals}
 
 
 def count_objects(session: Session, incident_id: UUID) -> Counts:
@@ -98,7 +106,16 @@ def count_objects(session: Session, incident_id: UUID) -> Counts:
         last[checkin.citizen_id] = checkin.answer
     found["safe"] = sum(answer is Answer.SAFE for answer in last.values())
     found["need_help"] = sum(answer is Answer.NEED_HELP for answer in last.values())
-    return dict(found)
+    return dict(found) | _count_lines(session, incident_id)
+
+
+def _count_lines(session: Session, incident_id: UUID) -> Counts:
+    """The newest line of each place and category."""
+    newest: dict[tuple[str, str], int] = {}
+    lines = select(ReportLine).join(Report, Report.id == ReportLine.report_id).where(Report.incident_id == incident_id)
+    for line in session.scalars(lines.order_by(Report.as_of)):
+        newest[line.places[0], line.category] = line.number or 0
+    return {category: sum(number for (_, of), number in newest.items() if of == category) for category in VALUES}
 
 
 def _prepare(floor: Ground, people: int) -> UUID:
@@ -114,11 +131,12 @@ def _prepare(floor: Ground, people: int) -> UUID:
     return incident_id
 
 
-def _round(floor: Ground, incident_id: UUID) -> Round:
+def _round(floor: Ground, incident_id: UUID, known_naive: float | None) -> Round:
+    """One turn of each; the naive way takes a minute and is asked once."""
     used = floor.cpu_seconds() + time.process_time()
     ours = _seconds(floor, lambda session: _sheet(session, incident_id), repeats=REPEATS)
     cpu = (floor.cpu_seconds() + time.process_time() - used) / REPEATS
-    naive = _seconds(floor, lambda session: count_objects(session, incident_id))
+    naive = 1 / known_naive if known_naive else _seconds(floor, lambda session: count_objects(session, incident_id))
     limit = _seconds(floor, lambda session: session.execute(text(GROUPED), {"incident": incident_id}).all(), repeats=REPEATS)
     return Round(1 / ours, 1 / naive, 1 / limit, cpu * 1000)
 

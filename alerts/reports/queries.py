@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, or_, select, text, true
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select, text, true
 from sqlalchemy.orm import Session
 
 from alerts.incidents.rules import is_bound_to_mission
@@ -38,10 +39,14 @@ class Filed:
     resolutions: dict[str, UUID] = field(default_factory=dict)
 
 
+PLACE_GAP = "\x1f"
 UNREAD = {"filed", "narrative", "filed_by", "mission_code", "status", "state", "version", "incident_id"}
 REPORT_COLUMNS: list[Any] = [getattr(Report, c.key) for c in Report.__mapper__.column_attrs if c.key not in UNREAD]
-LINE_COLUMNS: list[Any] = [getattr(ReportLine, c.key).label(c.key) for c in ReportLine.__mapper__.column_attrs]
-"""Plain columns, not entities: a sheet reads all lines of an incident."""
+PLACES = func.array_to_string(ReportLine.places, PLACE_GAP).label("places")
+LINE_COLUMNS: list[Any] = [
+    PLACES if c.key == "places" else getattr(ReportLine, c.key).label(c.key) for c in ReportLine.__mapper__.column_attrs
+]
+"""Plain columns, not entities: a sheet reads all lines of an incident. Places as one text: lists are dear to read."""
 
 
 def lock_filing(session: Session, incident_id: UUID) -> None:
@@ -125,7 +130,7 @@ def filed_line(row: ReportLine | Row[Any], report: FiledReport) -> FiledLine:
         position=row.position,
         cell=Cell(
             category=row.category,
-            places=outermost(row.places),
+            places=_outermost(row.places if isinstance(row.places, str) else PLACE_GAP.join(row.places)),
             nationality=row.nationality,
             series=row.series,
             kind=row.kind,
@@ -146,6 +151,12 @@ def filed_line(row: ReportLine | Row[Any], report: FiledReport) -> FiledLine:
         withdraws=row.withdraws,
         withdraw_reason=row.withdraw_reason,
     )
+
+
+@lru_cache(maxsize=4096)
+def _outermost(places: str) -> tuple[str, ...]:
+    """Few sets of places come again in many lines."""
+    return outermost(places.split(PLACE_GAP)) if places else ()
 
 
 def get_report(session: Session, incident_id: UUID, report_id: UUID, actor: Actor) -> Report:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import total_ordering
 from typing import NamedTuple
 from uuid import UUID
 
@@ -54,6 +55,25 @@ class Cell(NamedTuple):
         return "/".join(parts).rstrip("/")
 
 
+@total_ordering
+class Wording:
+    """Everything said in a line, as the last word of an order; put into words only where all else is equal, which is seldom."""
+
+    __slots__ = ("_line",)
+
+    def __init__(self, line: FiledLine) -> None:
+        self._line = line
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Wording) and (self._line is other._line or self._line.said == other._line.said)
+
+    def __lt__(self, other: Wording) -> bool:
+        return self._line.said < other._line.said
+
+    def __hash__(self) -> int:
+        return hash(self._line.said)
+
+
 @dataclass(frozen=True, slots=True)
 class FiledLine:
     """One stored line with its report. `counted` is the rung on which its claim counts."""
@@ -95,9 +115,9 @@ class FiledLine:
         return self.number is not None or self.silence in (Silence.ASKED_NONE_REPORTED, Silence.CHECKED_NONE_FOUND)
 
     @property
-    def rank(self) -> tuple[bool, datetime, str, int, str]:
+    def rank(self) -> tuple[bool, datetime, str, int, Wording]:
         """Newest first by what was said, never by when it arrived."""
-        return (self.says_something, self.report.counts_from, self.report.speaker, self.position, self.said)
+        return (self.says_something, self.report.counts_from, self.report.speaker, self.position, Wording(self))
 
     @property
     def said(self) -> str:

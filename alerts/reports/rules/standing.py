@@ -18,7 +18,7 @@ from types import MappingProxyType
 from uuid import UUID
 
 from alerts.reports.rules.codes import SEVERITIES, Category, LineKind, LineState, Rule, Series, Silence
-from alerts.reports.rules.filed import Cell, FiledLine, FiledReport
+from alerts.reports.rules.filed import Cell, FiledLine, FiledReport, Wording
 from alerts.reports.rules.values import differs, lies_within
 
 __all__ = ["Cell", "FiledLine", "FiledReport"]
@@ -121,7 +121,7 @@ def stand(lines: Sequence[FiledLine], reports: Iterable[FiledReport], resolved: 
     _overtake_silences(result)
     _settle_severities(result, resolved)
     result.in_conflict = frozenset(line.id for each in result.contradictions for line in each.lines)
-    result.held = [line for line in sorted(alive, key=_order) if _is_still_held(line, withdrawals, by_speaker)]
+    result.held = sorted((line for line in alive if _is_still_held(line, withdrawals, by_speaker)), key=_order)
     result.falls = _falls(result.current, lines, frozenset(withdrawals))
     return result
 
@@ -294,12 +294,13 @@ def _falls(current: Iterable[FiledLine], lines: Iterable[FiledLine], withdrawn: 
     """Figures that only grow by nature but are lower than the same source's word before."""
     history: dict[tuple[str, Cell], list[FiledLine]] = defaultdict(list)
     for line in lines:
-        if line.number is not None and line.state is LineState.ACCEPTED and line.id not in withdrawn:
+        is_growing = line.cell.category in GROWING and line.cell.kind is LineKind.STANDING
+        if is_growing and line.number is not None and line.state is LineState.ACCEPTED and line.id not in withdrawn:
             history[line.report.speaker, line.cell].append(line)
     falls = {}
     for line in current:
-        before = [each for each in history[line.report.speaker, line.cell] if _came_before(each, line)]
-        if line.number is None or line.cell.category not in GROWING or line.cell.kind is not LineKind.STANDING or not before:
+        before = [each for each in history.get((line.report.speaker, line.cell), ()) if _came_before(each, line)]
+        if line.number is None or not before:
             continue
         last = max(before, key=lambda each: each.rank)
         if last.number is not None and last.number > line.number:
@@ -307,9 +308,9 @@ def _falls(current: Iterable[FiledLine], lines: Iterable[FiledLine], withdrawn: 
     return falls
 
 
-def _order(line: FiledLine) -> tuple[datetime, str, int, str, str]:
+def _order(line: FiledLine) -> tuple[datetime, str, int, str, Wording]:
     """An order made of what was said, the same whatever arrived first."""
-    return (line.report.counts_from, line.report.speaker, line.position, line.cell.key, line.said)
+    return (line.report.counts_from, line.report.speaker, line.position, line.cell.key, Wording(line))
 
 
 def _came_before(each: FiledLine, line: FiledLine) -> bool:
