@@ -30,6 +30,7 @@ from alerts.deliveries.rules import State
 from alerts.embedded import Services
 from alerts.incidents.queries import get_incident
 from alerts.kit.db import begin
+from alerts.kit.memory import settle
 from alerts.live.actions import refresh
 from alerts.live.queries import latest_snapshot, load_sheet, sheet_of
 from alerts.live.schemas import AnswerSheet
@@ -52,7 +53,10 @@ def measure(services: Services, plan: Plan, say: Say) -> Outcome:
         with begin(floor.sessions) as session:
             totals = file_reports(session, incident_id, reports)
         expected = expected_counts(people) | totals
+        with begin(floor.sessions) as session:
+            refresh(session, incident_id, no_more_often=timedelta(0))
         counted = [_read(floor, lambda s: counts_of(_sheet(s, incident_id))), _read(floor, lambda s: count_objects(s, incident_id))]
+        settle()  # as the web server does when it is ready
         rounds: list[Round] = []
         for number in range(plan.rounds):
             rounds.append(_round(floor, incident_id, rounds[0].naive if rounds else None))

@@ -20,8 +20,9 @@ from sqlalchemy.orm import Session
 from alerts.incidents.queries import get_incident, list_open_incidents
 from alerts.kit.clock import db_now
 from alerts.kit.db import Sessions, begin
+from alerts.live.counting import keep
 from alerts.live.models import FigureMinute, LiveState, Snapshot
-from alerts.live.queries import latest_snapshot, load_sheet
+from alerts.live.queries import latest_snapshot, recount_sheet
 from alerts.live.rules.changes import content_hash, content_of, main_figures
 from alerts.live.schemas import AnswerSheet
 from alerts.settings import Settings
@@ -48,7 +49,8 @@ def refresh(session: Session, incident_id: UUID, *, no_more_often: timedelta | N
     if state.computed_at is not None and began - state.computed_at < rest:
         state.is_dirty = True
         return None
-    sheet = load_sheet(session, get_incident(session, incident_id))
+    sheet, counted = recount_sheet(session, get_incident(session, incident_id))
+    keep(state, counted)
     state.computed_at, state.is_dirty, state.has_progress = db_now(session), False, False
     state.took_seconds = (state.computed_at - began).total_seconds()
     _write_minute(session, incident_id, sheet)

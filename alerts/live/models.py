@@ -42,7 +42,7 @@ class FigureMinute(Base):
 class LiveState(Base):
     """When an incident's sheet was last computed, how long that took, and whether something happened since that it does not show.
 
-    `has_progress`: only that sending went on.
+    `has_progress`: only that sending went on. `counted`: what is dear to count, as it was then (`counting`).
     """
 
     __tablename__ = "live_state"
@@ -52,3 +52,4 @@ class LiveState(Base):
     is_dirty: Mapped[bool] = mapped_column(server_default=text("false"))
     has_progress: Mapped[bool] = mapped_column(server_default=text("false"))
     took_seconds: Mapped[float] = mapped_column(server_default=text("0"))
+    counted: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))

@@ -5,38 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from alerts.checkins.queries import safe_counts
-from alerts.citizens.queries import register_counts
-from alerts.deliveries.queries import reach_of_incident
 from alerts.incidents.models import Incident, IncidentArea, IncidentMission
-from alerts.incidents.queries import count_lists
 from alerts.incidents.rules import State
 from alerts.kit.clock import db_now
+from alerts.live.counting import Counted, count, find_kept
 from alerts.live.models import FigureMinute, Snapshot
-from alerts.live.rules.facts import AnswerFacts, CheckFacts, IncidentFacts, MissionFacts, SheetFacts
-from alerts.live.rules.figures import number_words
+from alerts.live.rules.facts import CheckFacts, IncidentFacts, MissionFacts, SheetFacts
 from alerts.live.rules.sheet import build_sheet
 from alerts.live.rules.totals import maximal
-from alerts.live.schemas import AnswerSheet, MinutePoint, Reach, Register, RegisterClass, RegisterList, Words
+from alerts.live.schemas import AnswerSheet, MinutePoint, Register
 from alerts.missions.queries import mission_names
 from alerts.people.queries import Moment, TallyRow, tally
 from alerts.people.rules import Axis, Nationality
-from alerts.places import AreaSpec, touched_places
+from alerts.places import touched_places
 from alerts.reports.queries import Filed, await_filings, load_filed
 from alerts.reports.rules.codes import Category
 
-CLASSES = {
-    "resident": Words(id="menetap", en="residents"),
-    "traveller": Words(id="pelintas", en="travellers"),
-    "contingent": Words(id="kontingen", en="contingents"),
-    "seafarer": Words(id="pelaut", en="seafarers"),
-}
 NAMED_AS = {
     (Axis.CONDITION, "dead"): (Category.DEAD,),
     (Axis.CONDITION, "seriously_injured"): (Category.SERIOUSLY_INJURED, Category.INJURED),
@@ -62,17 +52,46 @@ class Asked:
 NOW = Asked()
 
 
+class _At(NamedTuple):
+    """A question's moments. `heard_by`: what receipts and answers had come by then; `is_now`: the register is counted, not remembered."""
+
+    as_of: datetime
+    known_at: datetime
+    heard_by: datetime
+    is_now: bool
+
+
 def load_sheet(session: Session, incident: Incident, asked: Asked = NOW) -> AnswerSheet:
     """The sheet of an incident for two times, computed from the tables.
 
-    Waits for a filing that is half done, so that the same question about the past has the same answer later.
+    Waits for a filing that is half done, so that the same question about the past has the same answer later. Of now, what is
+    dear to count is as old as the last count of it (`counting`).
     """
+    at = _moment(session, incident, asked)
+    kept = find_kept(session, incident.id, at.known_at) if asked == NOW else None
+    return _build(session, incident, at, kept)[0]
+
+
+def recount_sheet(session: Session, incident: Incident) -> tuple[AnswerSheet, Counted]:
+    """The sheet of now with everything counted anew, and the counts: for whoever keeps them."""
+    return _build(session, incident, _moment(session, incident, NOW))
+
+
+def _moment(session: Session, incident: Incident, asked: Asked) -> _At:
+    """What is asked about, after any filing that is half done."""
     await_filings(session, incident.id)
     now = db_now(session)
     known_at = min(asked.known_at or now, now)
     as_of = asked.as_of or now
-    facts = _load_facts(session, incident, as_of=as_of, known_at=known_at, is_now=asked.known_at is None)
-    return build_sheet(facts, as_of, known_at)
+    # Messages and answers have real times; those of a replayed crisis do not.
+    heard_by = known_at if incident.is_replayed else min(as_of, known_at)
+    return _At(as_of, known_at, heard_by, is_now=asked.known_at is None)
+
+
+def _build(session: Session, incident: Incident, at: _At, kept: Counted | None = None) -> tuple[AnswerSheet, Counted]:
+    areas = _areas(session, incident.id, at.known_at)
+    counted = kept or count(session, incident, areas, as_of=at.as_of, heard_by=at.heard_by, is_now=at.is_now)
+    return build_sheet(_load_facts(session, incident, areas, counted, at=at), at.as_of, at.known_at), counted
 
 
 def latest_snapshot(session: Session, incident_id: UUID, *, known_at: datetime | None = None) -> Snapshot | None:
@@ -109,21 +128,19 @@ def minute_series(session: Session, incident_id: UUID, *, since: datetime | None
     return [MinutePoint(minute=row.minute, figure=row.figure, value=row.value) for row in rows]
 
 
-def _load_facts(session: Session, incident: Incident, *, as_of: datetime, known_at: datetime, is_now: bool) -> SheetFacts:
-    areas = _areas(session, incident.id, known_at)
-    filed = load_filed(session, incident.id, known_at)
-    # Messages and answers have real times; those of a replayed crisis do not.
-    heard_by = known_at if incident.is_replayed else min(as_of, known_at)
-    named = tally(session, incident.id, Moment(as_of=as_of, known_at=known_at))
+def _load_facts(session: Session, incident: Incident, areas: list[IncidentArea], counted: Counted, *, at: _At) -> SheetFacts:
+    filed = load_filed(session, incident.id, at.known_at)
+    named = tally(session, incident.id, Moment(as_of=at.as_of, known_at=at.known_at))
     return SheetFacts(
-        incident=_incident_facts(incident, areas, known_at),
-        missions=_missions(session, incident.id, known_at),
+        incident=_incident_facts(incident, areas, at.known_at),
+        missions=_missions(session, incident.id, at.known_at),
         reports=tuple(filed.reports),
         lines=tuple(filed.lines),
         checks=tuple(_checks(filed)),
-        register=_register(session, incident, areas, as_of=as_of) if is_now else _register_then(session, incident.id, known_at),
-        reach=tuple(_reach(row) for row in reach_of_incident(session, incident.id, known_at=heard_by)),
-        answers=_answers(session, incident.id, heard_by),
+        register=counted.register if at.is_now else _register_then(session, incident.id, at.known_at),
+        reach=counted.reach,
+        answers=counted.answers,
+        counted_at=counted.counted_at,
         named=_named(named),
         possible_deaths=_possible_deaths(named),
         problems=filed.problems,
@@ -196,53 +213,10 @@ def _checks(filed: Filed) -> Iterable[CheckFacts]:
         )
 
 
-def _register(session: Session, incident: Incident, areas: list[IncidentArea], *, as_of: datetime) -> Register:
-    specs: list[AreaSpec] = [area.spec for area in areas]
-    counts = register_counts(session, specs, on=None if incident.is_replayed else as_of.date())
-    number = number_words(counts.total)
-    return Register(
-        people=counts.total,
-        country_only=counts.country_only,
-        text=Words(id=f"data lapor diri: {number.id}", en=f"our register: {number.en}"),
-        classes=[
-            RegisterClass(
-                class_=name,
-                label=CLASSES.get(name, Words(id=name, en=name)),
-                people=count.registered,
-                oldest_place_at=count.place_as_of_oldest,
-                newest_place_at=count.place_as_of_newest,
-                undated=count.undated,
-            )
-            for name, count in sorted(counts.by_class.items())
-        ],
-        lists=[
-            RegisterList(kind=each.row.kind, name=each.row.name, members=each.members, unmatched=each.unmatched)
-            for each in count_lists(session, incident.id)
-        ],
-        counted_at=db_now(session),
-    )
-
-
 def _register_then(session: Session, incident_id: UUID, known_at: datetime) -> Register | None:
     """The register has no past of its own: what the sheet of that time counted is what was known."""
     snapshot = latest_snapshot(session, incident_id, known_at=known_at)
     return sheet_of(snapshot).registered if snapshot else None
-
-
-def _reach(row: dict[str, Any]) -> Reach:
-    return Reach(**{name: row[name] for name in Reach.model_fields})
-
-
-def _answers(session: Session, incident_id: UUID, known_at: datetime) -> AnswerFacts:
-    counts = safe_counts(session, incident_id, known_at)
-    return AnswerFacts(
-        answered=counts.answered,
-        safe=counts.safe,
-        safe_contacted=counts.safe_contact_made,
-        need_help=counts.need_help,
-        need_help_says_safe=counts.need_help_says_safe,
-        other=counts.other,
-    )
 
 
 def _named(rows: Iterable[TallyRow]) -> dict[Category, int]:

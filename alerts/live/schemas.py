@@ -273,7 +273,8 @@ class AnswerSheet(Part):
     `as_of` and `known_at` are the two times it was asked for. `figures` are the standing figures that no question
     asks for (evacuated, sheltering, safe …), each with its series; `planned` never happened yet and is counted
     nowhere. `reach` is that of the message with the widest list, `messages` has them all. `older` are figures
-    of other sources that a newer one has overtaken.
+    of other sources that a newer one has overtaken. `counted_at`: when register, reach and answers were counted; in a large
+    crisis that is done once for all who ask, every few seconds.
     """
 
     incident: IncidentHead
@@ -290,6 +291,7 @@ class AnswerSheet(Part):
     held: list[Held]
     withdrawn: list[Withdrawn]
     registered: Register | None
+    counted_at: datetime | None = None
     reach: Reach
     messages: list[Reach]
     contact: Contacts

@@ -87,6 +87,7 @@ class SheetFacts:
     register: Register | None = None
     reach: tuple[Reach, ...] = ()
     answers: AnswerFacts = AnswerFacts()
+    counted_at: datetime | None = None
     named: Mapping[Category, int] = field(default_factory=lambda: MappingProxyType({}))
     possible_deaths: int = 0
     problems: Mapping[UUID, tuple[Problem, ...]] = field(default_factory=lambda: MappingProxyType({}))

@@ -71,6 +71,7 @@ def build_sheet(facts: SheetFacts, as_of: datetime, known_at: datetime) -> Answe
         held=list(material.held),
         withdrawn=[withdrawn_of(line, by, frame, standing) for line, by in _in_order(standing)],
         registered=material.register,
+        counted_at=facts.counted_at,
         reach=_widest(facts),
         messages=list(facts.reach),
         contact=_contacts(facts, material),

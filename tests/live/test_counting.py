@@ -1,0 +1,56 @@
+"""What is dear to count is counted once for all who ask; everything else of a sheet is of now."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from alerts.checkins.actions import NewCheckin, record_checkin
+from alerts.checkins.rules import Answer, Channel
+from alerts.kit.actor import SYSTEM
+from alerts.kit.clock import db_now
+from alerts.kit.crypto import Keyring
+from alerts.live.actions import refresh
+from alerts.live.models import LiveState
+from alerts.live.queries import Asked, load_sheet
+from alerts.live.schemas import AnswerSheet
+from alerts.reports.actions import file_report
+from alerts.reports.schemas import ReportIn
+from tests.factories.checkins import make_citizen, make_member
+from tests.factories.incidents import OPENER, make_incident
+from tests.factories.reports import line, report_body
+
+
+def test_what_is_dear_to_count_is_as_old_as_the_last_count_and_what_staff_filed_is_of_now(session: Session, keyring: Keyring) -> None:
+    incident = make_incident(session)
+    member = make_member(session, incident, make_citizen(session, keyring))
+    refresh(session, incident.id, no_more_often=timedelta(0))
+    state = session.get_one(LiveState, incident.id)
+    assert state.counted is not None
+
+    def sheet() -> AnswerSheet:
+        session.commit()
+        return load_sheet(session, incident)
+
+    def claim() -> None:
+        said = NewCheckin(incident.id, member.citizen_id, Answer.SAFE, Channel.LINK, member.id)
+        record_checkin(session, actor=SYSTEM, keyring=keyring, new=said)
+
+    claim()
+    assert sheet().contact.safe == 1, "counting was quick: it is counted for each who asks"
+    state.counted = state.counted | {"took_seconds": 5.0}
+    kept = sheet()
+    assert kept.contact.safe == 0
+    assert kept.counted_at == datetime.fromisoformat(state.counted["counted_at"])
+    said_now = report_body(line("dead", "asked_none_reported"), source="ministry", as_of=db_now(session).isoformat())
+    command = ReportIn.model_validate(said_now)
+    file_report(session, actor=OPENER, incident_id=incident.id, command=command)
+    assert "belum ada laporan" in sheet().sentence.id
+    assert load_sheet(session, incident, Asked(known_at=db_now(session))).contact.safe == 1, "a moment is counted for itself"
+    refresh(session, incident.id, no_more_often=timedelta(0))
+    assert sheet().contact.safe == 1
+    state.counted = state.counted | {"took_seconds": 5.0, "counted_at": (db_now(session) - timedelta(minutes=5)).isoformat()}
+    claim()
+    assert sheet().counted_at is not None
+    assert sheet().counted_at != datetime.fromisoformat(state.counted["counted_at"]), "nobody renews it any more"
