@@ -213,7 +213,7 @@ def _is_good(figures: Mapping[str, Any]) -> bool:
 
 
 def _print_verdict(figures: Mapping[str, Any], printer: Printer) -> None:
-    by_way = ", ".join(f"{WAY_NAMES[way]} {count}" for way, count in figures["handed_over_by"].items())
+    by_way = ", ".join(f"{WAY_NAMES.get(way, way)} {count}" for way, count in figures["handed_over_by"].items())
     printer.line(f"handed over by way: {by_way}")
     printer.line("people who answered, by way: " + ", ".join(f"{way} {people}" for way, people in figures["answered_by"].items()))
     trips = {sender: "not back" if took is None else f"{took} s" for sender, took in figures["round_trip_seconds"].items()}

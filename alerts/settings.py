@@ -24,6 +24,7 @@ from alerts.settings_apart import check_apart
 from alerts.settings_groups import (
     Calls,
     Email,
+    Exercise,
     Exports,
     Group,
     Roaming,
@@ -39,6 +40,8 @@ from alerts.settings_groups import (
 PREFIX = "SIAGA_"
 TWILIO_LIVE_URL = "https://api.twilio.com"
 FCM_LIVE_URL = "https://fcm.googleapis.com"
+PATHS = frozenset({"SIAGA_FCM_CREDENTIALS_FILE", "SIAGA_EXERCISE_FCM_CREDENTIALS_FILE"})
+"""Settings that are the path of a file themselves."""
 NOT_SETTINGS = frozenset({"SIAGA_TWILIO_OPENAPI", "SIAGA_CARRIER_COMMAND"})
 """Names of ours in the environment that tell a test or the demo something and a process nothing."""
 
@@ -95,18 +98,6 @@ class Fcm(Group):
     static_token: SecretStr = SecretStr("")
     base_url: str = FCM_LIVE_URL
     timeout_seconds: float = Field(10, gt=0)
-
-
-class Exercise(Group):
-    """The senders of exercises: disjoint from the live ones by construction (checked below)."""
-
-    twilio_account_sid: str = ""
-    twilio_auth_token: SecretStr = SecretStr("")
-    twilio_from: str = ""
-    twilio_base_url: str = ""
-    fcm_base_url: str = ""
-    fcm_project: str = ""
-    fcm_static_token: SecretStr = SecretStr("")
 
 
 class Delivery(Group):
@@ -334,7 +325,7 @@ def is_loopback(url: str) -> bool:
 
 def _with_files(env: dict[str, str]) -> dict[str, str]:
     for name, path in list(env.items()):
-        if name.startswith(PREFIX) and name.endswith("_FILE") and name != "SIAGA_FCM_CREDENTIALS_FILE":
+        if name.startswith(PREFIX) and name.endswith("_FILE") and name not in PATHS:
             env[name.removesuffix("_FILE")] = Path(path).read_text(encoding="utf-8").strip()
             del env[name]
     return env

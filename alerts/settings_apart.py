@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Iterator
 from email.utils import parseaddr
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -17,13 +19,14 @@ from alerts.settings_groups import Email, WebPush
 if TYPE_CHECKING:
     from alerts.settings import Settings
 
+SAID_BY_GOOGLE = ("project_id", "client_email", "private_key_id", "private_key")
 TELLING_CHARACTERS = 8
 """A shorter secret may stand in a longer word by chance; it is compared as a whole."""
 
 
 def check_apart(settings: Settings) -> None:
     """Raises ValueError naming the exercise's setting that is a live one, or that holds a live secret anywhere in it."""
-    for name, ours, theirs in (*_accounts(settings), *_numbers(settings)):
+    for name, ours, theirs in (*_accounts(settings), *_numbers(settings), *_service_accounts(settings)):
         if ours and ours == theirs:
             raise ValueError(f"exercise.{name} is the live one: exercises need senders of their own")
     secrets = {value for group in _live_groups(settings) for _, value in _secrets_of(group)}
@@ -59,6 +62,26 @@ def _numbers(settings: Settings) -> Iterator[tuple[str, str, str]]:
     ours += [("whatsapp_from", whatsapp.from_), ("voice_from", settings.exercise_voice.from_)]
     ours += [("whatsapp_content_sids", sid) for sid in sorted(whatsapp.templates)]
     yield from ((name, value, value if value in live else "") for name, value in ours)
+
+
+def _service_accounts(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """What Google's file says of itself: neither the live project, nor the live account or one of its keys. Nor the same file."""
+    name, ours, theirs = "fcm_credentials_file", settings.exercise.fcm_credentials_file, settings.fcm.credentials_file
+    if not ours:
+        return
+    yield name, str(Path(ours).resolve()), str(Path(theirs).resolve()) if theirs else ""
+    exercise, live = _said_by_file(ours), _said_by_file(theirs)
+    yield name, exercise.get("project_id", ""), settings.fcm.project
+    yield from ((name, exercise.get(part, ""), live.get(part, "")) for part in SAID_BY_GOOGLE)
+
+
+def _said_by_file(path: str) -> dict[str, str]:
+    """The texts of a service account's JSON; nothing where it cannot be read: whoever sends by it reads it too, and fails."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {name: value for name, value in content.items() if isinstance(value, str)} if isinstance(content, dict) else {}
 
 
 def _live_groups(settings: Settings) -> tuple[BaseModel, ...]:

@@ -215,6 +215,20 @@ def read_rates(pairs: str) -> dict[str, float]:
     return rates
 
 
+class Exercise(Group):
+    """The senders of exercises: disjoint from the live ones by construction (checked below)."""
+
+    twilio_account_sid: str = ""
+    twilio_auth_token: SecretStr = SecretStr("")
+    twilio_auth_token_previous: SecretStr = SecretStr("")
+    twilio_from: str = ""
+    twilio_base_url: str = ""
+    fcm_base_url: str = ""
+    fcm_project: str = ""
+    fcm_credentials_file: str = ""
+    fcm_static_token: SecretStr = SecretStr("")
+
+
 class MailTls(StrEnum):
     """How the way to the mail server is protected. `none` is for a server on this machine."""
 

@@ -174,11 +174,12 @@ class Stage:
 
     def accepted_by_way(self) -> dict[str, int]:
         """Alerts that the carrier's log says were taken, by door, the busiest first; our own test messages are none."""
-        lines = [json.loads(line) for line in self.log_path.read_text(encoding="utf-8").splitlines() if '"kind":"accepted"' in line]
+        lines = [json.loads(line) for line in self.log_path.read_text(encoding="utf-8").splitlines() if '"accepted"' in line]
+        lines = [line for line in lines if line["kind"] == "accepted"]
         with begin(self.sessions) as session:
             ours = {str(row.delivery_id) for row in session.execute(text("SELECT delivery_id FROM round_trip"))}
         alerts = (line for line in lines if ALERT.fullmatch(line["attempt"]) and line["attempt"].partition("-")[0] not in ours)
-        taken = Counter(line["channel"] for line in alerts)
+        taken = Counter(line.get("channel", "?") for line in alerts)
         return dict(taken.most_common())
 
     def _environment(self, mode: str) -> dict[str, str]:

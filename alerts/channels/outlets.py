@@ -64,8 +64,13 @@ def exercise_senders(settings: Settings) -> tuple[Sender, ...]:
         senders += [TwilioSms(config), *_of_account(config, settings.exercise_whatsapp, settings.exercise_voice)]
     senders += _described(settings, settings.exercise_sms2)
     if exercise.fcm_project and exercise.fcm_base_url:
-        token = exercise.fcm_static_token.get_secret_value()
-        senders.append(Fcm(FcmConfig(project=exercise.fcm_project, static_token=token, base_url=exercise.fcm_base_url)))
+        push = FcmConfig(
+            project=exercise.fcm_project,
+            credentials_file=exercise.fcm_credentials_file,
+            static_token=exercise.fcm_static_token.get_secret_value(),
+            base_url=exercise.fcm_base_url,
+        )
+        senders.append(Fcm(push))
     return (*senders, *_browser_and_mail(settings, settings.exercise_web_push, settings.exercise_email))
 
 

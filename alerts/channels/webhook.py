@@ -64,14 +64,15 @@ async def signed_form(request: Request, settings: Settings) -> SignedForm:
     signer = check.signer(address, form, request.headers.get("x-twilio-signature"))
     if signer is None:
         raise ForbiddenError("bad_signature", "The signature does not fit the address and the fields.")
-    return SignedForm(form, is_exercise=signer == exercise)
+    return SignedForm(form, is_exercise=signer in exercise)
 
 
-def checks_of(settings: Settings) -> tuple[WebhookCheck, str]:
-    """Who may sign for Twilio, and which of their tokens is the exercises'."""
-    exercise = settings.exercise.twilio_auth_token.get_secret_value()
-    tokens = (settings.twilio.auth_token.get_secret_value(), settings.twilio.auth_token_previous.get_secret_value(), exercise)
-    return webhook_check(settings.public_url, tokens), exercise
+def checks_of(settings: Settings) -> tuple[WebhookCheck, frozenset[str]]:
+    """Who may sign for Twilio, and which of their tokens are the exercises': each set has two while its token is being changed."""
+    exercise = (settings.exercise.twilio_auth_token, settings.exercise.twilio_auth_token_previous)
+    live = (settings.twilio.auth_token, settings.twilio.auth_token_previous)
+    tokens = tuple(token.get_secret_value() for token in (*live, *exercise))
+    return webhook_check(settings.public_url, tokens), frozenset(token.get_secret_value() for token in exercise)
 
 
 async def _signed(request: Request, settings: SettingsDep) -> SignedForm:

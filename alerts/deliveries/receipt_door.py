@@ -78,7 +78,7 @@ async def _is_kept(scope: Scope, state: Any, body: bytes) -> bool:
     signer = check.signer_of(scope["path"], form, signature) if len(form) == len(pairs) else None
     if signer is None:
         return False
-    said = Said("twilio", form.get("MessageStatus", ""), form.get("MessageSid", ""), form.get("ErrorCode", ""), signer == exercise)
+    said = Said("twilio", form.get("MessageStatus", ""), form.get("MessageSid", ""), form.get("ErrorCode", ""), signer in exercise)
     try:
         receipt = read_receipt(settings.keyring.callback, scope["path"].removeprefix(PREFIX), said)
         return await door_of(state).add(receipt)

@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth.exceptions import RefreshError, TransportError
 
 from alerts.channels.fcm import Fcm, FcmConfig, ServiceAccountBearer, payload_of
+from alerts.channels.outlets import exercise_senders
 from alerts.channels.ports import Accepted, Priority, PushMessage, Rejected, Transient, Unknown, Verdict
+from alerts.settings import Settings
 from tests.channels.peer import SHORT_SECONDS, hang, http, peer, replying
 from tests.sandbox.world import World, closing, play
 
@@ -186,7 +188,8 @@ def test_a_refused_old_token_is_replaced_a_fresh_one_is_not(tmp_path: Path) -> N
     play(scene, tmp_path / "log", plan={"app_share": 0})
 
 
-def test_a_service_account_file_is_read(tmp_path: Path) -> None:
+def account_file(folder: Path) -> str:
+    """A service account whose tokens nobody gives out."""
     key = rsa.generate_private_key(65_537, 2048)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     account = {
@@ -195,12 +198,28 @@ def test_a_service_account_file_is_read(tmp_path: Path) -> None:
         "private_key": pem.decode(),
         "token_uri": "http://127.0.0.1:1/token",
     }
-    path = tmp_path / "account.json"
+    path = folder / "account.json"
     path.write_text(json.dumps(account))
+    return str(path)
 
+
+def test_a_service_account_file_is_read(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with closing(port := Fcm(FcmConfig(project="p", credentials_file=str(path), base_url="http://127.0.0.1:1"))):
+        async with closing(port := Fcm(FcmConfig(project="p", credentials_file=account_file(tmp_path), base_url="http://127.0.0.1:1"))):
             with pytest.raises(Transient, match="token_not_fetched"):
                 await port.send(push())
+
+    asyncio.run(scene())
+
+
+def test_exercises_push_by_a_service_account_too(tmp_path: Path) -> None:
+    """It is asked for a token, as the live one is: a static one is for a sandbox."""
+    named = {"PROJECT": "drill", "CREDENTIALS_FILE": account_file(tmp_path), "BASE_URL": "http://127.0.0.1:1"}
+    [sender] = exercise_senders(Settings.from_environment({f"SIAGA_EXERCISE_FCM_{name}": value for name, value in named.items()}))
+
+    async def scene() -> None:
+        async with closing(sender):
+            with pytest.raises(Transient, match="token_not_fetched"):
+                await sender.send(push())
 
     asyncio.run(scene())

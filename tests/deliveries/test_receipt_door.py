@@ -51,6 +51,7 @@ def doors(
     shared_app: FastAPI, make_settings: Callable[..., Settings], database_url: str, sessions: Sessions, behind: Behind
 ) -> Iterator[Doors]:
     tokens = {"SIAGA_TWILIO_AUTH_TOKEN": TOKEN, "SIAGA_EXERCISE_TWILIO_AUTH_TOKEN": EXERCISE_TOKEN}
+    tokens |= {f"{name}_PREVIOUS": f"{token}-before" for name, token in tokens.items()}
     settings = make_settings(database_url, SIAGA_PUBLIC_URL=PUBLIC_URL, SIAGA_TWILIO_ACCOUNT_SID="ACtests", **tokens)
     delivery = hand_over(settings, sessions)
     with lent(shared_app, settings, sessions) as app:
@@ -75,6 +76,12 @@ def test_what_is_in_order_is_stored_and_goes_no_further(doors: Doors, behind: Be
     assert doors.kept() == [("twilio", "delivered", "L-1", None)]
     assert doors.state() == "delivered"
     assert behind.bodies == []
+
+
+def test_the_token_before_counts_while_it_is_being_changed_in_its_own_set(doors: Doors, behind: Behind) -> None:
+    assert posted(doors, FORM, token=f"{TOKEN}-before") == 204
+    assert behind.bodies == []
+    assert posted(doors, FORM, token=f"{EXERCISE_TOKEN}-before") == USUAL
 
 
 def test_words_beyond_ascii_are_read_as_they_were_signed(doors: Doors, behind: Behind) -> None:

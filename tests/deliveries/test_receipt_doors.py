@@ -74,7 +74,9 @@ def doors(shared_app: FastAPI, make_settings: Callable[..., Settings], database_
         SIAGA_TWILIO_ACCOUNT_SID="ACtests",
         SIAGA_TWILIO_AUTH_TOKEN=TOKEN,
         SIAGA_TWILIO_FROM="+15005550006",
+        SIAGA_TWILIO_AUTH_TOKEN_PREVIOUS=f"{TOKEN}-before",
         SIAGA_EXERCISE_TWILIO_AUTH_TOKEN=EXERCISE_TOKEN,
+        SIAGA_EXERCISE_TWILIO_AUTH_TOKEN_PREVIOUS=f"{EXERCISE_TOKEN}-before",
         SIAGA_SMS2_URL="http://127.0.0.1:9",
         SIAGA_SMS2_SECRET=SECRET,
         SIAGA_SMS2_RECEIPT_SECRET=RECEIPT_SECRET,
@@ -162,6 +164,8 @@ def test_the_account_of_exercises_has_no_say_in_a_real_message_nor_the_live_one_
     assert [(answer.status_code, answer.json()["code"]) for answer in crossing] == [(404, "attempt_not_found")] * 2
     assert doors.kept() == []
     assert doors.call("completed").status_code == 204
+    assert doors.call("busy", path=of_exercise, token=f"{TOKEN}-before").status_code == doors.call("busy", path=of_exercise).status_code
+    assert doors.call("busy", path=of_exercise, token=f"{EXERCISE_TOKEN}-before").status_code == 204
     assert doors.call("busy", path=of_exercise, token=EXERCISE_TOKEN).status_code == 204
     assert [row[1] for row in doors.kept()] == ["busy", "completed"]
 

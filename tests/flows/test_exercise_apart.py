@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -33,6 +35,7 @@ LIVE_SECRETS = {
 }
 PLACES = (
     "SIAGA_EXERCISE_TWILIO_AUTH_TOKEN",
+    "SIAGA_EXERCISE_TWILIO_AUTH_TOKEN_PREVIOUS",
     "SIAGA_EXERCISE_TWILIO_BASE_URL",
     "SIAGA_EXERCISE_FCM_STATIC_TOKEN",
     "SIAGA_EXERCISE_EMAIL_PASSWORD",
@@ -55,6 +58,31 @@ def test_no_live_number_or_account_is_an_exercises() -> None:
     for name, value in {"SIAGA_EXERCISE_TWILIO_FROM": "MGlive", "SIAGA_EXERCISE_SMS2_USER": LIVE}.items():
         with pytest.raises(SystemExit, match="is the live one"):
             Settings.from_environment(live | {name: value})
+
+
+def service_account(folder: Path, name: str, **said: str) -> str:
+    """A service account's file as Google gives it out, as far as it names things."""
+    path = folder / f"{name}.json"
+    own = {"project_id": name, "client_email": f"push@{name}.example", "private_key_id": f"key-of-{name}", "private_key": f"of {name}"}
+    path.write_text(json.dumps({"type": "service_account", **own, **said}))
+    return str(path)
+
+
+def test_exercises_push_by_a_service_account_of_their_own(tmp_path: Path) -> None:
+    real = {"PROJECT": "drill", "CREDENTIALS_FILE": service_account(tmp_path, "drill"), "BASE_URL": "https://fcm.googleapis.com"}
+    own = Settings.from_environment({f"SIAGA_EXERCISE_FCM_{name}": value for name, value in real.items()})
+    assert own.exercise.fcm_credentials_file == real["CREDENTIALS_FILE"], "the path, not what is in it"
+
+
+@pytest.mark.parametrize("part", ["project_id", "client_email", "private_key_id", "private_key"])
+def test_no_live_service_account_is_an_exercises(tmp_path: Path, part: str) -> None:
+    live = service_account(tmp_path, "live")
+    shared = service_account(tmp_path, "drill", **{part: json.loads(Path(live).read_text())[part]})
+    (tmp_path / "link.json").symlink_to(live)
+    named = {"SIAGA_FCM_PROJECT": "live", "SIAGA_FCM_CREDENTIALS_FILE": live, "SIAGA_EXERCISE_FCM_PROJECT": "drill"}
+    for path in (shared, live, str(tmp_path / "link.json")):
+        with pytest.raises(SystemExit, match=r"exercise\.fcm_credentials_file is the live one"):
+            Settings.from_environment(named | {"SIAGA_EXERCISE_FCM_CREDENTIALS_FILE": path})
 
 
 # -- the tables -----------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from alerts.settings import Settings
 TOKEN = "token-of-these-tests"
 OLDER_TOKEN = "token-before-the-change"
 EXERCISE_TOKEN = "key-of-the-drill-account"
+OLDER_EXERCISE_TOKEN = "key-of-the-drill-account-before"
 PUBLIC_URL = "https://siaga.example"
 HOOK = "/hooks/twilio/inbound"
 _numbers = count(1)
@@ -31,7 +32,8 @@ def signature(form: dict[str, str], *, token: str = TOKEN, url: str = PUBLIC_URL
 def settings(settings: Settings) -> Settings:
     """With an account at Twilio, reached through a proxy that has another name than our host."""
     twilio = {"auth_token": TOKEN, "auth_token_previous": OLDER_TOKEN, "account_sid": "ACtests", "from": "+15005550006"}
-    changed = settings.model_dump() | {"twilio": twilio, "public_url": PUBLIC_URL, "exercise": {"twilio_auth_token": EXERCISE_TOKEN}}
+    exercise = {"twilio_auth_token": EXERCISE_TOKEN, "twilio_auth_token_previous": OLDER_EXERCISE_TOKEN}
+    changed = settings.model_dump() | {"twilio": twilio, "public_url": PUBLIC_URL, "exercise": exercise}
     return Settings.model_validate(changed)
 
 

@@ -23,7 +23,7 @@ from alerts.kit.crypto import Keyring
 from alerts.kit.ids import callback_token
 from tests.factories.checkins import make_citizen, make_member
 from tests.factories.incidents import HATAY, SYRIA, make_incident
-from tests.inbox.conftest import EXERCISE_TOKEN, PUBLIC_URL, TOKEN, signature
+from tests.inbox.conftest import EXERCISE_TOKEN, OLDER_EXERCISE_TOKEN, OLDER_TOKEN, PUBLIC_URL, TOKEN, signature
 
 Press = Callable[..., Response]
 
@@ -123,6 +123,16 @@ def test_an_exercise_says_so(session: Session, keyring: Keyring, press: Press) -
     assert press(member, "1").json()["code"] == "attempt_not_found"  # signed by the live account, which has no say in it
     for digits in ("1", "2", "3"):
         assert said(press(member, digits, token=EXERCISE_TOKEN)).startswith("LATIHAN. ")
+
+
+def test_a_token_that_is_being_changed_counts_in_its_own_set_alone(
+    session: Session, keyring: Keyring, press: Press, member: AudienceMember
+) -> None:
+    tester = make_member(session, make_incident(session, areas=[HATAY], status=Status.EXERCISE), make_citizen(session, keyring))
+    assert said(press(tester, "1", token=OLDER_EXERCISE_TOKEN)).startswith("LATIHAN. ")
+    assert said(press(member, "1", token=OLDER_TOKEN))
+    assert press(tester, "1", token=OLDER_TOKEN).json()["code"] == "attempt_not_found"
+    assert press(member, "1", token=OLDER_EXERCISE_TOKEN).json()["code"] == "attempt_not_found"
 
 
 def test_forged_keypresses_are_refused(session: Session, press: Press, keyring: Keyring, member: AudienceMember) -> None:

@@ -30,16 +30,16 @@ class Book:
         self.messages: list[dict[str, Any]] = []
         self.accepted = 0
         self.plan: dict[str, Any] = {}
-        self._next_turn = 0.0
+        self._next_turn = {"sms": 0.0, "push": 0.0}
 
-    def take(self, attempt: str) -> int:
+    def take(self, attempt: str, *, channel: str) -> int:
         """Wait for a turn at the plan's pace, and write the acceptance to the disk; how many there are now."""
         with self._lock:
-            pace = float(self.plan.get("sms_per_second") or 0)
-            turn = max(self._next_turn, time.monotonic())
-            self._next_turn = turn + (1 / pace if pace else 0)
+            pace = float(self.plan.get(f"{channel}_per_second") or 0)
+            turn = max(self._next_turn[channel], time.monotonic())
+            self._next_turn[channel] = turn + (1 / pace if pace else 0)
         time.sleep(max(0.0, turn - time.monotonic()))
-        self.write({"kind": "accepted", "attempt": attempt})
+        self.write({"kind": "accepted", "attempt": attempt, "channel": channel})
         with self._lock:
             self.accepted += 1
             return self.accepted
@@ -90,7 +90,7 @@ class Door(BaseHTTPRequestHandler):
     def _text(self, body: bytes) -> None:
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
         callback = form["StatusCallback"]
-        number = self.book.take(name_in(callback))
+        number = self.book.take(name_in(callback), channel="sms")
         sid = f"SM{number:032x}"
         message = {"sid": sid, "status": "queued", "to": form["To"], "from": form.get("From"), "body": form["Body"]}
         message |= {"date_created": formatdate(), "direction": "outbound-api", "error_code": None}
@@ -99,7 +99,7 @@ class Door(BaseHTTPRequestHandler):
         self.receipts.put((callback, sid))
 
     def _push(self, message: dict[str, Any]) -> None:
-        number = self.book.take(message["data"]["attempt_id"])
+        number = self.book.take(message["data"]["attempt_id"], channel="push")
         self._answer(200, {"name": f"projects/any/messages/{number}"})
 
     def _answer(self, status: int, document: dict[str, Any]) -> None:
@@ -112,6 +112,13 @@ class Door(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Nothing: a request's line may name a number."""
+
+
+class Server(ThreadingHTTPServer):
+    """One thread per connection; many may come at once."""
+
+    daemon_threads = True
+    request_queue_size = 1024
 
 
 def name_in(callback: str) -> str:
@@ -149,9 +156,7 @@ def main() -> None:
     Door.book, Door.receipts = Book(asked.log), queue.SimpleQueue()
     for _ in range(4):
         threading.Thread(target=post_receipts, args=(Door.book, Door.receipts), daemon=True).start()
-    server = ThreadingHTTPServer(("127.0.0.1", asked.port), Door)
-    server.daemon_threads = True
-    server.serve_forever()
+    Server(("127.0.0.1", asked.port), Door).serve_forever()
 
 
 if __name__ == "__main__":
