@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from alerts.channels.sms_dialect import described_providers
 from alerts.deliveries.receipt_door import ReceiptDoor
 from alerts.health import router as health_router
+from alerts.health import tell_rate_faults
 from alerts.kit.asgi import EntityTags, LimitBody, RefuseNul
 from alerts.kit.db import Sessions, make_engine, make_sessions
 from alerts.kit.errors import install_error_handlers
@@ -58,6 +59,7 @@ OPEN_OPERATIONS = frozenset(
 def create_app(settings: Settings, sessions: Sessions | None = None) -> FastAPI:
     """The application over one database. Tests may hand in their own session factory."""
     described_providers(settings)  # a description that cannot be read stops the process here, not at the first receipt
+    tell_rate_faults(settings)
     app = FastAPI(
         title="Siaga",
         version=version("siaga"),

@@ -64,11 +64,13 @@ def worker(
     queues: Annotated[str, typer.Option(help="of quick, inbound, sending, evidence, paging; run apart, none waits for another")] = "",
 ) -> None:
     """The Celery worker (prefork): sends, looks up, understands replies, recomputes sheets."""
+    from alerts.health import tell_rate_faults
     from workers.app import connect_child_signals, make_celery
     from workers.wiring import ALL_QUEUES
 
     settings = Settings.from_environment()
     configure_logging()
+    tell_rate_faults(settings)
     celery = make_celery(settings)
     connect_child_signals(settings)
     options = ["--quiet", "worker", "--pool=prefork", f"--concurrency={concurrency}", "--loglevel=WARNING"]

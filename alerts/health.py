@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import redis
+import structlog
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from alerts.channels.rule_book_outlets import configured_outlets
+from alerts.channels.rule_book_outlets import configured_outlets, unknown_rates
 from alerts.deliveries.findings import UNREAD_WORDS
 from alerts.deliveries.lateness import Stall, Watch, late, list_stalls
 from alerts.deliveries.queries import backlog, invariants
@@ -35,6 +36,7 @@ from alerts.notices.queries import open_alarms
 from alerts.notices.rules import AlarmKind
 from alerts.settings import Settings, SettingsDep
 
+log = structlog.get_logger()
 router = APIRouter(tags=["health"])
 
 
@@ -68,6 +70,7 @@ def examine(settings: Settings, sessions: Sessions, watch: Watch) -> Diagnosis:
     diagnosis = Diagnosis()
     for sender, remedy in untried(settings).items():
         diagnosis.warnings.append(f"{sender} is configured and not tried by the round trip: {remedy}")
+    diagnosis.faults += rate_faults(settings)
     try:
         with begin(sessions) as session:
             _examine_database(session, diagnosis, watch, period_seconds=settings.synthetic.period_seconds)
@@ -75,6 +78,19 @@ def examine(settings: Settings, sessions: Sessions, watch: Watch) -> Diagnosis:
         diagnosis.faults.append(f"the database does not answer ({type(error).__name__})")
     _examine_redis(settings, diagnosis)
     return diagnosis
+
+
+def rate_faults(settings: Settings) -> list[str]:
+    """Rates under a misspelt name: the setting, and the name."""
+    return [
+        f"{setting} has a rate for {name}, and nothing of that name sends: is it misspelt?" for setting, name in unknown_rates(settings)
+    ]
+
+
+def tell_rate_faults(settings: Settings) -> None:
+    """Say so when a process starts. It starts all the same: a slower or quicker alert is better than none."""
+    for fault in rate_faults(settings):
+        log.error("settings.unknown_rate", fault=fault)
 
 
 def database_revision(session: Session) -> str | None:

@@ -12,7 +12,7 @@ from alerts.inbox.replies.sending import send_replies
 from alerts.kit.db import begin
 from alerts.kit.outbox import drain
 from workers.app import Runtime
-from workers.staff import StaffOutlet
+from workers.staff import outlet_of
 from workers.tasks import Payload, task
 
 
@@ -26,7 +26,7 @@ def reply(runtime: Runtime, payload: Payload) -> None:
 def send(runtime: Runtime, _: Payload) -> None:
     with begin(runtime.sessions) as session:
         drain(session, "inbox.send_replies")
-    send_replies(runtime.settings, runtime.sessions, StaffOutlet(runtime.carriers))
+    send_replies(runtime.settings, runtime.sessions, outlet_of(runtime))
 
 
 @task("deliveries.roaming")

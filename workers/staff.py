@@ -11,12 +11,15 @@ from alerts.broadcasts.calls import CallKind, promise_still_open, still_held, wa
 from alerts.broadcasts.paging import page_for_approval, still_waits_for_approval
 from alerts.broadcasts.rules import Channel
 from alerts.channels.outlets import exercise_senders, live_senders
+from alerts.channels.ports import Step
 from alerts.checkins.cases import paging as cases
 from alerts.deliveries.carriers import NO_SENDER, Carriers
+from alerts.deliveries.findings import stop_all
+from alerts.deliveries.resting import Leave, ask_leave, open_if_at_work
 from alerts.deliveries.rules import Outcome, State
 from alerts.inbox import paging as messages
 from alerts.incidents.rules import Status
-from alerts.kit.db import begin
+from alerts.kit.db import Sessions, begin
 from alerts.kit.outbox import drain
 from alerts.notices.actions import StillWaits, ring_due, settle
 from alerts.notices.alarms import take_alarms, tell_alarms
@@ -40,20 +43,45 @@ AT_ONCE = frozenset({CallKind.HOLD.value})
 """A first alert's hold is no longer than a round: approver and deputies are called to it together."""
 
 
-class StaffOutlet:
-    """The carriers of this process as messages to staff use them: one message, one answer."""
+CLOSED = Outcome(State.QUEUED, code="sender_closed")
+"""Surely not sent: nobody who could send it may, because the provider refuses our account."""
 
-    def __init__(self, carriers: Carriers) -> None:
-        self._carriers = carriers
+
+class StaffOutlet:
+    """The carriers of this process as messages to staff and replies use them: one message, one answer."""
+
+    def __init__(self, carriers: Carriers, sessions: Sessions, *, rest_seconds: float) -> None:
+        self._carriers, self._sessions, self._rest_seconds = carriers, sessions, rest_seconds
 
     def send(self, status: str, channel: str, message: Any) -> Outcome:
-        """By the first sender of the channel; by the next one only where the one before surely sent nothing."""
+        """By the first sender of the channel that is not closed; by the next one only where the one before surely sent nothing.
+
+        A closed account is no refusal of this message: it waits in its queue until somebody may send it.
+        """
         outcome = NO_SENDER
         for name in self._carriers.names(Status(status), Channel(channel)):
-            outcome = self._carriers.send(Status(status), name, message)
+            with begin(self._sessions) as session:
+                leave = ask_leave(session, name)
+            outcome = CLOSED if leave is Leave.NONE else self._hear(name, leave, self._carriers.send(Status(status), name, message))
             if outcome.state is not State.QUEUED:
                 break
         return outcome
+
+    def _hear(self, name: str, leave: Leave, outcome: Outcome) -> Outcome:
+        """What an answer says of the account is for everybody who sends by it."""
+        is_refused = outcome.step is Step.STOP_ALL_AND_PAGE
+        if is_refused or leave is Leave.ONE:
+            with begin(self._sessions) as session:
+                if is_refused:
+                    stop_all(session, name, code=outcome.code or "", rest_seconds=self._rest_seconds)
+                else:
+                    open_if_at_work(session, name, [outcome])
+        return CLOSED if is_refused else outcome
+
+
+def outlet_of(runtime: Runtime) -> StaffOutlet:
+    """The ways out of this process for messages to staff and replies."""
+    return StaffOutlet(runtime.carriers, runtime.sessions, rest_seconds=runtime.settings.delivery.rest_seconds)
 
 
 def configured_of(settings: Settings) -> Configured:
@@ -107,4 +135,4 @@ def send_notices(runtime: Runtime, _: Payload) -> None:
     with begin(runtime.sessions) as session:
         drain(session, "notices.send")
         expire_leases(session)
-    send_due(runtime.settings, runtime.sessions, StaffOutlet(runtime.carriers))
+    send_due(runtime.settings, runtime.sessions, outlet_of(runtime))

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from alerts.channels.country_rules import PROVIDER, RULED_CHANNELS, SMS
-from alerts.channels.rule_book import Outlet
+from alerts.channels.rule_book import PROVIDER_OF_SENDER, Outlet
 from alerts.channels.sms_dialect import read_dialect
 from alerts.settings import Pace, Settings
 from alerts.settings_groups import Sms2
 
+OUR_NAMES = frozenset({PROVIDER, "fcm", "web_push", "whatsapp", "email", "voice"})
+"""Senders that have the same name everywhere; a second provider's is in its description."""
 EXERCISE_SENDER = "exercise:"
 """What the names of the exercises' senders begin with wherever one is written down: no name stands for both."""
 
@@ -19,6 +21,23 @@ EXERCISE_SENDER = "exercise:"
 def sent_by(name: str, *, is_exercise: bool) -> str:
     """A sender's name in the log of windows, in alarms and in paces."""
     return f"{EXERCISE_SENDER}{name}" if is_exercise else name
+
+
+def account_of(sender: str) -> str:
+    """The account of a sender of the log: texts, WhatsApp and calls of one provider share it, and an exercise's is another."""
+    is_exercise, name = sender.startswith(EXERCISE_SENDER), sender.removeprefix(EXERCISE_SENDER)
+    return sent_by(PROVIDER_OF_SENDER.get(name, name), is_exercise=is_exercise)
+
+
+def other_accounts() -> Mapping[str, str]:
+    """Senders that go by an account which is not named after them."""
+    names = [sent_by(name, is_exercise=is_exercise) for name in PROVIDER_OF_SENDER for is_exercise in (False, True)]
+    return {name: account_of(name) for name in names if account_of(name) != name}
+
+
+def senders_of(account: str) -> list[str]:
+    """The senders that go by an account, configured or not: the one that is named after it first."""
+    return [account, *(name for name, other in other_accounts().items() if other == account)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +80,16 @@ def rates_of(pace: Pace, outlet: Outlet, *, is_exercise: bool = False) -> WayRat
 
 def _named(rates: Mapping[str, float], name: str, is_exercise: bool, otherwise: float) -> float:  # noqa: FBT001
     return rates.get(sent_by(name, is_exercise=is_exercise), rates.get(name, otherwise))
+
+
+def unknown_rates(settings: Settings) -> list[tuple[str, str]]:
+    """(setting, name) of every rate under a name that nothing has: it holds nobody back, and what was meant goes at the common rate."""
+    outlets = [*_live(settings), *_exercise(settings)]
+    known = {
+        "SIAGA_PACE_ACCOUNT_RATES": (settings.pace.accounts, {each.provider for each in outlets} | OUR_NAMES - set(PROVIDER_OF_SENDER)),
+        "SIAGA_PACE_SENDER_RATES": (settings.pace.senders, {each.name for each in outlets} | OUR_NAMES),
+    }
+    return [(at, name) for at, (given, names) in known.items() for name in given if name.removeprefix(EXERCISE_SENDER) not in names]
 
 
 def outlets_by_sender(settings: Settings, *, is_exercise: bool) -> dict[str, Outlet]:

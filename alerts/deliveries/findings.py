@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts.queries import get_broadcast
 from alerts.channels.ports import Step
+from alerts.channels.rule_book_outlets import account_of
 from alerts.citizens.actions import record_opt_out
 from alerts.citizens.rules import OptSource
 from alerts.deliveries.resting import close_sender
@@ -56,9 +57,9 @@ def remember(session: Session, sender: str, told: Sequence[Told], *, rest_second
 
 
 def stop_all(session: Session, sender: str, *, code: str, rest_seconds: float) -> None:
-    """The provider refuses our account: the sender is closed for everybody, and somebody is paged, once."""
+    """The provider refuses our account: its senders are closed for everybody, and somebody is paged, once."""
     if close_sender(session, sender, code=code, rest_seconds=rest_seconds):
-        raise_alarm(session, "stop_all", sender=sender, count=1)
+        raise_alarm(session, "stop_all", sender=account_of(sender), count=1)
 
 
 def raise_alarm(session: Session, kind: str, *, sender: str, count: int) -> None:

@@ -10,6 +10,7 @@ What surely did not leave (a provider out of reach, "not now") uses up nothing: 
 
 from __future__ import annotations
 
+import json
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts.rules import Channel
 from alerts.channels.answers import TWILIO_ANSWERS
 from alerts.channels.ports import Step
+from alerts.channels.rule_book_outlets import other_accounts
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.evidence import AttemptKey, News, apply_news
 from alerts.deliveries.findings import Told, remember
@@ -111,6 +113,7 @@ def _values(settings: Settings, channel: Channel, only: Sequence[int] | None = N
         "retry": delivery.retry_seconds,
         "backoff_max": BACKOFF_SECONDS_MAX,
         "idle": [],
+        "accounts": json.dumps(dict(other_accounts())),
     }
 
 
@@ -223,7 +226,8 @@ WITH candidate AS (
                       AND (r.state <> 'failed' OR r.error_code IS DISTINCT FROM :still_owed OR r.resolved_at > clock_timestamp()
                           - make_interval(secs => least(:backoff_max, :retry * 2.0 ^ least(r.number - a.number - 1, 20)))))
       AND a.sender <> ALL (CAST(:idle AS text[]))
-      AND NOT EXISTS (SELECT FROM sender_rest s WHERE s.sender = a.sender AND s.until > clock_timestamp())
+      AND NOT EXISTS (SELECT FROM sender_rest s WHERE s.sender IN (a.sender, CAST(:accounts AS jsonb) ->> a.sender)
+                      AND s.until > clock_timestamp())
       AND NOT EXISTS (SELECT FROM send_window w WHERE w.closed_at IS NULL AND d.id = ANY (w.deliveries))
       AND NOT EXISTS (SELECT FROM broadcast k WHERE b.id = ANY (k."references") AND k.msg_type IN ('Update', 'Cancel')
                       AND k.released_at IS NOT NULL)

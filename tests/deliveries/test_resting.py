@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
+from alerts.app import create_app
 from alerts.deliveries.carriers import Carriers
+from alerts.deliveries.findings import stop_all
 from alerts.deliveries.lookups import look_up
 from alerts.deliveries.resending import resend_unknown
-from alerts.deliveries.resting import Rests
+from alerts.deliveries.resting import Leave, Rests, ask_leave, open_if_at_work
 from alerts.deliveries.rules import Outcome, State
 from alerts.deliveries.sending import send_batch
 from alerts.health import examine
 from alerts.kit.db import begin
+from alerts.settings import Settings
 from tests.deliveries.conftest import Fanout, alarms, due_again, numbers, resting
 from workers.wiring import watch
 
@@ -68,11 +72,66 @@ def test_two_batches_do_not_try_a_closed_sender_at_once(fanout: Make) -> None:
     one, two = (Rests(message.sessions, resting(message)) for _ in range(2))
     assert one.wait_for("twilio") == 0.0
     assert 0 < two.wait_for("twilio") <= 5
-    assert (one.is_probing(), one.wait_for("lintas"), two.closed) == (True, 0.0, frozenset({"twilio"}))
+    assert (one.is_probing(), one.wait_for("lintas"), two.closed) == (True, 0.0, frozenset({"twilio", "whatsapp", "voice"}))
     one.hear("twilio", [Outcome(State.QUEUED, code="no_connection:X")], rest_seconds=60)
     with begin(message.sessions) as session:
         one.settle(session)
     assert "twilio" in resting(message), "what never left says nothing of the account"
+
+
+def leave_of(message: Fanout, sender: str) -> Leave:
+    with begin(message.sessions) as session:
+        return ask_leave(session, sender)
+
+
+@pytest.mark.parametrize(("refused", "prefix"), [("twilio", ""), ("voice", ""), ("exercise:whatsapp", "exercise:")])
+def test_a_refused_account_closes_all_its_senders_and_one_try_opens_them(fanout: Make, refused: str, prefix: str) -> None:
+    message = fanout(*numbers(1))
+    ours, others = [f"{prefix}{name}" for name in ("twilio", "whatsapp", "voice")], ["fcm", "lintas", "" if prefix else "exercise:twilio"]
+    with begin(message.sessions) as session:
+        stop_all(session, refused, code="20003", rest_seconds=60)
+    with begin(message.sessions) as session:
+        stop_all(session, ours[1], code="20003", rest_seconds=60)
+    assert [leave_of(message, name) for name in ours] == [Leave.NONE] * 3
+    assert {leave_of(message, name) for name in filter(None, others)} == {Leave.ALL}
+    assert [(each["sender"], each["count"]) for each in alarms(message)] == [(ours[0], 1)], "one account is told of once"
+    assert Rests(message.sessions, resting(message)).closed == set(ours)
+    message.run("UPDATE sender_rest SET until = clock_timestamp()")
+    assert [leave_of(message, name) for name in ours] == [Leave.ONE, Leave.NONE, Leave.NONE]
+    with begin(message.sessions) as session:
+        open_if_at_work(session, ours[2], [Outcome(State.ACCEPTED, provider_id="CA1")])
+    assert {leave_of(message, name) for name in ours} == {Leave.ALL}
+
+
+def test_a_row_that_was_a_senders_alone_closes_its_account_and_is_opened(fanout: Make) -> None:
+    message = fanout(*numbers(1))
+    message.run("INSERT INTO sender_rest (sender, code, until, told_at) VALUES ('voice', '20003', clock_timestamp(), now())")
+    rests = Rests(message.sessions, resting(message))
+    assert rests.wait_for("twilio") == 0.0
+    rests.hear("twilio", [Outcome(State.ACCEPTED, provider_id="SM1")], rest_seconds=60)
+    with begin(message.sessions) as session:
+        rests.settle(session)
+    assert resting(message) == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "faults"),
+    [
+        ({"SIAGA_PACE_SENDER_RATES": "twilio=1,voice=1,exercise:twilio=2", "SIAGA_PACE_ACCOUNT_RATES": "twilio=9,fcm=5"}, []),
+        ({"SIAGA_PACE_SENDER_RATES": "twillio=1"}, ["SIAGA_PACE_SENDER_RATES has a rate for twillio"]),
+        ({"SIAGA_PACE_ACCOUNT_RATES": "voice=1"}, ["SIAGA_PACE_ACCOUNT_RATES has a rate for voice"]),
+        ({"SIAGA_PACE_SENDER_RATES": "exercise:whatsap=1"}, ["SIAGA_PACE_SENDER_RATES has a rate for exercise:whatsap"]),
+    ],
+)
+def test_a_rate_under_a_misspelt_name_is_told(
+    fanout: Make, make_settings: Callable[..., Settings], database_url: str, given: dict[str, str], faults: list[str]
+) -> None:
+    message, settings = fanout(*numbers(1)), make_settings(database_url, **given)
+    said = [fault for fault in examine(settings, message.sessions, watch(settings)).faults if "has a rate for" in fault]
+    assert [fault.split(",")[0] for fault in said] == faults
+    with capture_logs() as logs:
+        create_app(settings, message.sessions)
+    assert [each["log_level"] for each in logs if each["event"] == "settings.unknown_rate"] == ["error"] * len(faults)
 
 
 def closed(message: Fanout, *, until: str) -> None:

@@ -83,7 +83,7 @@ class Wired(Office):
     """The same office with true senders."""
 
     def wire(self, carriers: Carriers) -> None:
-        self.outbound = StaffOutlet(carriers)  # type: ignore[assignment]
+        self.outbound = StaffOutlet(carriers, self.sessions, rest_seconds=60)  # type: ignore[assignment]
 
 
 @pytest.fixture
@@ -190,6 +190,30 @@ def test_a_server_error_after_sending_is_unknown_and_only_the_next_round_repeats
     office.send()
     assert office.states() == {"unknown": 1, "accepted": 1}
     assert len(set(live.taken())) == 2
+
+
+def test_a_closed_account_loses_no_message_to_staff_and_other_ways_go(wired: Callable[..., Wired], live: Carrier) -> None:
+    office = wired(SIAGA_TWILIO_AUTH_TOKEN="wrong", SIAGA_VOICE_FROM="+15005550007")
+    go(office, "Actual")
+    assert found(office) == {"push": ("accepted", None), "sms": ("queued", "sender_closed"), "voice": ("queued", "sender_closed")}
+    assert [row["sender"] for row in office.rows("SELECT sender FROM sender_rest")] == ["twilio"], "everybody who sends knows"
+    told = office.rows("SELECT payload ->> 'kind' AS kind FROM outbox_event WHERE name = 'delivery.alarm'")
+    assert told == [{"kind": "stop_all"}]
+    mended = wired(SIAGA_VOICE_FROM="+15005550007")
+    office.run("UPDATE notice SET due_at = clock_timestamp() WHERE state = 'queued'")
+    mended.send()
+    assert {state for state, _ in found(office).values()} == {"accepted", "queued"}, "nobody asks before the rest is over"
+    office.run("UPDATE sender_rest SET until = clock_timestamp()")
+    for _ in range(3):
+        office.run("UPDATE notice SET due_at = clock_timestamp() WHERE state = 'queued'")
+        mended.send()
+    assert {state for state, _ in found(office).values()} == {"accepted"}
+    assert office.rows("SELECT 1 FROM sender_rest") == []
+    assert len(live.taken()) == 3
+
+
+def found(office: Wired) -> dict[str, tuple[str, str | None]]:
+    return {row["channel"]: (row["state"], row["error_code"]) for row in office.rows("SELECT channel, state, error_code FROM notice")}
 
 
 def test_a_call_is_made_where_calls_are_set_up(wired: Callable[..., Wired], live: Carrier) -> None:
