@@ -69,7 +69,8 @@ def apply_all_receipts(settings: Settings, sessions: Sessions, carriers: Carrier
 def apply_receipts(session: Session, *, limit: int = 2000, reading: Reading = TWILIO_ALONE, slowed: set[Slowed] | None = None) -> int:
     """Let stored receipts move what they may move, whatever their order; the count of receipts taken.
 
-    A word that no dialect knows is counted, told of, and moves nothing. Lanes that must be slowed are added to `slowed`.
+    A word that no dialect knows is counted and told of; it proves that the carrier has the message, and no more. Lanes that must
+    be slowed are added to `slowed`.
     """
     rows = session.connection().execute(TAKE_RECEIPTS, {"limit": limit}).all()
     news, failures, unread = [], [], []
@@ -77,8 +78,7 @@ def apply_receipts(session: Session, *, limit: int = 2000, reading: Reading = TW
         reported = reported_state(source, raw_status, reading.dialects)
         if reported is None:
             unread.append((source, raw_status))
-            continue
-        state = REPORTED[reported]
+        state = REPORTED[reported] if reported else State.ACCEPTED
         news.append(News(AttemptKey(delivery_id, number), state, provider_id, raw_status, error_code))
         if error_code and state in NOT_REACHED:
             failures.append(Failure(delivery_id, number, error_code, told_answer(source, error_code, reading.codes).step))

@@ -27,7 +27,7 @@ from alerts.deliveries.evidence import NOT_REACHED, AttemptKey, News, apply_news
 from alerts.deliveries.findings import note_unread_words
 from alerts.deliveries.heeding import Failure, Slowed, heed, slow_down
 from alerts.deliveries.messages import Messages, Row
-from alerts.deliveries.rules import REPORTED, Evidence
+from alerts.deliveries.rules import REPORTED, Evidence, State
 from alerts.deliveries.sending import TASK_SECONDS
 from alerts.deliveries.statements import SEALED
 from alerts.incidents.rules import Status
@@ -110,12 +110,13 @@ class _Round:
         source = self._texts[row["broadcast_id"]].provider(row["sender"])
         reported = reported_state(source, own.raw_status, dialects_of(self._settings)) if own else None
         attempt = AttemptKey(row["delivery_id"], row["number"])
-        looked = {"is_unclear": bool(free) and reported is None, "unclear": UNCLEAR, **attempt._asdict()}
+        looked = {"is_unclear": bool(free) and own is None, "unclear": UNCLEAR, **attempt._asdict()}
         if own is not None and reported is None:
             note_unread_words(session, [(source, own.raw_status)])
-        if session.execute(LOOKED, looked).first() is None or own is None or reported is None:
+        if session.execute(LOOKED, looked).first() is None or own is None:
             return 0
-        news = News(attempt, REPORTED[reported], own.provider_id, own.raw_status, own.error_code)
+        # What is listed was taken, whatever the word beside it means.
+        news = News(attempt, REPORTED[reported] if reported else State.ACCEPTED, own.provider_id, own.raw_status, own.error_code)
         apply_news(session, [news], Evidence.LOOKUP)
         if news.error_code and news.state in NOT_REACHED:
             step = told_answer(source, news.error_code, codes_of(self._settings)).step

@@ -91,7 +91,7 @@ def test_a_receipt_that_comes_before_our_own_record_is_not_undone_by_it(fanout: 
     assert attempt == {"state": "delivered", "sender": "twilio", "window_id": window.id}
 
 
-def test_a_word_that_we_do_not_know_is_kept_and_moves_nothing(fanout: Make, carriers: Carriers) -> None:
+def test_a_word_that_we_do_not_know_is_kept_and_moves_nothing_that_was_taken(fanout: Make, carriers: Carriers) -> None:
     message = fanout(*numbers(1))
     message.release()
     message.send(carriers)
@@ -103,6 +103,19 @@ def test_a_word_that_we_do_not_know_is_kept_and_moves_nothing(fanout: Make, carr
     assert message.rows("SELECT raw_status FROM receipt") == [{"raw_status": "teleported"}]
     assert alarms(message) == [{"kind": "unread_answer", "sender": "twilio", "count": 1}]
     assert message.rows("SELECT value, sample FROM vital WHERE name = 'unread_words'") == [{"value": 1.0, "sample": "teleported"}]
+
+
+def test_a_word_that_we_do_not_know_proves_that_the_carrier_has_the_message(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(*numbers(2))
+    message.release()
+    _, window = message.intend(2)
+    message.run("UPDATE send_window SET lease_until = clock_timestamp()")
+    with begin(message.sessions) as session:
+        sweep(session)
+    assert message.states() == {"unknown": 2}
+    message.hear(window.rows[0]._asdict(), "teleported", provider_id="SM8")
+    message.apply()
+    assert message.states() == {"accepted": 1, "unknown": 1}
 
 
 def test_an_answer_is_a_fact_beside_the_state_and_the_past_stays_as_it_was(fanout: Make, carriers: Carriers) -> None:
@@ -185,7 +198,7 @@ def test_a_resend_whose_worker_died_after_its_callback_is_still_a_resend(fanout:
     message.grow_old()
     assert look_up(message.settings, message.sessions, carriers) == 0
     with begin(message.sessions) as session:
-        [rows] = _begin(session, message.settings, Channel.SMS).values()
+        rows = _begin(session, message.settings, Channel.SMS, only=[attempt["delivery_id"] for attempt in message.attempts()])
     message.hear({"delivery_id": rows[0]["delivery_id"], "number": 2}, "delivered", provider_id="SM2")
     message.apply()
     message.run("UPDATE send_window SET lease_until = clock_timestamp() WHERE closed_at IS NULL")

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from alerts.channels.ports import FoundMessage, Message
 from alerts.deliveries.actions import sweep
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.lookups import UNCLEAR, look_up
+from alerts.deliveries.messages import Messages
 from alerts.deliveries.resending import resend_unknown
 from alerts.deliveries.sending import send_batch
+from alerts.incidents.rules import Status
 from alerts.kit.db import begin
-from tests.deliveries.conftest import Carrier, Fanout
+from tests.deliveries.conftest import Carrier, Fanout, alarms
+from tests.support.machine import SILENT, FakeCarrier
 
 pytestmark = pytest.mark.deliveries
 Make = Callable[..., Fanout]
@@ -150,3 +156,28 @@ def test_repetitions_go_on_over_many_windows_and_stop_where_nothing_is_taken(fan
         {"n": 2},
         {"n": 1},
     ]
+
+
+class Foreign(FakeCarrier):
+    """Lists what it has taken with a word of its own."""
+
+    def find(self, status: Status, name: str, message: Message, *, created_after: datetime) -> Sequence[FoundMessage]:
+        return [replace(each, raw_status="teleported") for each in super().find(status, name, message, created_after=created_after)]
+
+
+def test_what_is_listed_was_taken_whatever_the_word_beside_it_means(fanout: Make) -> None:
+    message, carrier = fanout(LINKLESS), Foreign(draw=lambda: SILENT)
+    message.release()
+    claim, window = message.intend(1)
+    with begin(message.sessions) as session:
+        writer = Messages.load(session, message.settings, claim.broadcast_id)
+    written = writer.try_write(window.rows[0], claim.channel, window.sender)
+    assert written is not None
+    carrier.send(written, by=window.sender)
+    message.run("UPDATE send_window SET lease_until = clock_timestamp()")
+    with begin(message.sessions) as session:
+        sweep(session)
+    assert message.states() == {"unknown": 1}
+    assert look_up(message.settings, message.sessions, carrier) == 1  # type: ignore[arg-type]  # a fake at the port
+    assert message.states() == {"accepted": 1}
+    assert [alarm["kind"] for alarm in alarms(message)] == ["unread_answer"]
