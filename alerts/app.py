@@ -44,6 +44,7 @@ API_SLICES = (
     "checkins",
     "checkins.cases",
     "people",
+    "people.deaths",
     "reports",
     "live",
     "live.reach",

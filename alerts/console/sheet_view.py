@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from alerts.incidents.models import Incident
 from alerts.live.queries import Asked, find_snapshot, latest_snapshot, load_sheet, minute_series, sheet_of
-from alerts.live.rules.changes import changes_between
+from alerts.live.rules.changes import NO_PLACE, changes_between
 from alerts.live.rules.figures import DEATH_OF_OURS, MARKS
-from alerts.live.schemas import AnswerSheet, Change, Changes, Figure, Held, Publication, Words
+from alerts.live.schemas import AnswerSheet, Change, Changes, Figure, Held, PossibleDeath, Publication, Words
 from alerts.reports.models import Report
 from alerts.reports.rules.codes import Category, Nationality, Series
 
@@ -66,13 +66,20 @@ def marks_of(sheet: AnswerSheet) -> list[Mark]:
     for figure in _all_figures(sheet):
         if figure.mark is not None and figure.key not in found:
             found[figure.key] = Mark(figure.mark, figure.label, figure.text, figure.source_name)
-    return [*found.values(), *(_mark_of_held(held) for held in sheet.held if _is_death_of_ours(held))]
+    held = (_mark_of_held(held) for held in sheet.held if _is_death_of_ours(held))
+    return [*found.values(), *held, *(_mark_of_named(death) for death in sheet.deaths if death.mark is not None)]
 
 
 def _is_death_of_ours(held: Held) -> bool:
     """As for figures that count: a total of the host state or the media is public anyway, and a withdrawal says nothing."""
     is_ours = held.nationality in DEATH_OF_OURS or (held.nationality is Nationality.MIXED and held.series is Series.OWN)
     return held.category is Category.DEAD and is_ours and held.raw.strip() != ""
+
+
+def _mark_of_named(death: PossibleDeath) -> Mark:
+    """Somebody known by name: where, and on whose word; the name stands on the person's own page."""
+    assert death.mark is not None
+    return Mark(death.mark, death.label, death.place.name if death.place else NO_PLACE, Words(id=death.said_by, en=death.said_by))
 
 
 def _mark_of_held(held: Held) -> Mark:

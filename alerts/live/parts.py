@@ -146,6 +146,27 @@ class Total(Part):
     is_conflicting: bool = False
 
 
+class PossibleDeath(Part):
+    """Somebody known by name of whom it is said that they are dead; who it is stands on the person's own page.
+
+    `mark` must be printed beside it while it is there. `missing`: what still stands between it and its publication.
+    """
+
+    person_id: UUID
+    label: Words
+    place: PlaceView | None
+    mission_code: str | None
+    said_by: str
+    claim: Claim
+    claim_label: Words
+    as_of: datetime
+    known_at: datetime
+    publication: Publication
+    mark: Words | None
+    missing: list[str]
+    may_show_initials: bool = False
+
+
 class Conflict(Part):
     """Figures that cannot both be true, side by side until somebody resolves them with a name and a reason."""
 

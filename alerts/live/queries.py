@@ -21,7 +21,8 @@ from alerts.live.rules.sheet import build_sheet
 from alerts.live.rules.totals import maximal
 from alerts.live.schemas import AnswerSheet, MinutePoint, Register
 from alerts.missions.queries import mission_names
-from alerts.people.queries import Moment, TallyRow, tally
+from alerts.people.deaths.queries import deaths_among
+from alerts.people.queries import Moment, TallyRow, standings, tally_of
 from alerts.people.rules import Axis, Nationality
 from alerts.places import touched_places
 from alerts.reports.queries import Filed, await_filings, load_filed
@@ -130,7 +131,9 @@ def minute_series(session: Session, incident_id: UUID, *, since: datetime | None
 
 def _load_facts(session: Session, incident: Incident, areas: list[IncidentArea], counted: Counted, *, at: _At) -> SheetFacts:
     filed = load_filed(session, incident.id, at.known_at)
-    named = tally(session, incident.id, Moment(as_of=at.as_of, known_at=at.known_at))
+    moment = Moment(as_of=at.as_of, known_at=at.known_at)
+    people = standings(session, incident.id, moment)
+    named = tally_of(people)
     return SheetFacts(
         incident=_incident_facts(incident, areas, at.known_at),
         missions=_missions(session, incident.id, at.known_at),
@@ -143,6 +146,7 @@ def _load_facts(session: Session, incident: Incident, areas: list[IncidentArea],
         counted_at=counted.counted_at,
         named=_named(named),
         possible_deaths=_possible_deaths(named),
+        deaths=tuple(deaths_among(session, people, moment)),
         problems=filed.problems,
         resolutions=filed.resolutions,
     )

@@ -19,6 +19,7 @@ from alerts.live.parts import (
     Held,
     Part,
     PlaceView,
+    PossibleDeath,
     Publication,
     QuestionKey,
     Total,
@@ -51,6 +52,7 @@ __all__ = [
     "NamedPersons",
     "Part",
     "PlaceView",
+    "PossibleDeath",
     "Publication",
     "QuestionKey",
     "Reach",
@@ -273,8 +275,8 @@ class AnswerSheet(Part):
     `as_of` and `known_at` are the two times it was asked for. `figures` are the standing figures that no question
     asks for (evacuated, sheltering, safe …), each with its series; `planned` never happened yet and is counted
     nowhere. `reach` is that of the message with the widest list, `messages` has them all. `older` are figures
-    of other sources that a newer one has overtaken. `counted_at`: when register, reach and answers were counted; in a large
-    crisis that is done once for all who ask, every few seconds.
+    of other sources that a newer one has overtaken. `deaths` are those of persons known by name. `counted_at`: when register,
+    reach and answers were counted; in a large crisis that is done once for all who ask, every few seconds.
     """
 
     incident: IncidentHead
@@ -296,6 +298,7 @@ class AnswerSheet(Part):
     messages: list[Reach]
     contact: Contacts
     named: list[NamedPersons]
+    deaths: list[PossibleDeath] = Field(default_factory=list)
     missions: list[MissionRow]
     changes: Changes | None = None
 

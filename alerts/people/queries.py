@@ -47,6 +47,18 @@ class TallyRow:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class PersonState:
+    """One person and what stands of them at the moment asked about."""
+
+    id: UUID
+    citizen_id: UUID | None
+    nationality: Nationality
+    mission_code: str | None
+    place_code: str | None
+    state: Mapping[Axis, AxisState]
+
+
 def get_person(session: Session, person_id: UUID, actor: Actor) -> Person:
     """The person; 404 when there is none, or it is another mission's."""
     return _found(session.scalars(select(Person).where(Person.id == person_id, visible_to(actor))).one_or_none())
@@ -80,22 +92,31 @@ def states_of(session: Session, person_ids: Sequence[UUID], at: Moment = NOW) ->
     return {person_id: rules.current(statements, withdrawn) for person_id, statements in said.items()}
 
 
-def tally(session: Session, incident_id: UUID, at: Moment = NOW, *, mission_code: str | None = None) -> list[TallyRow]:
-    """How many persons stand where, per axis, rung, nationality, mission and place; in a fixed order."""
+def standings(session: Session, incident_id: UUID, at: Moment = NOW, *, mission_code: str | None = None) -> list[PersonState]:
+    """Everybody in the incident of whom something was said by that moment, and what stands of them."""
     where = [Person.incident_id == incident_id]
     if mission_code is not None:
         where.append(Person.mission_code == mission_code)
-    people = {row.id: row for row in session.scalars(select(Person).where(*where))}
-    ours = PersonStatement.person_id.in_(select(Person.id).where(*where))
-    said, withdrawn = _read(session, ours, at)
+    columns = (Person.id, Person.citizen_id, Person.nationality, Person.mission_code, Person.place_code)
+    people = {row.id: row for row in session.execute(select(*columns).where(*where).order_by(Person.id))}
+    said, withdrawn = _read(session, PersonStatement.person_id.in_(select(Person.id).where(*where)), at)
+    return [PersonState(*row, rules.current(said[row.id], withdrawn)) for row in people.values() if row.id in said]
+
+
+def tally_of(people: Iterable[PersonState]) -> list[TallyRow]:
+    """So many persons stand there, axis by axis."""
     counts: Counter[tuple[Axis, str, Claim, Nationality, bool, str | None, str | None]] = Counter()
-    for person_id, statements in said.items():
-        person = people[person_id]
-        for axis, state in rules.current(statements, withdrawn).items():
+    for person in people:
+        for axis, state in person.state.items():
             stands = state.stands
             key = (axis, stands.value, stands.claim, person.nationality, stands.authority_confirmed, person.mission_code, person.place_code)
             counts[key] += 1
     return [TallyRow(*key, count) for key, count in sorted(counts.items(), key=lambda item: tuple(map(str, item[0])))]
+
+
+def tally(session: Session, incident_id: UUID, at: Moment = NOW, *, mission_code: str | None = None) -> list[TallyRow]:
+    """How many persons stand where, per axis, rung, nationality, mission and place; in a fixed order."""
+    return tally_of(standings(session, incident_id, at, mission_code=mission_code))
 
 
 def list_statements(session: Session, person_id: UUID, at: Moment = NOW) -> list[PersonStatement]:
@@ -137,14 +158,14 @@ def _read(session: Session, which: ColumnElement[bool], at: Moment) -> tuple[Map
     A withdrawal counts from when it was *known*, whatever its `as_of`: it corrects what we believed, not the world.
     """
     s = PersonStatement
-    columns = (s.id, s.person_id, s.axis, s.value, s.claim, s.as_of, s.known_at, s.authority_confirmed, s.withdraws)
+    columns = (s.id, s.person_id, s.axis, s.value, s.claim, s.as_of, s.known_at, s.authority_confirmed, s.said_by, s.withdraws)
     said: defaultdict[UUID, list[Statement]] = defaultdict(list)
     withdrawn = set()
     for row in session.execute(select(*columns).where(which, *_by(at))):
         if row.withdraws is not None:
             withdrawn.add(row.withdraws)
         else:
-            each = Statement(row.id, row.axis, row.value, row.claim, row.as_of, row.known_at, row.authority_confirmed)
+            each = Statement(row.id, row.axis, row.value, row.claim, row.as_of, row.known_at, row.authority_confirmed, row.said_by)
             said[row.person_id].append(each)
     return said, frozenset(withdrawn)
 

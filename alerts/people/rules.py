@@ -106,6 +106,7 @@ class Statement:
     as_of: datetime
     known_at: datetime
     authority_confirmed: bool = False
+    said_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

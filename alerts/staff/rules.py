@@ -41,6 +41,7 @@ class Permission(StrEnum):
     VIEW_REPORTS = "view_reports"
     VIEW_PERSONS = "view_persons"
     EDIT_PERSONS = "edit_persons"
+    DECIDE_PUBLICATION = "decide_publication"
     RECORD_CHECKIN = "record_checkin"
     IMPORT_CITIZENS = "import_citizens"
     MANAGE_STAFF = "manage_staff"
@@ -56,7 +57,7 @@ _MISSION = _READ | _PERSONS | {Permission.FILE_MISSION_REPORT}
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
-        Role.MINISTER: _READ | {Permission.VIEW_SUMMARY},
+        Role.MINISTER: _READ | {Permission.VIEW_SUMMARY, Permission.DECIDE_PUBLICATION},
         Role.DUTY_OFFICER: _READ
         | _PERSONS
         | {

@@ -35,6 +35,9 @@ from alerts.notices.actions import PagingStart, start_paging
 from alerts.notices.alarms import raise_alarm
 from alerts.notices.queries import list_contacts
 from alerts.notices.rules import AlarmKind
+from alerts.people.deaths.actions import tell_kin
+from alerts.people.deaths.models import DeathStep
+from alerts.people.deaths.schemas import KinToldIn
 from alerts.settings import Settings
 from alerts.staff.models import Staff
 from alerts.staff.rules import Role
@@ -42,7 +45,7 @@ from tests.api.interface import Operation, headers_for, load_document
 from tests.channels.ways import SECRET, described
 from tests.factories.checkins import link_of, make_citizen, make_member
 from tests.factories.deliveries import make_delivery
-from tests.factories.incidents import HATAY, make_incident
+from tests.factories.incidents import HATAY, OPENER, make_incident
 from tests.factories.notices import make_contact
 from tests.factories.people import make_person, statement
 from tests.factories.reports import line, report_body
@@ -176,6 +179,7 @@ def make_world(client: TestClient, session: Session, keyring: Keyring, settings:
     }
     world.ids |= {"template_id": str(make_template(session).id), "area_id": str(list_areas(session, incident.id)[0].id), "wave": "2"}
     world.ids |= _call_for_help(session, keyring, incident)
+    _add_dead(world, session, keyring, incident)
     session.commit()
     world.ids |= {
         "incident_id": str(incident.id),
@@ -214,6 +218,16 @@ def _call_for_help(session: Session, keyring: Keyring, incident: Incident) -> di
         "attempt": callback_token(keyring.callback, attempt_name(delivery.id, 1)),
         "approved_id": str(member.broadcast_id),
     }
+
+
+def _add_dead(world: World, session: Session, keyring: Keyring, incident: Incident) -> None:
+    """Somebody who is said to be dead, with one step towards the publication."""
+    dead = make_person(session, keyring, incident, statement("condition", "dead", said_by="RS Adana"))
+    told = {"said_by": "KBRI", "how": "telepon", "reason": "ibu", "as_of": "2023-02-18T12:00:00Z"}
+    tell_kin(session, actor=OPENER, person_id=dead.id, command=KinToldIn.model_validate(told))
+    world.ids["step_id"] = str(session.scalars(select(DeathStep.id)).one())
+    acts = ("get_death", "confirm_death", "tell_kin", "decide_kin_not_found", "allow_initials", "withdraw_death_step")
+    world.others |= {act: {"person_id": str(dead.id)} for act in acts}
 
 
 def _ask_for_exports(session: Session, broadcast_id: str) -> str:

@@ -45,11 +45,11 @@ def asked_at_once(operations: list[Operation]) -> Iterator[Operation]:
 
 
 def role_for(operation: Operation) -> str | None:
-    """Somebody who may: the duty officer, else the approver, staff of a mission, the administrator."""
+    """Somebody who may: the duty officer, else the approver, staff of a mission, the administrator, the minister."""
     if operation.is_public:
         return None
     right = RIGHT_OF[operation.id]
-    roles = (Role.DUTY_OFFICER, Role.APPROVER, Role.MISSION_STAFF, Role.ADMINISTRATOR)
+    roles = (Role.DUTY_OFFICER, Role.APPROVER, Role.MISSION_STAFF, Role.ADMINISTRATOR, Role.MINISTER)
     return next(role.value for role in roles if right == ANYBODY or right in PERMISSIONS[role])
 
 

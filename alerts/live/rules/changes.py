@@ -12,6 +12,8 @@ from alerts.reports.rules import words
 
 PASSING = frozenset({"age_seconds", "counted_at"})
 OF_THE_QUESTION = frozenset({"version", "as_of", "known_at", "changes"})
+NO_PLACE = Words(id="tempat belum diketahui", en="place not known yet")
+PUBLISHABLE = Words(id="dapat diumumkan", en="may be published")
 YES = Words(id="ya", en="yes")
 ON_TIME, LATE = Words(id="tepat waktu", en="on time"), Words(id="terlambat", en="overdue")
 CONTACT = {
@@ -74,6 +76,7 @@ def _flat(sheet: AnswerSheet) -> Iterator[tuple[str, Said]]:
     for figure in _figures(sheet):
         yield f"figure/{figure.key}", Said(figure.label, _figure_words(figure))
     yield from _flat_doubts(sheet)
+    yield from _flat_deaths(sheet)
     yield from _flat_rest(sheet)
 
 
@@ -85,6 +88,14 @@ def _flat_doubts(sheet: AnswerSheet) -> Iterator[tuple[str, Said]]:
     for withdrawn in sheet.withdrawn:
         label = withdrawn.figure.label
         yield f"withdrawn/{withdrawn.figure.line_id}", Said(Words(id=f"ditarik: {label.id}", en=f"withdrawn: {label.en}"), YES)
+
+
+def _flat_deaths(sheet: AnswerSheet) -> Iterator[tuple[str, Said]]:
+    """A named death is a change of its own, and so is each step towards its publication. Who it is stands elsewhere."""
+    for death in sheet.deaths:
+        where = death.place.name if death.place else NO_PLACE
+        label = Words(id=f"{death.label.id} ({where.id})", en=f"{death.label.en} ({where.en})")
+        yield f"death/{death.person_id}", Said(label, death.mark or PUBLISHABLE)
 
 
 def _flat_rest(sheet: AnswerSheet) -> Iterator[tuple[str, Said]]:

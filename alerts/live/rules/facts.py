@@ -9,6 +9,7 @@ from types import MappingProxyType
 from uuid import UUID
 
 from alerts.live.schemas import Reach, Register
+from alerts.people.deaths.rules import Death
 from alerts.reports.rules.codes import Category, Outcome, Target
 from alerts.reports.rules.guards import Problem
 from alerts.reports.rules.standing import FiledLine, FiledReport
@@ -76,7 +77,8 @@ class AnswerFacts:
 class SheetFacts:
     """Everything a sheet is computed from. Reports and lines may be more than were known: the rules choose.
 
-    `named` are own citizens; `possible_deaths` are the named dead of whom nobody knows that they are foreign.
+    `named` are own citizens; `possible_deaths` are the named dead of whom nobody knows that they are foreign; `deaths` are all
+    the named dead, with what stands of their publication.
     """
 
     incident: IncidentFacts
@@ -90,8 +92,14 @@ class SheetFacts:
     counted_at: datetime | None = None
     named: Mapping[Category, int] = field(default_factory=lambda: MappingProxyType({}))
     possible_deaths: int = 0
+    deaths: tuple[Death, ...] = ()
     problems: Mapping[UUID, tuple[Problem, ...]] = field(default_factory=lambda: MappingProxyType({}))
     resolutions: Mapping[str, UUID] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def publishable_deaths(self) -> tuple[Death, ...]:
+        """The deaths that may be published: confirmed, and the family told or decided about."""
+        return tuple(death for death in self.deaths if death.standing.is_publishable)
 
     @property
     def mission_names(self) -> dict[str, str]:

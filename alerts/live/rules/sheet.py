@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from alerts.live.rules.checks import newest_checks
+from alerts.live.rules.deaths import deaths_of
 from alerts.live.rules.facts import CheckFacts, MissionFacts, SheetFacts
 from alerts.live.rules.figures import (
     Frame,
@@ -76,6 +77,7 @@ def build_sheet(facts: SheetFacts, as_of: datetime, known_at: datetime) -> Answe
         messages=list(facts.reach),
         contact=_contacts(facts, material),
         named=_named(facts, material),
+        deaths=deaths_of(facts.deaths),
         missions=[_mission_row(mission, reports, facts, frame) for mission in facts.missions],
     )
 
