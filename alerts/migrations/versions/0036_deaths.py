@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0035_deaths"
-down_revision = "0034_first_alert_rhythm"
+revision = "0036_deaths"
+down_revision = "0035_kept_counts"
 branch_labels = None
 depends_on = None
 
