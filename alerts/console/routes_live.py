@@ -31,7 +31,8 @@ from alerts.kit.db import Tx
 from alerts.kit.http import Paging
 from alerts.kit.i18n import both
 from alerts.live.hub import Hub
-from alerts.live.queries import Asked, load_sheet
+from alerts.live.looking import find_base, look
+from alerts.live.queries import Asked, latest_versions, load_sheet
 from alerts.live.schemas import AnswerSheet
 from alerts.places import place_name
 from alerts.staff.access import may, require
@@ -39,8 +40,6 @@ from alerts.staff.rules import Permission
 
 router = APIRouter(prefix="/incidents/{incident_id}", include_in_schema=False)
 Reader = Annotated[Actor, Depends(require(Permission.VIEW_SUMMARY))]
-SEEN_COOKIE = "siaga_seen"
-YEAR_SECONDS = 31_536_000
 LOG_LINES = 30
 PULSE_SECONDS = 300
 MESSAGES = 20
@@ -106,24 +105,19 @@ async def pulse(
 
 @router.get("/minister")
 def minister_page(request: Request, incident: IncidentDep, session: Tx, actor: Reader) -> Response:
-    """One page, no menu. The cookie remembers which version this browser saw, so that the page can say what changed."""
-    sheet = current_sheet(session, incident, since_version=_seen(request, incident))
-    context = (
-        _place(request, incident)
-        | _sheet(sheet)
-        | {"clocks": clocks_of_incident(session, incident, actor), "lines": _lines(session, incident)}
-    )
-    response = render(request, "minister.html", context, actor=actor)
-    if sheet.version:
-        value, path = f"{incident.id}.{sheet.version}", f"{root_of(request)}/incidents/{incident.id}/minister"
-        response.set_cookie(SEEN_COOKIE, value, YEAR_SECONDS, path=path, httponly=True, samesite="lax")
-    return response
+    """One page, no menu. It says what changed since this account last looked, on whatever screen that was."""
+    newest = latest_versions(session, [incident.id]).get(incident.id)
+    base = look(session, actor=actor, incident_id=incident.id, version=newest)
+    sheet = current_sheet(session, incident, since_version=base)
+    context = _place(request, incident) | _sheet(sheet)
+    context |= {"clocks": clocks_of_incident(session, incident, actor), "lines": _lines(session, incident)}
+    return render(request, "minister.html", context, actor=actor)
 
 
 @router.get("/minister/sheet")
 def sheet_part(request: Request, incident: IncidentDep, session: Tx, actor: Reader) -> Response:
     """The five answers alone, fetched when a newer version exists."""
-    sheet = current_sheet(session, incident, since_version=_seen(request, incident))
+    sheet = current_sheet(session, incident, since_version=find_base(session, actor=actor, incident_id=incident.id))
     context = _place(request, incident) | _sheet(sheet) | {"lines": _lines(session, incident)}
     return render(request, "_sheet.html", context, actor=actor)
 
@@ -188,9 +182,3 @@ def _lines(session: Session, incident: Incident) -> list[Any]:
     series = minutes_by_figure(session, incident.id)
     lines = [line_of(key, name, series.get(key, [])) for key, name in FIGURE_NAMES.items()]
     return [line for line in lines if line]
-
-
-def _seen(request: Request, incident: Incident) -> int | None:
-    """The version that this browser saw before, as far as its cookie says so."""
-    incident_id, _, version = request.cookies.get(SEEN_COOKIE, "").partition(".")
-    return int(version) if incident_id == str(incident.id) and version.isascii() and version.isdigit() and len(version) < 9 else None

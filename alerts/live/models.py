@@ -53,3 +53,15 @@ class LiveState(Base):
     has_progress: Mapped[bool] = mapped_column(server_default=text("false"))
     took_seconds: Mapped[float] = mapped_column(server_default=text("0"))
     counted: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+
+
+class SheetLook(Base):
+    """What one account has seen of an incident's sheet, on whatever screen. `base_version` is what "since you last looked" counts from."""
+
+    __tablename__ = "sheet_look"
+
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), primary_key=True)
+    incident_id: Mapped[UUID] = mapped_column(ForeignKey("incident.id"), primary_key=True)
+    base_version: Mapped[int | None]
+    seen_version: Mapped[int]
+    seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

@@ -37,6 +37,7 @@ __all__ = [
     "Answer",
     "AnswerKind",
     "AnswerSheet",
+    "AskedWhom",
     "Change",
     "Changes",
     "CheckRow",
@@ -106,6 +107,7 @@ class Answer(Part):
 
     `basis` says in words on what the answer rests. `as_of`, `source` and `age_seconds` are those of its first
     total (which is as old as its oldest part), null while nothing is known. `next_update_due` is the earliest promise or deadline.
+    `unknown` names what nobody has said yet; who is asked for it stands in the sheet's `asked`.
     """
 
     key: QuestionKey
@@ -113,6 +115,7 @@ class Answer(Part):
     answer: AnswerKind
     text: Words
     totals: list[Total]
+    unknown: list[Words] = Field(default_factory=list)
     values: list[Figure]
     others: list[Figure] = Field(default_factory=list)
     planned: list[Figure] = Field(default_factory=list)
@@ -228,6 +231,14 @@ class MissionRow(Part):
     status: dict[str, object] | None
 
 
+class AskedWhom(Part):
+    """Who is asked for what is not known, and when their next report is due. `mission_code` null: the ministry itself."""
+
+    mission_code: str | None
+    name: Words
+    due_at: datetime | None
+
+
 class Change(Part):
     """One thing that differs from the version asked about. `before` is null for something new, `after` for something gone."""
 
@@ -300,6 +311,7 @@ class AnswerSheet(Part):
     named: list[NamedPersons]
     deaths: list[PossibleDeath] = Field(default_factory=list)
     missions: list[MissionRow]
+    asked: list[AskedWhom] = Field(default_factory=list)
     changes: Changes | None = None
 
 

@@ -11,6 +11,7 @@ from alerts.live.rules.checks import answer_of_checks, check_row, tallies
 from alerts.live.rules.facts import CheckFacts, SheetFacts
 from alerts.live.rules.figures import Frame, is_stale
 from alerts.live.rules.totals import TEXTS, Subject, total_of
+from alerts.live.rules.unknowns import HOW_MANY_REALLY, unknown_checks, unknown_totals
 from alerts.live.schemas import (
     Answer,
     AnswerKind,
@@ -71,6 +72,7 @@ BASES = {
 
 REGISTER = Words(id="data lapor diri", en="our register")
 ALWAYS_SAID = (Category.DEAD, Category.INJURED)
+ASKED_OF_OURS = (*ALWAYS_SAID, Category.UNACCOUNTED)
 PLACES_NAMED = 3
 
 
@@ -95,6 +97,7 @@ class _Said:
     totals: Sequence[Total]
     planned: Sequence[Figure] = ()
     counted_at: datetime | None = None
+    unknown: Sequence[Words] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,7 @@ def _present(material: Material) -> Answer:
         others=[figure for figure in figures if figure.series is not Series.OWN],
         totals=totals,
         counted_at=register.counted_at if register else None,
+        unknown=[] if any(total.category is Category.ESTIMATED_PRESENT for total in totals) else [HOW_MANY_REALLY],
     )
     return _answer(material, QuestionKey.PRESENT, answer, said)
 
@@ -164,6 +168,7 @@ def _host_casualties(material: Material) -> Answer:
         values=[figure for figure in figures if figure.series is Series.HOST_STATE],
         others=[figure for figure in figures if figure.series is not Series.HOST_STATE],
         totals=totals,
+        unknown=list(unknown_totals(totals, ALWAYS_SAID)),
     )
     answer = totals[0].answer if totals else AnswerKind.NOT_KNOWN
     return _answer(material, QuestionKey.HOST_CASUALTIES, answer, said)
@@ -183,6 +188,7 @@ def _ours(material: Material) -> Answer:
         others=others,
         totals=kept,
         planned=[figure for figure in material.planned if figure.of in OURS],
+        unknown=list(unknown_totals(totals, ASKED_OF_OURS)),
     )
     return _answer(material, QuestionKey.OURS, answer, said)
 
@@ -199,6 +205,7 @@ def _checked(material: Material, key: QuestionKey, belongs: Callable[[Target], b
         answer=answer_of_checks(checks),
         text=_joined(texts),
         totals=[],
+        unknown=list(unknown_checks(checks, key)),
         values=[],
         checks=rows,
         tallies=counted,
@@ -227,6 +234,7 @@ def _answer(material: Material, key: QuestionKey, answer: AnswerKind, said: _Sai
         answer=answer,
         text=_joined(said.texts),
         totals=list(said.totals),
+        unknown=list(said.unknown),
         values=list(said.values),
         others=list(said.others),
         planned=list(said.planned),

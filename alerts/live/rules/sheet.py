@@ -23,6 +23,7 @@ from alerts.live.rules.figures import (
 )
 from alerts.live.rules.questions import Material, answer_all, is_asked_by, own_total
 from alerts.live.rules.sentence import sentence_of
+from alerts.live.rules.unknowns import asked_of
 from alerts.live.schemas import (
     AnswerKind,
     AnswerSheet,
@@ -79,6 +80,7 @@ def build_sheet(facts: SheetFacts, as_of: datetime, known_at: datetime) -> Answe
         named=_named(facts, material),
         deaths=deaths_of(facts.deaths),
         missions=[_mission_row(mission, reports, facts, frame) for mission in facts.missions],
+        asked=asked_of(facts, {mission.code: _due(mission, reports) for mission in facts.missions}),
     )
 
 
