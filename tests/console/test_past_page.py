@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from alerts.incidents.models import Incident
 from alerts.kit.clock import db_now
 from alerts.live.actions import refresh
+from alerts.live.models import FigureMinute
 from alerts.reports.actions import file_report
 from alerts.reports.schemas import ReportIn
 from tests.factories.incidents import OPENER, make_incident
@@ -57,12 +58,8 @@ def test_a_time_outside_is_the_nearest_within(incident: Incident, browse: Browse
 
 def test_the_course_is_a_drawing_and_a_table_of_the_same_figures(session: Session, incident: Incident, browse: Browser) -> None:
     for minutes, value in ((20, 4), (60, 9)):
-        session.execute(
-            text(
-                "INSERT INTO figure_minute VALUES (:incident, date_trunc('minute', now()) - make_interval(mins => :mins), 'own.injured', :value)"
-            ),
-            {"incident": incident.id, "mins": 120 - minutes, "value": value},
-        )
+        minute = (db_now(session) - timedelta(minutes=120 - minutes)).replace(second=0, microsecond=0)
+        session.add(FigureMinute(incident_id=incident.id, minute=minute, figure="own.injured", value=value))
     session.commit()
     page = browse("duty_officer").get(f"/incidents/{incident.id}/past").text
     assert "WNI luka-luka" in page
