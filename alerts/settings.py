@@ -204,6 +204,9 @@ class Live(Group):
     republish_seconds: float = Field(15, gt=0)
     refresh_seconds: float = Field(1, gt=0, description="a sheet is recomputed at most this often")
     report_due_seconds: float = Field(300, gt=0, description="a mission's first report is due after this")
+    digest_seconds: float = Field(
+        3600, gt=0, description="how often the minister is told, at least; three times that where it is not grave"
+    )
     reach_seconds: float = Field(3, ge=0, description="so long a message's reach is shown before it is counted anew")
 
 

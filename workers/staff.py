@@ -21,6 +21,8 @@ from alerts.inbox import paging as messages
 from alerts.incidents.rules import Status
 from alerts.kit.db import Sessions, begin
 from alerts.kit.outbox import drain
+from alerts.live.digests import TASK as DIGESTS
+from alerts.live.digests import incidents_of, list_due, tell
 from alerts.notices.actions import StillWaits, ring_due, settle
 from alerts.notices.alarms import take_alarms, tell_alarms
 from alerts.notices.posting import Configured
@@ -117,6 +119,16 @@ def page_readers(runtime: Runtime, _: Payload) -> None:
 def raise_alarms(runtime: Runtime, _: Payload) -> None:
     with begin(runtime.sessions) as session:
         take_alarms(session, drain(session, "notices.raise"))
+
+
+@task("live.digest")
+def digest(runtime: Runtime, _: Payload) -> None:
+    settings, configured = runtime.settings, configured_of(runtime.settings)
+    with begin(runtime.sessions) as session:
+        wanted = incidents_of(drain(session, DIGESTS)) | set(list_due(session))
+    for incident_id in sorted(wanted):
+        with begin(runtime.sessions) as session:
+            tell(session, incident_id, configured=configured, every_seconds=settings.live.digest_seconds)
 
 
 @task("notices.ring")

@@ -42,6 +42,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "person.changed": ("live.refresh",),
         "report.filed": ("live.refresh",),
         "report.resolved": ("live.refresh",),
+        "sheet.changed": ("live.digest",),
     }
 )
 
@@ -51,6 +52,7 @@ DRAINS: frozenset[str] = frozenset(
         "deliveries.begin_next",
         "deliveries.mark_answered",
         "inbox.page_readers",
+        "live.digest",
         "live.progress",
         "live.refresh",
         "notices.raise",
@@ -97,6 +99,7 @@ def schedule(settings: Settings) -> Mapping[str, float]:
         "inbox.send_replies": settings.delivery.sweep_seconds,
         "deliveries.roaming": settings.delivery.sweep_seconds,
         "live.refresh_all": settings.live.refresh_seconds,
+        "live.digest": settings.paging.poll_seconds,
         "deliveries.check": settings.health.check_seconds,
         "round_trips.run": settings.synthetic.check_seconds,
         "kit.clean_up": 3600.0,

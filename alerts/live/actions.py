@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from alerts.incidents.queries import get_incident, list_open_incidents
 from alerts.kit.clock import db_now
 from alerts.kit.db import Sessions, begin
+from alerts.kit.outbox import publish
 from alerts.live.counting import keep
 from alerts.live.models import FigureMinute, LiveState, Snapshot
 from alerts.live.queries import latest_snapshot, recount_sheet
@@ -131,6 +132,7 @@ def _store(session: Session, incident_id: UUID, sheet: AnswerSheet) -> int | Non
     content["version"] = version
     session.add(Snapshot(incident_id=incident_id, version=version, content_hash=digest, content=content))
     session.flush()
+    publish(session, "sheet.changed", incident_id=incident_id)
     return version
 
 

@@ -65,3 +65,15 @@ class SheetLook(Base):
     base_version: Mapped[int | None]
     seen_version: Mapped[int]
     seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class DigestState(Base):
+    """What the minister was last told of an incident, and when again. `is_waiting`: something came too soon after it."""
+
+    __tablename__ = "digest_state"
+
+    incident_id: Mapped[UUID] = mapped_column(ForeignKey("incident.id"), primary_key=True)
+    version: Mapped[int | None]
+    told_at: Mapped[datetime | None]
+    next_at: Mapped[datetime | None]
+    is_waiting: Mapped[bool] = mapped_column(server_default=text("false"))

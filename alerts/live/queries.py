@@ -177,6 +177,7 @@ def _incident_facts(incident: Incident, areas: list[IncidentArea], known_at: dat
         is_replayed=incident.is_replayed,
         places=maximal(codes),
         area_names=tuple(area.name for area in areas if area.code is None),
+        levels=tuple((area.code or area.name, area.siaga_level) for area in areas if area.siaga_level is not None),
     )
 
 

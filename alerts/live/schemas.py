@@ -278,6 +278,7 @@ class IncidentHead(Part):
     opened_at: datetime
     is_replayed: bool
     places: list[PlaceView]
+    levels: list[tuple[Words, str]] = Field(default_factory=list, description="areas with their Siaga level, the highest first")
 
 
 class AnswerSheet(Part):

@@ -8,6 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID
 
+from alerts.incidents.rules import SiagaLevel
 from alerts.live.schemas import Reach, Register
 from alerts.people.deaths.rules import Death
 from alerts.reports.rules.codes import Category, Outcome, Target
@@ -17,7 +18,10 @@ from alerts.reports.rules.standing import FiledLine, FiledReport
 
 @dataclass(frozen=True, slots=True)
 class IncidentFacts:
-    """The incident. `places` are the codes of its countries and provinces; other areas have only `area_names`."""
+    """The incident. `places` are the codes of its countries and provinces; other areas have only `area_names`.
+
+    `levels`: an area's code or name, and its Siaga level.
+    """
 
     id: UUID
     title: str
@@ -31,6 +35,7 @@ class IncidentFacts:
     is_replayed: bool
     places: tuple[str, ...] = ()
     area_names: tuple[str, ...] = ()
+    levels: tuple[tuple[str, SiagaLevel], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from alerts.incidents.rules import FROM_LOWEST, SiagaLevel
 from alerts.live.rules.checks import newest_checks
 from alerts.live.rules.deaths import deaths_of
 from alerts.live.rules.facts import CheckFacts, MissionFacts, SheetFacts
@@ -125,7 +126,12 @@ def _head(facts: SheetFacts) -> IncidentHead:
         opened_at=incident.opened_at,
         is_replayed=incident.is_replayed,
         places=[*areas, *(place_view(name) for name in incident.area_names)],
+        levels=[(place_view(area).name, level.value) for area, level in _highest_first(incident.levels)],
     )
+
+
+def _highest_first(levels: Iterable[tuple[str, SiagaLevel]]) -> list[tuple[str, SiagaLevel]]:
+    return sorted(levels, key=lambda each: (-FROM_LOWEST.index(each[1]), each[0]))
 
 
 def _widest(facts: SheetFacts) -> Reach:

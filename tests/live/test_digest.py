@@ -1,0 +1,176 @@
+"""The minister's digest: when it is sent, to whom, and that nothing goes out by text that may not be said in public."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text, update
+from sqlalchemy.orm import Session
+
+from alerts.channels.texts import Encoding, measure
+from alerts.incidents.models import Incident, IncidentArea
+from alerts.kit.clock import db_now
+from alerts.kit.crypto import Keyring
+from alerts.live.actions import refresh
+from alerts.live.digests import list_due, tell
+from alerts.live.rules.digest import CHARACTERS, LOOK, NEUTRAL, Reason, reasons_between, text_of
+from alerts.live.rules.sheet import build_sheet
+from alerts.live.schemas import AnswerSheet
+from alerts.reports.actions import file_report
+from alerts.reports.schemas import ReportIn
+from alerts.staff.rules import Role
+from tests.factories.incidents import OPENER, make_incident
+from tests.factories.notices import make_reachable
+from tests.factories.reports import Filing, incident_facts, line, report_body
+from tests.factories.staff import make_actor
+
+T0 = datetime(2026, 3, 1, tzinfo=UTC)
+LATER = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def all_channels(_: str) -> frozenset[str]:
+    return frozenset({"sms", "push", "voice", "email"})
+
+
+def sheet_of(*lines: dict[str, Any], title: str = "Gempa uji", **body: Any) -> AnswerSheet:
+    filing = Filing()
+    if lines or body:
+        filing.file(report_body(*lines, source="ministry", as_of=T0.isoformat(), **body))
+    return build_sheet(filing.facts(incident_facts(title=title, opened_at=T0, occurred_at=T0)), T0 + timedelta(hours=2), LATER)
+
+
+def test_the_first_victim_is_told_once_and_a_death_every_time_it_changes() -> None:
+    nobody, hurt, more = sheet_of(), sheet_of(line("injured", 2)), sheet_of(line("injured", 5))
+    assert reasons_between(None, nobody) == {Reason.OPENED}
+    assert reasons_between(nobody, hurt) == {Reason.FIRST_VICTIM}
+    assert reasons_between(hurt, more) == set()
+    dead, two = sheet_of(line("injured", 5), line("dead", 1)), sheet_of(line("injured", 5), line("dead", 2))
+    assert reasons_between(more, dead) == {Reason.OWN_DEATH}
+    assert reasons_between(dead, two) == {Reason.OWN_DEATH}
+    assert reasons_between(two, two) == set()
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.sampled_from(["asked_none_reported", "asked_no_answer", None]), st.text(max_size=80))
+def test_a_digest_is_one_message_of_160_characters_whatever_the_title(injured: int, lost: int, dead: str | None, title: str) -> None:
+    lines = [line("injured", injured), line("unaccounted", lost), *([line("dead", dead)] if dead else [])]
+    said = text_of(sheet_of(*lines, title=title), {Reason.PROMISED}, is_quiet=False)
+    for words in (said.id, said.en):
+        size = measure(words)
+        assert len(words) <= CHARACTERS
+        assert (size.encoding, size.segments) == (Encoding.GSM7, 1), words
+    assert f"WNI luka {injured:,}".replace(",", ".") in said.id
+    assert ("belum ada laporan WNI meninggal" in said.id) is (dead == "asked_none_reported")
+
+
+@pytest.mark.parametrize("value", [1, 3])
+def test_a_possible_death_never_goes_by_text(value: int) -> None:
+    before, after = sheet_of(line("injured", 2)), sheet_of(line("injured", 2), line("dead", value))
+    reasons = reasons_between(before, after)
+    assert text_of(after, reasons, is_quiet=False) == LOOK
+    later = text_of(after, {Reason.PROMISED}, is_quiet=False)
+    assert "meninggal" not in later.id
+    assert "dead" not in later.en
+    assert "death" not in later.en
+
+
+def test_a_quiet_incident_says_nothing_on_a_locked_phone() -> None:
+    assert text_of(sheet_of(line("injured", 2)), {Reason.FIRST_VICTIM}, is_quiet=True) == NEUTRAL
+
+
+@pytest.fixture
+def minister(session: Session, keyring: Keyring) -> object:
+    return make_reachable(session, keyring, "minister", "phone", "push")
+
+
+def file(session: Session, incident: Incident, *lines: dict[str, Any]) -> None:
+    body = report_body(*lines, source="ministry", as_of=db_now(session).isoformat())
+    file_report(session, actor=OPENER, incident_id=incident.id, command=ReportIn.model_validate(body))
+    session.commit()
+    refresh(session, incident.id, no_more_often=timedelta(0))
+    session.commit()
+
+
+def told(session: Session, incident: Incident) -> set[Reason]:
+    reasons = tell(session, incident.id, configured=all_channels, every_seconds=3600)
+    session.commit()
+    return reasons
+
+
+def notices(session: Session) -> list[tuple[str, str]]:
+    return [tuple(row) for row in session.execute(text("SELECT channel, body FROM notice WHERE kind = 'digest' ORDER BY id"))]
+
+
+def pass_time(session: Session, *, minutes: int) -> None:
+    back = f"interval '{minutes} minutes'"
+    session.execute(text(f"UPDATE digest_state SET told_at = told_at - {back}, next_at = next_at - {back}"))
+    session.commit()
+
+
+def test_told_at_opening_on_the_list_and_at_the_promised_time(session: Session, minister: object) -> None:
+    incident = make_incident(session, severity="Severe")
+    session.commit()
+    refresh(session, incident.id, no_more_often=timedelta(0))
+    session.commit()
+    assert list_due(session) == [incident.id]
+    assert told(session, incident) == {Reason.OPENED}
+    assert {channel for channel, _ in notices(session)} == {"sms", "push"}, "no call: nobody need answer"
+    assert list_due(session) == []
+    assert told(session, incident) == set()
+    file(session, incident, line("injured", 3))
+    assert told(session, incident) == set(), "too soon after the last"
+    assert list_due(session) == [incident.id], "and not forgotten"
+    pass_time(session, minutes=2)
+    assert told(session, incident) == {Reason.FIRST_VICTIM}
+    pass_time(session, minutes=61)
+    assert told(session, incident) == {Reason.PROMISED}
+    assert len(notices(session)) == 6
+
+
+def test_a_level_and_a_mission_that_is_hit_are_told(session: Session, minister: object) -> None:
+    incident = make_incident(session)
+    session.commit()
+    refresh(session, incident.id, no_more_often=timedelta(0))
+    session.commit()
+    told(session, incident)
+    pass_time(session, minutes=2)
+    session.execute(update(IncidentArea).values(siaga_level="I", level_basis="minister", level_set_by="x", level_set_at=db_now(session)))
+    session.commit()
+    refresh(session, incident.id, no_more_often=timedelta(0))
+    session.commit()
+    assert told(session, incident) == {Reason.LEVEL_CHANGED}
+    assert "Siaga I" in notices(session)[-1][1]
+    body = report_body(source="mission:kbri-ankara", as_of=db_now(session).isoformat(), mission_status={"office": "hit"})
+    head = make_actor(session, Role.HEAD_OF_MISSION, mission_code="kbri-ankara")
+    file_report(session, actor=head, incident_id=incident.id, command=ReportIn.model_validate(body))
+    session.commit()
+    refresh(session, incident.id, no_more_often=timedelta(0))
+    session.commit()
+    pass_time(session, minutes=2)
+    assert told(session, incident) == {Reason.MISSION_HIT}
+
+
+def test_an_exercise_says_so_and_a_replay_tells_nobody(session: Session, minister: object) -> None:
+    exercise = make_incident(session, status="Exercise")
+    replay = make_incident(session, is_replayed=True)
+    session.commit()
+    for incident in (exercise, replay):
+        refresh(session, incident.id, no_more_often=timedelta(0))
+        session.commit()
+    assert told(session, replay) == set()
+    assert told(session, exercise) == {Reason.OPENED}
+    assert all(body.startswith("LATIHAN") for _, body in notices(session))
+
+
+def test_only_ministers_are_told(session: Session, keyring: Keyring) -> None:
+    for role in (Role.DUTY_OFFICER, Role.APPROVER):
+        make_reachable(session, keyring, role, "phone")
+    incident = make_incident(session)
+    session.commit()
+    refresh(session, incident.id, no_more_often=timedelta(0))
+    session.commit()
+    assert told(session, incident) == {Reason.OPENED}
+    assert notices(session) == []
