@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, SmallInteger, false, func, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from alerts.citizens.rules import CitizenClass, DevicePlatform, ImportState, OptSource, RowOutcome
@@ -64,6 +64,21 @@ class Citizen(Base):
     source_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = created_at()
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class CitizenName(Base):
+    """What a name is found by in another spelling: keyed fingerprints of its sounds (`finding`), never the name.
+
+    `name_index` is that of the name they were made of, `version` that of the rules: another one says that they are stale.
+    """
+
+    __tablename__ = "citizen_name"
+    __table_args__ = (Index("ix_citizen_name_sounds", "sounds", postgresql_using="gin"),)
+
+    citizen_id: Mapped[UUID] = mapped_column(ForeignKey("citizen.id"), primary_key=True)
+    name_index: Mapped[bytes] = mapped_column(LargeBinary)
+    version: Mapped[int] = mapped_column(SmallInteger)
+    sounds: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
 
 
 class Phone(Base):

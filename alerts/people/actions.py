@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from alerts.citizens.finding import fingerprints
 from alerts.incidents.queries import find_citizen_id, get_open_incident
 from alerts.incidents.rules import check_moment, is_bound_to_mission
 from alerts.kit import audit
@@ -51,6 +52,7 @@ def open_person(session: Session, *, actor: Actor, keyring: Keyring, command: Pe
         raise InvalidError("name_missing", "Give a name, or the citizen's external id.", field="name")
     if name is not None:
         person.name_enc = keyring.encrypt(name, table="person", column="name_enc", row=person.id)
+        person.name_sounds = fingerprints(keyring, name)
     session.add(person)
     session.flush()
     session.refresh(person)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, func, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from alerts.incidents.rules import Claim
@@ -14,7 +15,10 @@ from alerts.people.rules import Axis, Nationality, Source
 
 
 class Person(Base):
-    """Somebody in an incident, in the register or not. `mission_code` is the mission that looks after them."""
+    """Somebody in an incident, in the register or not. `mission_code` is the mission that looks after them.
+
+    `name_sounds`: what the name is found by in another spelling; null where it was written before there were any.
+    """
 
     __tablename__ = "person"
     __table_args__ = (
@@ -32,6 +36,7 @@ class Person(Base):
     incident_id: Mapped[UUID] = mapped_column(ForeignKey("incident.id"))
     citizen_id: Mapped[UUID | None] = mapped_column(ForeignKey("citizen.id"), index=True)
     name_enc: Mapped[bytes | None] = mapped_column(LargeBinary)
+    name_sounds: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
     nationality: Mapped[Nationality] = mapped_column(enum_column(Nationality))
     mission_code: Mapped[str | None] = mapped_column(ForeignKey("mission.code"))
     place_code: Mapped[str | None]

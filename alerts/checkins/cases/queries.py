@@ -90,8 +90,13 @@ def list_entries(session: Session, case_id: UUID) -> list[HelpCaseEntry]:
 
 def find_owner(session: Session, *, incident_id: UUID | None, citizen_id: UUID | None) -> Owner:
     """Which mission answers for this person's place in this incident now (`rules.choose_owner`); a failed one is covered."""
-    network = read_network(session)
     place = _place_of(session, citizen_id) if citizen_id is not None else None
+    return find_owner_of_place(session, incident_id=incident_id, place=place)
+
+
+def find_owner_of_place(session: Session, *, incident_id: UUID | None, place: str | None) -> Owner:
+    """`find_owner`, for a place that somebody names; None where nobody knows it."""
+    network = read_network(session)
     of_place = responsibilities(network, place) if place else []
     return choose_owner(of_place, _parts_of_incident(session, network, incident_id) if incident_id else [])
 

@@ -1,0 +1,100 @@
+"""People of the register found by how their name sounds, without keeping any name in clear (`likeness`).
+
+Beside each citizen stand keyed fingerprints of the sounds of the name. Whoever asks has the same fingerprints made of what they
+heard; what shares any is deciphered, compared, and forgotten again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, delete, func, insert, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Session
+from sqlalchemy.types import BigInteger
+
+from alerts.citizens.likeness import ALIKE, VERSION, likeness, sounds_of
+from alerts.citizens.models import Citizen, CitizenName
+from alerts.citizens.queries import open_name
+from alerts.citizens.rules import CitizenClass
+from alerts.kit.crypto import Keyring
+
+CANDIDATES_MAX = 300
+BATCH = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Somebody of the register whose name is like what was asked. `name` is in clear: never to be logged."""
+
+    citizen_id: UUID
+    name: str
+    likeness: float
+    place_code: str
+
+
+def fingerprints(keyring: Keyring, name: str) -> list[int]:
+    """What a name is found by: 64 bits of a keyed fingerprint for each of its sounds."""
+    marks = (keyring.blind_index(f"name sound {VERSION} {sound}")[:8] for sound in sorted(sounds_of(name)))
+    return [int.from_bytes(mark, signed=True) for mark in marks]
+
+
+def index_names(session: Session, keyring: Keyring, *, limit: int = BATCH) -> int:
+    """Make the fingerprints of people who have none, or whose name has changed since; how many there were. Safe to repeat."""
+    n = CitizenName
+    stale = or_(n.citizen_id.is_(None), n.name_index != Citizen.name_index, n.version != VERSION)
+    query = select(Citizen.id, Citizen.name_enc, Citizen.name_index).join(n, n.citizen_id == Citizen.id, isouter=True)
+    found = session.execute(query.where(stale, Citizen.class_ != CitizenClass.SYNTHETIC).limit(limit)).all()
+    if not found:
+        return 0
+    session.execute(delete(n).where(n.citizen_id.in_([row.id for row in found])))
+    rows = [
+        {
+            "citizen_id": row.id,
+            "name_index": row.name_index,
+            "version": VERSION,
+            "sounds": fingerprints(keyring, open_name(keyring, row.id, row.name_enc)),
+        }
+        for row in found
+    ]
+    session.execute(insert(n), rows)
+    return len(rows)
+
+
+def find_alike(
+    session: Session, keyring: Keyring, name: str, *, near: Sequence[str] = (), where: Iterable[ColumnElement[bool]] = ()
+) -> list[Alike]:
+    """Who of the register may be meant, the likest first. `near`: places whose people go first where a name is common."""
+    asked = fingerprints(keyring, name)
+    if not asked:
+        return []
+    shared = _shared(asked)
+    is_near = or_(Citizen.province_code.in_(near), Citizen.country_iso2.in_(near))
+    query = (
+        select(Citizen.id, Citizen.name_enc, Citizen.province_code, Citizen.country_iso2)
+        .join(CitizenName, CitizenName.citizen_id == Citizen.id)
+        .where(CitizenName.sounds.overlap(sounds_literal(asked)), Citizen.merged_into.is_(None), *where)
+        .order_by(shared.desc(), is_near.desc(), Citizen.id)
+        .limit(CANDIDATES_MAX)
+    )
+    found = (_alike(keyring, name, row) for row in session.execute(query))
+    return sorted((each for each in found if each.likeness >= ALIKE), key=lambda each: (-each.likeness, str(each.citizen_id)))
+
+
+def _alike(keyring: Keyring, asked: str, row: Any) -> Alike:
+    name = open_name(keyring, row.id, row.name_enc)
+    return Alike(row.id, name, likeness(asked, name), row.province_code or row.country_iso2)
+
+
+def _shared(asked: Sequence[int]) -> ColumnElement[int]:
+    """How many of the sounds a row has."""
+    sound = func.unnest(CitizenName.sounds).column_valued("sound")
+    return select(func.count()).select_from(sound).where(sound.in_(asked)).correlate(CitizenName).scalar_subquery()
+
+
+def sounds_literal(asked: Sequence[int]) -> ColumnElement[list[int]]:
+    """Fingerprints as a value in SQL."""
+    return literal(list(asked), ARRAY(BigInteger))
