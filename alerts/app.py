@@ -45,6 +45,7 @@ API_SLICES = (
     "checkins.cases",
     "people",
     "people.deaths",
+    "families",
     "reports",
     "live",
     "live.reach",

@@ -17,6 +17,7 @@ from alerts.deliveries.carriers import NO_SENDER, Carriers
 from alerts.deliveries.findings import stop_all
 from alerts.deliveries.resting import Leave, ask_leave, open_if_at_work
 from alerts.deliveries.rules import Outcome, State
+from alerts.families import paging as families
 from alerts.inbox import paging as messages
 from alerts.incidents.rules import Status
 from alerts.kit.db import Sessions, begin
@@ -38,6 +39,7 @@ STILL_WAITS: Mapping[str, StillWaits] = {
     CallKind.WAVE: wave_still_waits,
     CallKind.PROMISE: promise_still_open,
     cases.KIND: cases.still_waits,
+    families.KIND: families.still_waits,
     messages.KIND: messages.still_waits,
 }
 """Kind of page → whether it is still needed. A kind that is not here is stopped by its own slice alone."""
@@ -107,6 +109,12 @@ def page_approver(runtime: Runtime, payload: Payload) -> None:
 def page_owners(runtime: Runtime, _: Payload) -> None:
     with begin(runtime.sessions) as session:
         cases.page_owners(session, {UUID(payload["case_id"]) for payload in drain(session, "checkins.page_owners")})
+
+
+@task("families.page_owners")
+def page_for_families(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        families.page_owners(session, {UUID(payload["enquiry_id"]) for payload in drain(session, "families.page_owners")})
 
 
 @task("inbox.page_readers")

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts.actions import freeze_submission, return_submission
 from alerts.broadcasts.first_alerts import freeze_first_alert, release_all_due
 from alerts.broadcasts.waves import list_open_for_waves, open_wave
+from alerts.citizens.finding import index_some
 from alerts.deliveries.actions import release_all, ring_due, stop, sweep
 from alerts.deliveries.correcting import freeze_copied
 from alerts.deliveries.escalation import begin_next_of_told, escalate_all
@@ -223,6 +224,11 @@ def answered(runtime: Runtime, _: Payload) -> None:
 def understand_inbound(runtime: Runtime, payload: Payload) -> None:
     with begin(runtime.sessions) as session:
         understand_message(session, keyring=runtime.settings.keyring, message_id=UUID(payload["message_id"]))
+
+
+@task("citizens.index_names")
+def index_waiting_names(runtime: Runtime, _: Payload) -> None:
+    index_some(runtime.sessions, runtime.settings.keyring)
 
 
 @task("live.refresh")

@@ -40,6 +40,8 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "roaming.asked": ("deliveries.roaming",),
         "checkin.recorded": ("deliveries.mark_answered", "live.refresh"),
         "person.changed": ("live.refresh",),
+        "enquiry.changed": ("families.page_owners", "live.refresh"),
+        "citizens.imported": ("citizens.index_names",),
         "report.filed": ("live.refresh",),
         "report.resolved": ("live.refresh",),
         "sheet.changed": ("live.digest",),
@@ -51,6 +53,7 @@ DRAINS: frozenset[str] = frozenset(
         "checkins.page_owners",
         "deliveries.begin_next",
         "deliveries.mark_answered",
+        "families.page_owners",
         "inbox.page_readers",
         "live.digest",
         "live.progress",
@@ -63,12 +66,15 @@ DRAINS: frozenset[str] = frozenset(
 )
 """Tasks that take all that waits for them at once: one ring stands for many events (a storm of check-ins, say)."""
 
+NAMES_SECONDS = 300.0
+"""An import rings for its names itself; this finds those whom no event told of."""
 QUICK = "quick"
 QUEUES: Mapping[str, str] = MappingProxyType(
     {
         "deliveries.send": "sending",
         "deliveries.resend": "evidence",
         "deliveries.look_up": "evidence",
+        "citizens.index_names": "evidence",
         "notices.send": "paging",
         "inbox.send_replies": "paging",
         "deliveries.roaming": "paging",
@@ -102,6 +108,7 @@ def schedule(settings: Settings) -> Mapping[str, float]:
         "live.digest": settings.paging.poll_seconds,
         "deliveries.check": settings.health.check_seconds,
         "round_trips.run": settings.synthetic.check_seconds,
+        "citizens.index_names": NAMES_SECONDS,
         "kit.clean_up": 3600.0,
     }
 

@@ -10,6 +10,7 @@ from alerts.console import (
     routes_calls,
     routes_cases,
     routes_duty,
+    routes_families,
     routes_forward,
     routes_inbox,
     routes_incidents,
@@ -57,6 +58,8 @@ INCIDENT_ROUTERS = (
     routes_inbox.router,
     routes_cases.list_router,
     routes_cases.router,
+    routes_families.list_router,
+    routes_families.router,
 )
 
 

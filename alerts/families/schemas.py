@@ -89,7 +89,7 @@ class EnquiryJoin(Wire):
 class Recognition(Wire):
     """Whom staff recognised in the person sought: somebody of the register, somebody named in the incident, or (both null) nobody."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"citizen_id": None, "person_id": None}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"person_id": "01998d5e-0000-7000-8000-000000000001"}]})
 
     citizen_id: UUID | None = None
     person_id: UUID | None = None
@@ -104,7 +104,7 @@ class PermissionIn(Wire):
                 {
                     "tells": ["reached", "safe"],
                     "contact": {"who": "meja konsuler", "when": "2023-02-08T10:00:00+03:00", "how": "telepon"},
-                    "message": None,
+                    "message": "Saya baik-baik saja.",
                 }
             ]
         }

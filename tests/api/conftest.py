@@ -38,6 +38,7 @@ from alerts.notices.rules import AlarmKind
 from alerts.people.deaths.actions import tell_kin
 from alerts.people.deaths.models import DeathStep
 from alerts.people.deaths.schemas import KinToldIn
+from alerts.people.models import Person
 from alerts.settings import Settings
 from alerts.staff.models import Staff
 from alerts.staff.rules import Role
@@ -45,6 +46,7 @@ from tests.api.interface import Operation, headers_for, load_document
 from tests.channels.ways import SECRET, described
 from tests.factories.checkins import link_of, make_citizen, make_member
 from tests.factories.deliveries import make_delivery
+from tests.factories.families import make_enquiry
 from tests.factories.incidents import HATAY, OPENER, make_incident
 from tests.factories.notices import make_contact
 from tests.factories.people import make_person, statement
@@ -180,6 +182,7 @@ def make_world(client: TestClient, session: Session, keyring: Keyring, settings:
     world.ids |= {"template_id": str(make_template(session).id), "area_id": str(list_areas(session, incident.id)[0].id), "wave": "2"}
     world.ids |= _call_for_help(session, keyring, incident)
     _add_dead(world, session, keyring, incident)
+    _add_families(world, session, keyring, incident)
     session.commit()
     world.ids |= {
         "incident_id": str(incident.id),
@@ -228,6 +231,15 @@ def _add_dead(world: World, session: Session, keyring: Keyring, incident: Incide
     world.ids["step_id"] = str(session.scalars(select(DeathStep.id)).one())
     acts = ("get_death", "confirm_death", "tell_kin", "decide_kin_not_found", "allow_initials", "withdraw_death_step")
     world.others |= {act: {"person_id": str(dead.id)} for act in acts}
+
+
+def _add_families(world: World, session: Session, keyring: Keyring, incident: Incident) -> None:
+    """Families ask after three people: one of them is recognised, and one is asked after twice."""
+    mother, friend, other = (make_enquiry(session, keyring, incident, sought_name=name) for name in ("Riski", "Slamet", "Dewi"))
+    mother.enquiry.person_id = session.scalars(select(Person.id)).first()
+    other.enquiry.joined_into = mother.enquiry.id
+    world.ids |= {"enquiry_id": str(mother.enquiry.id), "call_id": str(mother.call.id), "into": str(mother.enquiry.id)}
+    world.others |= {"join_enquiry": {"enquiry_id": str(friend.enquiry.id)}, "separate_enquiry": {"enquiry_id": str(other.enquiry.id)}}
 
 
 def _ask_for_exports(session: Session, broadcast_id: str) -> str:

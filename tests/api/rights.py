@@ -146,6 +146,17 @@ RIGHT_OF = {
     "decide_kin_not_found": Permission.DECIDE_PUBLICATION,
     "allow_initials": Permission.EDIT_PERSONS,
     "withdraw_death_step": Permission.EDIT_PERSONS,
+    "log_enquiry": Permission.RECORD_CHECKIN,
+    "list_enquiries": Permission.VIEW_PERSONS,
+    "get_enquiry": Permission.VIEW_PERSONS,
+    "move_enquiry": Permission.RECORD_CHECKIN,
+    "note_enquiry": Permission.RECORD_CHECKIN,
+    "assign_enquiry": Permission.RECORD_CHECKIN,
+    "join_enquiry": Permission.RECORD_CHECKIN,
+    "separate_enquiry": Permission.RECORD_CHECKIN,
+    "recognise_sought": Permission.RECORD_CHECKIN,
+    "permit_telling": Permission.RECORD_CHECKIN,
+    "tell_caller": Permission.RECORD_CHECKIN,
     "file_report": Permission.FILE_MISSION_REPORT,
     "list_reports": Permission.VIEW_REPORTS,
     "get_report": Permission.VIEW_REPORTS,
@@ -156,7 +167,7 @@ RIGHT_OF = {
     "watch_sheet": Permission.VIEW_SUMMARY,
 }
 # Missions have the right to deal with calls and messages, and the ministry alone says which mission: 403 for their staff.
-MINISTRY_ONLY = {"assign_message", "assign_case"}
+MINISTRY_ONLY = {"assign_message", "assign_case", "assign_enquiry"}
 # A body in a stranger's words, described in the settings and not in the document: fields that nobody described are left
 # alone, and what cannot be seen is left out of the words. A receipt is not lost for either.
 STRANGERS_WORDS = {"receive_described_receipt"}

@@ -212,6 +212,11 @@ def _spare(operation: Operation) -> dict[str, Any]:
         "assign_message": {"mission_code": "kbri-tokyo"},
         "assign_case": {"mission_code": "kbri-tokyo"},
         "note_case": {"note": "lain"},
+        "note_enquiry": {"note": "lain"},
+        "assign_enquiry": {"mission_code": "kbri-tokyo"},
+        "join_enquiry": {"into": "01998d5e-0000-7000-8000-000000000009"},
+        "tell_caller": {"told": ["safe"]},
+        "recognise_sought": {"person_id": "01998d5e-0000-7000-8000-000000000009"},
         "end_call": {"outcome": "refused"},
         "handle_message": {"answer": "safe"},
     }
