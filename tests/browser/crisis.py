@@ -16,11 +16,13 @@ from alerts.broadcasts.paging import page_for_approval
 from alerts.broadcasts.schemas import Approval, BroadcastDraft, FirstAlert, Texts
 from alerts.broadcasts.template_rules import TemplateKind
 from alerts.broadcasts.waves import open_wave
+from alerts.citizens.finding import index_names
 from alerts.deliveries.actions import release
 from alerts.deliveries.exports.actions import ask_export
 from alerts.deliveries.exports.schemas import ExportAsk
 from alerts.inbox.actions import Inbound, receive_message, understand_message
 from alerts.inbox.models import InboundMessage
+from alerts.incidents.models import Incident
 from alerts.incidents.queries import list_areas
 from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor, Via
@@ -35,8 +37,10 @@ from alerts.settings import Settings
 from alerts.staff.models import Staff
 from alerts.staff.sign_in import actor_of
 from tests.factories.citizens import make_citizen
+from tests.factories.families import make_enquiry
 from tests.factories.incidents import make_incident
 from tests.factories.notices import make_contact, make_roster
+from tests.factories.people import make_person, statement
 from tests.factories.senders import senders
 from tests.factories.templates import make_template
 
@@ -56,6 +60,7 @@ class Crisis:
     report: UUID
     quiet: UUID
     held: UUID
+    family: UUID
 
 
 def make_crisis(sessions: Sessions, settings: Settings, staff: dict[str, str]) -> Crisis:
@@ -79,7 +84,8 @@ def make_crisis(sessions: Sessions, settings: Settings, staff: dict[str, str]) -
         _latecomers(session, settings, approved.id)
         _staff_on_duty(session, settings, staff, submitted.id)
         _somebody_writes(session, settings)
-        made = Crisis(incident.id, exercise.id, approved.id, submitted.id, draft.id, report, quiet.id, held.id)
+        family = _families_ask(session, settings, incident)
+        made = Crisis(incident.id, exercise.id, approved.id, submitted.id, draft.id, report, quiet.id, held.id, family)
     for incident_id in (made.incident, made.exercise, made.quiet):
         refresh_one(settings, sessions, incident_id)
     return made
@@ -106,6 +112,18 @@ def _somebody_writes(session: Session, settings: Settings) -> None:
         assert receive_message(session, keyring=settings.keyring, inbound=inbound)
     for message_id in session.scalars(select(InboundMessage.id)).all():
         understand_message(session, keyring=settings.keyring, message_id=message_id)
+
+
+def _families_ask(session: Session, settings: Settings, incident: Incident) -> UUID:
+    """Two families ask after one person whom the register and the incident know in other spellings; another person is said to be dead."""
+    keyring = settings.keyring
+    citizen = make_citizen(session, keyring, name="Muhammad Rizky Contoh", province_code="TR-31")
+    make_person(session, keyring, incident, statement("contact", "unaccounted"), name="M. Rizki Tjontoh", place_code="TR-31")
+    make_person(session, keyring, incident, statement("condition", "dead", said_by="RS Antakya"), place_code="TR-31")
+    index_names(session, keyring, [citizen.id])
+    make_enquiry(session, keyring, incident, sought_name="Mohammad Rizqi Contoh", caller_phone="+62 813 1111 111", relation="friend")
+    fields = {"caller_name": "Ibu Contoh", "last_contact": "pesan suara dari hotel di Antakya", "about": "26 tahun, pelajar"}
+    return make_enquiry(session, keyring, incident, **fields).enquiry.id
 
 
 def _message(session: Session, writer: Actor, incident_id: UUID, texts: Texts) -> Broadcast:

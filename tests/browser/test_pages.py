@@ -27,6 +27,8 @@ PAGES: dict[str | None, list[tuple[str, str]]] = {
         ("cases", "/cases"),
         ("inbox", "/inbox"),
         ("calls", INCIDENT + "/calls"),
+        ("families", INCIDENT + "/families"),
+        ("family", "/families/{c.family}"),
         ("forward", "/broadcasts/{c.approved}/forward"),
         ("roaming", "/broadcasts/{c.approved}/roaming"),
         ("proof", "/broadcasts/{c.approved}/proof"),

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0038_families"
-down_revision = "0037_sheet_look"
+revision = "0039_families"
+down_revision = "0038_digest_state"
 branch_labels = None
 depends_on = None
 
