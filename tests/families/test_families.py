@@ -298,7 +298,7 @@ def test_nothing_of_a_call_is_kept_in_clear_or_logged(client: TestClient, sessio
     post(client, duty, f"enquiries/{enquiry}/notes", {"note": "majikan tidak menjawab"})
     for table in ("enquiry", "enquiry_call", "enquiry_entry", "action_log", "outbox_event", "idempotency_key"):
         rows = session.execute(text(f"SELECT coalesce(string_agg(t::text, ' '), '') FROM {table} t")).scalar_one()
-        for secret in ("Riski", "3456", "Anemon", "Antakya", "majikan"):
+        for secret in ("Riski", "0812-3456", "8123456789", "Anemon", "Antakya", "majikan"):
             assert secret not in rows, table
     seen = read(client, duty, enquiry)
     assert (seen["sought_name"], seen["about"]) == ("Moh. Riski Contoh", "bekerja di hotel Anemon")
