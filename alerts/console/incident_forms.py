@@ -6,14 +6,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeVar
 
-from alerts.console.clocks import zone_of_area
 from alerts.console.forms import Form
 from alerts.console.places import read_areas
 from alerts.incidents.rules import Certainty, Kind, ListKind, Severity, Status, Urgency
 from alerts.incidents.schemas import AreaIn, IncidentOpen, ListIn
 from alerts.kit.errors import InvalidError
 from alerts.kit.i18n import JAKARTA, both
-from alerts.places import place_name
+from alerts.places import place_name, zone_of_area
 
 Word = TypeVar("Word", bound=StrEnum)
 REASON_MIN = 3

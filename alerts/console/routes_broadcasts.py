@@ -24,7 +24,6 @@ from alerts.broadcasts.templates import list_usable
 from alerts.channels.rule_book import channels_of
 from alerts.channels.rule_book_outlets import SenderSets
 from alerts.console.chart import reach_context
-from alerts.console.clocks import zone_of_area
 from alerts.console.elsewhere import IncidentDep, Viewer, check_route
 from alerts.console.first_texts import REMINDER, first_texts
 from alerts.console.forms import Form, FormDep, parse_id
@@ -41,6 +40,7 @@ from alerts.kit.db import Tx
 from alerts.kit.errors import ConflictError, InvalidError
 from alerts.kit.i18n import JAKARTA
 from alerts.live.reach.board import board_of
+from alerts.places import zone_of_area
 from alerts.settings import Settings, SettingsDep
 from alerts.staff.access import require
 from alerts.staff.queries import names_of

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from alerts.citizens.queries import register_counts
-from alerts.console.clocks import Clock, clocks_for, zone_of, zone_of_area
+from alerts.console.clocks import Clock, clocks_for
 from alerts.console.elsewhere import Viewer, status_of_route
 from alerts.console.forms import FormDep
 from alerts.console.incident_forms import KIND_NAMES, read_incident
@@ -30,7 +30,7 @@ from alerts.kit.db import Tx
 from alerts.kit.http import Paging
 from alerts.missions.models import Mission
 from alerts.missions.queries import find_mission
-from alerts.places import AreaSpec
+from alerts.places import AreaSpec, zone_of, zone_of_area
 from alerts.settings import SettingsDep
 from alerts.staff.access import require
 from alerts.staff.rules import Permission

@@ -16,7 +16,6 @@ from alerts.broadcasts.rules import MsgType
 from alerts.broadcasts.schemas import Approval, Correction, FirstAlert, FollowUp, TemplateDraft, Texts, WaveApproval
 from alerts.broadcasts.template_rules import PROPOSED_CORRECTIONS, TemplateKind
 from alerts.channels.rule_book_outlets import SenderSets
-from alerts.console.clocks import zone_of_area
 from alerts.console.elsewhere import IncidentDep
 from alerts.console.first_texts import FIRST_TEXTS, first_alert_texts
 from alerts.console.forms import Form, FormDep, parse_id
@@ -35,6 +34,7 @@ from alerts.kit.db import Tx
 from alerts.kit.errors import AppError, InvalidError
 from alerts.kit.http import Paging
 from alerts.kit.i18n import JAKARTA
+from alerts.places import zone_of_area
 from alerts.settings import SettingsDep
 from alerts.staff.access import require, require_session_actor
 from alerts.staff.queries import names_of

@@ -24,6 +24,7 @@ from alerts.citizens.testers import withdraw_tester
 from alerts.deliveries.call_list.actions import keep_listed, let_go
 from alerts.deliveries.round_trips.actions import note_reply
 from alerts.inbox import rules
+from alerts.inbox.lapsit.actions import hear_lapsit
 from alerts.inbox.models import InboundMessage
 from alerts.inbox.queries import claim_message, find_member_of, is_urgent_unread, open_field
 from alerts.inbox.rules import Flag, State, Understood
@@ -37,6 +38,7 @@ from alerts.kit.crypto import Keyring
 from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from alerts.kit.outbox import publish
 from alerts.missions.queries import find_mission
+from alerts.reports.rules.lapsit import is_lapsit
 
 INBOX = Actor(via=Via.SYSTEM, label="inbox")
 ANSWERS = {
@@ -92,6 +94,9 @@ def understand_message(session: Session, *, keyring: Keyring, message_id: UUID) 
     if row.state is not State.RECEIVED:
         return None
     text = open_field(row, "body_enc", keyring)
+    if not row.carrier_opted_out and hear_lapsit(session, keyring=keyring, row=row, text=text):
+        session.flush()
+        return row.understood
     reading = rules.understand(text, segments=row.segments, media=row.media, carrier_opted_out=row.carrier_opted_out)
     citizens = find_by_phone_index(session, row.from_index)
     if note_reply(session, row.from_index) and not citizens:
@@ -103,7 +108,7 @@ def understand_message(session: Session, *, keyring: Keyring, message_id: UUID) 
     is_found = bool(citizens) if reading.understood is Understood.OPT_OUT else member is not None
     row.state = State.MATCHED if is_found else State.UNMATCHED
     row.understood = reading.understood
-    row.flags = sorted(reading.flags | _flags_of_sender(citizens, member))
+    row.flags = sorted(reading.flags | _flags_of_sender(citizens, member) | ({Flag.LAPSIT_OF_A_STRANGER} if is_lapsit(text) else set()))
     row.citizen_id = citizens[0].id if len(citizens) == 1 else None
     _hear_opting(session, row, citizens, is_out=reading.understood is Understood.OPT_OUT, is_in=rules.is_opt_in(text))
     if member is not None and reading.understood is not Understood.OPT_OUT:

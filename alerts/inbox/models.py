@@ -19,8 +19,8 @@ class InboundMessage(Base):
 
     `status`: of the number it was written to: exercises have numbers of their own. `mission_code`: the mission that has to read
     it, since `given_at`: by the ministry's word, or (what may call for help) at once by the sender's place. `case_id`: the call
-    for help it raised or belongs to. By the open link also a name and a place come, and a fingerprint of the address it was
-    posted from (to count by).
+    for help it raised or belongs to; `report_id`: the situation report it was filed as. By the open link also a name and a
+    place come, and a fingerprint of the address it was posted from (to count by).
     """
 
     __tablename__ = "inbound_message"
@@ -51,6 +51,7 @@ class InboundMessage(Base):
     mission_code: Mapped[str | None] = mapped_column(ForeignKey("mission.code"))
     given_at: Mapped[datetime | None]
     case_id: Mapped[UUID | None] = mapped_column(ForeignKey("help_case.id"))
+    report_id: Mapped[UUID | None] = mapped_column(ForeignKey("report.id"))
     name_enc: Mapped[bytes | None] = mapped_column(LargeBinary)
     place_enc: Mapped[bytes | None] = mapped_column(LargeBinary)
     address_index: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -23,13 +23,14 @@ LONG_SEGMENTS = 7
 
 
 class Understood(StrEnum):
-    """What the message is taken for. `urgent_unread` is read first, by a person."""
+    """What the message is taken for. `urgent_unread` is read first, by a person. `lapsit`: a mission's report, from its duty phone."""
 
     SAFE = "safe"
     NEED_HELP = "need_help"
     OPT_OUT = "opt_out"
     UNCLEAR = "unclear"
     URGENT_UNREAD = "urgent_unread"
+    LAPSIT = "lapsit"
 
 
 class WayIn(StrEnum):
@@ -53,6 +54,10 @@ class Flag(StrEnum):
     WANTS_TO_REGISTER = "wants_to_register"
     BAD_NUMBER = "bad_number"
     PERHAPS_A_PROGRAM = "perhaps_a_program"
+    LAPSIT_OF_A_STRANGER = "lapsit_of_a_stranger"
+    LAPSIT_NOT_FILED = "lapsit_not_filed"
+    SENT_TWICE = "sent_twice"
+    CODE_REFUSED = "code_refused"
 
 
 class State(StrEnum):

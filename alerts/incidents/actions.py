@@ -18,6 +18,7 @@ from alerts.incidents.models import Incident, IncidentArea, IncidentList, Incide
 from alerts.incidents.queries import claim_incident, incident_etag, list_areas, list_missions, present_incident
 from alerts.incidents.rules import LevelBasis, Move, SiagaLevel
 from alerts.incidents.schemas import AreaIn, IncidentChange, IncidentOpen, LevelIn, ListIn
+from alerts.incidents.sms_codes import free_sms_code
 from alerts.kit import audit
 from alerts.kit.actor import SYSTEM, Actor
 from alerts.kit.clock import db_now
@@ -51,7 +52,7 @@ def open_incident(session: Session, *, actor: Actor, command: IncidentOpen, repo
     rules.check_moment(command.occurred_at, now, field="occurred_at")
     rules.check_something_named(command.areas, command.lists)
     own = {name: getattr(command, name) for name in (*OWN_FIELDS, "status", "is_replayed")}
-    incident = Incident(**own, opened_by=actor.key)
+    incident = Incident(**own, opened_by=actor.key, sms_code=free_sms_code(session))
     session.add(incident)
     session.flush()
     session.refresh(incident)
@@ -134,6 +135,8 @@ def reopen_incident(session: Session, *, actor: Actor, incident_id: UUID, reason
 def _move(session: Session, actor: Actor, incident_id: UUID, *, move: Move, reason: str) -> Incident:
     incident = claim_incident(session, incident_id, actor)
     incident.state = rules.next_state(incident.state, move)
+    if move is Move.REOPEN:
+        incident.sms_code = free_sms_code(session, wanted=incident.sms_code)
     incident.version += 1
     incident.state_changed_at = db_now(session)
     change = _Change(actor, incident, incident.state_changed_at, timedelta(), {})

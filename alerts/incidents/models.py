@@ -31,6 +31,7 @@ class Incident(Base):
     """What happened. `status` never changes (trigger); `version` rises with every change that a reader can see.
 
     `is_quiet`: attackers may hear a phone: no voice, no sound, no repeats, neutral first words.
+    `sms_code`: how text messages call it; of an open incident no other open one has it.
     `is_synthetic`: the one under which our own senders are tried; nobody sees it, and it is always closed.
     """
 
@@ -38,6 +39,7 @@ class Incident(Base):
     __table_args__ = (
         UniqueConstraint("id", "status"),
         CheckConstraint("NOT is_synthetic OR (state = 'closed' AND status = 'Actual')", name="synthetic_is_closed"),
+        Index("uq_incident_sms_code", "sms_code", unique=True, postgresql_where=text("state = 'open'")),
         Index("uq_incident_synthetic", "is_synthetic", unique=True, postgresql_where=text("is_synthetic")),
     )
 
@@ -54,6 +56,7 @@ class Incident(Base):
     state: Mapped[State] = mapped_column(enum_column(State), server_default=State.OPEN.value, index=True)
     state_changed_at: Mapped[datetime] = created_at()
     version: Mapped[int] = mapped_column(server_default="1")
+    sms_code: Mapped[str | None]
     is_replayed: Mapped[bool] = mapped_column(server_default=text("false"))
     is_quiet: Mapped[bool] = mapped_column(server_default=text("false"))
     quiet_reason: Mapped[str | None]

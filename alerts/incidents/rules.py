@@ -20,6 +20,10 @@ from alerts.staff.rules import MISSION_ROLES, Permission, Role, is_allowed
 
 FUTURE_TOLERANCE = timedelta(minutes=5)
 """A caller's clock may run ahead of ours by this much before what it says is refused."""
+SMS_LETTERS, SMS_DIGITS = "ABCDEFGHJKMNPQRSTUVWXYZ", "23456789"
+SMS_CODE = f"[{SMS_LETTERS}][{SMS_DIGITS}][{SMS_LETTERS}]"
+"""How an incident is called in a text message: no sign that is taken for another one; with its digit in the middle it is no word,
+no figure and no place of a situation report."""
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 

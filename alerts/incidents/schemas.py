@@ -228,6 +228,7 @@ class IncidentSummaryView(View):
     state: State
     version: int
     is_replayed: bool
+    sms_code: str | None = Field(description="how a situation report by text message calls it: LAPSIT <code> …")
     is_quiet: bool = Field(description="no voice, no sound, no repeats, neutral first words; texts are in no list and no export")
 
 

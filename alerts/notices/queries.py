@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -11,13 +12,24 @@ from sqlalchemy import ColumnElement, and_, exists, or_, select, text
 from sqlalchemy.orm import Session
 
 from alerts.kit.actor import Actor
+from alerts.kit.clock import db_now
+from alerts.kit.crypto import Keyring
 from alerts.kit.db import rows_of
 from alerts.kit.errors import NotFoundError
 from alerts.kit.http import Paging as Page
 from alerts.notices.models import Alarm, Duty, Notice, Paging, StaffContact
-from alerts.notices.rules import Candidate, Contact
+from alerts.notices.rules import Candidate, Contact, ContactKind, ladder_key
 from alerts.staff.models import Staff
 from alerts.staff.rules import Role
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneOwner:
+    """An account, the contact by which a number is its phone, and its place in the roster."""
+
+    staff: Staff
+    contact_id: UUID
+    candidate: Candidate
 
 
 def list_contacts(session: Session, staff_id: UUID) -> Sequence[StaffContact]:
@@ -54,6 +66,22 @@ def list_candidates(session: Session, role: Role, mission_code: str | None) -> l
         )
         for row in rows
     ]
+
+
+def list_phone_owners(session: Session, keyring: Keyring, number: str, *, roles: Collection[Role]) -> list[PhoneOwner]:
+    """Whose duty phone a number is, among active accounts of these roles: who is on duty first, then by the roster."""
+    index = keyring.blind_index(f"{ContactKind.PHONE}:{number}")
+    duty = (Duty.staff_id == Staff.id) & (Duty.role == Staff.role) & Duty.mission_code.is_not_distinct_from(Staff.mission_code)
+    query = (
+        select(Staff, StaffContact.id, Duty)
+        .join(StaffContact, StaffContact.staff_id == Staff.id)
+        .join(Duty, duty, isouter=True)
+        .where(StaffContact.address_index == index, StaffContact.kind == ContactKind.PHONE, StaffContact.retired_at.is_(None))
+        .where(Staff.is_active, Staff.role.in_(roles))
+    )
+    now = db_now(session)
+    owners = [PhoneOwner(staff, contact_id, _line_of(staff, line)) for staff, contact_id, line in session.execute(query)]
+    return sorted(owners, key=lambda each: ladder_key(each.candidate, now))
 
 
 def get_paging(session: Session, paging_id: UUID, actor: Actor, *, is_locked: bool = False) -> Paging:
@@ -116,6 +144,14 @@ def _concerns(actor: Actor) -> ColumnElement[bool]:
         return own
     was_told = exists().where(Notice.paging_id == Paging.id, Notice.staff_id == actor.staff_id)
     return or_(own, and_(Paging.mission_code.is_not(None), was_told))
+
+
+def _line_of(staff: Staff, line: Duty | None) -> Candidate:
+    if line is None:
+        return Candidate(staff.id, language=staff.language, is_of_mission=staff.mission_code is not None)
+    hours = (line.hours_from, line.hours_until) if line.hours_from is not None and line.hours_until is not None else None
+    is_of_mission = staff.mission_code is not None
+    return Candidate(staff.id, line.position, line.is_on, hours, line.zone, language=staff.language, is_of_mission=is_of_mission)
 
 
 def _contacts_of(session: Session, staff_ids: Sequence[UUID]) -> dict[UUID, list[Contact]]:

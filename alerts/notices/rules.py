@@ -174,7 +174,12 @@ def ladder(candidates: Iterable[Candidate], *, excluded: Iterable[UUID], now: da
     """
     out = set(excluded)
     usable = [each for each in candidates if each.staff_id not in out and each.contacts]
-    return sorted(usable, key=lambda each: (not is_on_duty(each, now), each.position is None, each.position or 0, str(each.staff_id)))
+    return sorted(usable, key=lambda each: ladder_key(each, now))
+
+
+def ladder_key(candidate: Candidate, now: datetime) -> tuple[bool, bool, int, str]:
+    """Who comes first of a role sorts first."""
+    return not is_on_duty(candidate, now), candidate.position is None, candidate.position or 0, str(candidate.staff_id)
 
 
 def with_ministry(mission: Sequence[Candidate], ministry: Sequence[Candidate]) -> list[Candidate]:

@@ -28,6 +28,7 @@ from alerts.places.names import (
     sovereign_of,
     suggest_places,
 )
+from alerts.places.zones import zone_of, zone_of_area, zone_of_place
 
 __all__ = [
     "AreaKind",
@@ -58,4 +59,7 @@ __all__ = [
     "sovereign_of",
     "suggest_places",
     "touched_places",
+    "zone_of",
+    "zone_of_area",
+    "zone_of_place",
 ]

@@ -34,8 +34,8 @@ from alerts.staff.rules import Permission
 FAR = timedelta(days=36_500)
 
 
-def file_report(session: Session, *, actor: Actor, incident_id: UUID, command: ReportIn) -> Report:
-    """Store a report as it is, with what is asked about it; publishes `report.filed`.
+def file_report(session: Session, *, actor: Actor, incident_id: UUID, command: ReportIn, came: Mapping[str, Any] | None = None) -> Report:
+    """Store a report as it is, with what is asked about it; publishes `report.filed`. `came`: how, if not by page or API.
 
     Its state is *accepted*, *held* (some lines count nowhere yet) or *conflicting* (it contradicts what was
     filed before; both are kept). Raises NotFoundError for an incident that the actor may not know of,
@@ -66,7 +66,7 @@ def file_report(session: Session, *, actor: Actor, incident_id: UUID, command: R
         narrative=command.narrative,
         next_report_at=command.next_report_at,
         mission_status=command.mission_status,
-        filed=command.model_dump(mode="json", exclude_unset=True),
+        filed=command.model_dump(mode="json", exclude_unset=True) | dict(came or {}),
         filed_by=actor.key,
     )
     _identify(session, report, rows)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerts.console.clocks import clocks_for, zone_of, zone_of_area
+from alerts.console.clocks import clocks_for
 from alerts.console.map_view import CELL_MIN, Post, cells_of, draw
 from alerts.console.places import place_choices, read_place
 from alerts.console.routes_approval import word_changes
@@ -15,7 +15,7 @@ from alerts.console.shapes import as_geojson, outlines
 from alerts.console.sparkline import line_of
 from alerts.kit.errors import InvalidError
 from alerts.kit.i18n import choose_language, translator
-from alerts.places import AreaSpec, is_country
+from alerts.places import AreaSpec, is_country, zone_of, zone_of_area
 
 AT = datetime(2023, 2, 6, 1, 17, tzinfo=UTC)
 

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerts.incidents.rules import SMS_CODE
 from alerts.places import country_codes, provinces
 from alerts.reports.rules.codes import Category, Nationality, Silence
 from alerts.reports.rules.lapsit import (
+    AS_OF,
     CATEGORY_CODES,
     COUNTS_OF_MISSION,
     KEYWORD,
@@ -19,6 +21,7 @@ from alerts.reports.rules.lapsit import (
     Lapsit,
     Tally,
     is_lapsit,
+    may_be_incident,
     read,
     write,
 )
@@ -32,7 +35,8 @@ NUMBERED = st.builds(
     number=st.integers(0, 999_999_999),
     nationality=st.sampled_from(sorted(NATIONALITY_LETTERS.values())),
     is_approximate=st.booleans(),
-)
+    how=st.none() | HOW,
+).filter(lambda tally: tally.number or not tally.how)
 SILENT = st.builds(
     Tally,
     st.sampled_from(Category),
@@ -44,23 +48,20 @@ TALLIES = st.lists(st.one_of(NUMBERED, SILENT, CHECKED), max_size=8)
 MISSION = st.dictionaries(st.sampled_from(sorted(STATES_OF_MISSION.values())), st.sampled_from("+-?")) | st.fixed_dictionaries(
     {}, optional={"staff": st.just("12/14"), "families": st.just("30/32"), "vehicles": st.just("3")}
 )
+CLOCKS = st.none() | st.tuples(st.integers(0, 23), st.integers(0, 59))
 INCIDENTS = st.text(st.sampled_from("ABCDEFGHJKMNPQRSTUVWXYZ23456789"), min_size=3, max_size=4)
-
-
-def _is_free(code: str) -> bool:
-    words = {word for words in CATEGORY_CODES.values() for word in words} | {*COUNTS_OF_MISSION, *STATES_OF_MISSION, NEXT, NOTHING_KNOWN}
-    return code not in words
 
 
 @st.composite
 def messages(draw: st.DrawFn) -> Lapsit:
     grouped = sorted(draw(TALLIES), key=lambda tally: tally.place is not None)
     return Lapsit(
-        incident=draw(INCIDENTS.filter(_is_free)),
+        incident=draw(INCIDENTS.filter(may_be_incident)),
         code=draw(st.none() | st.integers(0, 999_999).map(lambda number: f"{number:06}")),
         tallies=tuple(grouped),
         mission=draw(MISSION),
-        next_at=draw(st.none() | st.tuples(st.integers(0, 23), st.integers(0, 59))),
+        as_of=draw(CLOCKS),
+        next_at=draw(CLOCKS),
         is_nothing_known=draw(st.booleans()),
         narrative=draw(st.none() | HOW),
     )
@@ -94,6 +95,7 @@ def test_any_text_is_read_without_an_error_and_nothing_of_it_is_lost(text: str) 
         ("Mgl: 2", Tally(Category.DEAD, number=2)),
         ("mgl = 2", Tally(Category.DEAD, number=2)),
         ("TR-31 SLM~40", Tally(Category.SAFE, "TR-31", number=40, is_approximate=True)),
+        ("SLM12 (telepon,  konsul)", Tally(Category.SAFE, number=12, how="TELEPON, KONSUL")),
         ("tr31 slm3k", Tally(Category.SAFE, "TR-31", number=3, nationality=Nationality.FOREIGN_FAMILY)),
         ("MGL-", Tally(Category.DEAD, silence=Silence.ASKED_NONE_REPORTED)),
         ("MGL –", Tally(Category.DEAD, silence=Silence.ASKED_NONE_REPORTED)),
@@ -122,10 +124,21 @@ def test_a_place_is_that_of_all_figures_after_it_and_countries_are_never_figures
 
 def test_no_code_is_a_country_or_a_province_and_none_is_given_twice() -> None:
     words = [word for both in CATEGORY_CODES.values() for word in both]
-    words += [*COUNTS_OF_MISSION, *STATES_OF_MISSION, NEXT, NOTHING_KNOWN]
+    words += [*COUNTS_OF_MISSION, *STATES_OF_MISSION, NEXT, AS_OF, NOTHING_KNOWN]
     assert len(set(words)) == len(words)
     assert not set(words) & {*country_codes(), *provinces()}
     assert set(CATEGORY_CODES) == set(Category)
+
+
+@given(st.from_regex(SMS_CODE, fullmatch=True))
+def test_a_code_that_incidents_are_given_is_never_anything_else(code: str) -> None:
+    assert may_be_incident(code)
+    assert read(f"LAPSIT {code} MGL2").incident == code
+
+
+@pytest.mark.parametrize("text", ["MGL2", "LBR-", "TR31 MGL2", "TR-31 MGL2", "SKT1", "STF9/9 MGL2", "KTR+", "LJT930", "MGL 2", "2 MGL"])
+def test_without_a_code_the_first_figure_or_place_is_not_taken_for_one(text: str) -> None:
+    assert read(f"LAPSIT {text}").incident == ""
 
 
 @pytest.mark.parametrize(
@@ -140,6 +153,7 @@ def test_no_code_is_a_country_or_a_province_and_none_is_given_twice() -> None:
         ("MGL2.5", ("MGL", "2.5")),
         ("MGL1,200", ("MGL", "1", "200")),
         ("TR-31", ("TR-31",)),
+        ("PKL2400", ("PKL2400",)),
         ("LJT2561", ("LJT2561",)),
         ("STF-", ("STF-",)),
     ],
@@ -150,11 +164,11 @@ def test_what_is_not_understood_is_named_and_not_guessed(text: str, unread: tupl
 
 
 def test_the_mission_itself_comes_along() -> None:
-    said = read("lapsit a7k #483920 belum stf12/14 klg 30/32 ktr+ lst- tlp? kdr3 ljt1430 // jembatan  putus")
+    said = read("lapsit a7k #483920 belum pkl 0905 stf12/14 klg 30/32 ktr+ lst- tlp? kdr3 ljt1430 // jembatan  putus")
     assert said.code == "483920"
     assert said.is_nothing_known
     assert said.mission == {"staff": "12/14", "families": "30/32", "office": "+", "power": "-", "telephone": "?", "vehicles": "3"}
-    assert said.next_at == (14, 30)
+    assert (said.as_of, said.next_at) == ((9, 5), (14, 30))
     assert said.narrative == "jembatan putus"
 
 

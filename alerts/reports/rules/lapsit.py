@@ -1,6 +1,6 @@
 """A situation report in one text message: what it may say, how it is read, and how it is written. Pure.
 
-    LAPSIT A7K #483920 TR-31 MGL2 LBR3 BDH~40 TR-01 SLM12 SLM3K STF12/14 KTR+ LST- LJT1430 // jembatan putus
+    LAPSIT A7K #483920 PKL1350 TR-31 MGL2 LBR3 BDH~40 TR-01 SLM12(TELEPON) STF12/14 KTR+ LST- LJT1430 // jembatan putus
 
 Forgiving: case, order, blanks, commas, `:` and `=` do not matter, words may be written out (MENINGGAL 2), and what is not
 understood is named and left out, never guessed. What is written here is read back the same (`write`, `read`). The page of
@@ -60,13 +60,15 @@ NATIONALITY_LETTERS: Mapping[str, Nationality] = MappingProxyType(
 SILENCE_SIGNS: Mapping[str, Silence] = MappingProxyType(
     {"*": Silence.NOT_ASKED, "?": Silence.ASKED_NO_ANSWER, "-": Silence.ASKED_NONE_REPORTED}
 )
-"""In place of a figure. "Checked, none found" is a 0 with how it was checked: `MGL0(RS DAN FORENSIK)`."""
+"""In place of a figure. "Checked, none found" is a 0 with how it was checked: `MGL0(RS DAN FORENSIK)`.
+
+Behind a figure the brackets say how it is known: `SLM12(TELEPON)`."""
 COUNTS_OF_MISSION: Mapping[str, str] = MappingProxyType({"STF": "staff", "KLG": "families", "KDR": "vehicles"})
 STATES_OF_MISSION: Mapping[str, str] = MappingProxyType(
     {"KTR": "office", "LST": "power", "TLP": "telephone", "NET": "internet", "KAS": "cash"}
 )
 """The mission itself: people accounted for of all (STF12/14), vehicles (KDR3); working or not (LST+, LST-)."""
-NEXT, NOTHING_KNOWN = "LJT", "BELUM"
+NEXT, AS_OF, NOTHING_KNOWN = "LJT", "PKL", "BELUM"
 HOW_MAX, WORDS_MAX = 60, 2_000
 
 _CATEGORIES = {word: category for category, words in CATEGORY_CODES.items() for word in words}
@@ -86,7 +88,7 @@ _PIECE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """One figure, or one silence, at one place. `place` None: the whole incident. `how`: by what a 0 was checked."""
+    """One figure, or one silence, at one place. `place` None: the whole incident. `how`: by what it is known, or a 0 was checked."""
 
     category: Category
     place: str | None = None
@@ -102,13 +104,15 @@ class Lapsit:
     """What a message was understood as. `unread`: its words that nobody understood, as they were written.
 
     `incident`: the incident's short code, "" where none was given. `code`: the one-time code, digits alone. `mission`: the
-    state of the mission itself. `next_at`: hour and minute by the mission's clock.
+    state of the mission itself. `as_of`: when it was true, `next_at`: when the next one comes; hour and minute by the
+    mission's clock.
     """
 
     incident: str = ""
     code: str | None = None
     tallies: tuple[Tally, ...] = ()
     mission: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    as_of: tuple[int, int] | None = None
     next_at: tuple[int, int] | None = None
     is_nothing_known: bool = False
     narrative: str | None = None
@@ -130,8 +134,8 @@ def read(text: str) -> Lapsit:
     head, slashes, tail = text.partition(NARRATIVE)
     said = _Reading()
     rest = re.sub(rf"^\W*{KEYWORD}(?![A-Z0-9])[\s,;:.]*", "", _plain(head), flags=re.ASCII)
-    incident = re.match(r"([A-Z0-9]{3,4})(?![A-Z0-9-])[\s,;:.]*", rest, re.ASCII)
-    if incident and incident[1] not in _CATEGORIES and not _is_mission_word(incident[1]):
+    incident = re.match(r"([A-Z0-9]{3,4})(?![A-Z0-9(+*?-])[\s,;:.]*", rest, re.ASCII)
+    if incident and may_be_incident(incident[1]):
         rest = rest[incident.end() :]
     else:
         incident = None
@@ -141,9 +145,21 @@ def read(text: str) -> Lapsit:
     return replace(said.result(), incident=incident[1] if incident else "", narrative=narrative or None)
 
 
+def may_be_incident(word: str) -> bool:
+    """Whether a first word of three or four letters and digits is an incident's code, rather than a figure, a place or a word.
+
+    Those that incidents are given (a letter, a digit, a letter) always are.
+    """
+    known = {*_CATEGORIES, *COUNTS_OF_MISSION, *STATES_OF_MISSION, NEXT, AS_OF, NOTHING_KNOWN}
+    is_figure = word[:3] in known and word[3:].isdigit()
+    is_place = is_country(word[:2]) and word[2:].isdigit()
+    return word not in known and not is_figure and not is_place and not word.isdigit()
+
+
 def write(said: Lapsit) -> str:
     """The message that says this, in its shortest form; `unread` is left out."""
     parts = [KEYWORD, said.incident, f"#{said.code}" if said.code else "", NOTHING_KNOWN if said.is_nothing_known else ""]
+    parts.append(_clock(AS_OF, said.as_of))
     place: str | None = None
     for tally in sorted(said.tallies, key=lambda each: each.place is not None):
         if tally.place != place:
@@ -152,7 +168,7 @@ def write(said: Lapsit) -> str:
         parts.append(_written(tally))
     names = {name: word for word, name in (*COUNTS_OF_MISSION.items(), *STATES_OF_MISSION.items())}
     parts += [f"{names[name]}{value}" for name, value in said.mission.items()]
-    parts.append(f"{NEXT}{said.next_at[0]:02}{said.next_at[1]:02}" if said.next_at else "")
+    parts.append(_clock(NEXT, said.next_at))
     parts.append(f"{NARRATIVE} {said.narrative}" if said.narrative else "")
     return " ".join(part for part in parts if part)
 
@@ -163,8 +179,8 @@ def _plain(text: str) -> str:
     return folded.translate({0x2010: "-", 0x2011: "-", 0x2012: "-", 0x2013: "-", 0x2014: "-", 0x2212: "-"})
 
 
-def _is_mission_word(word: str) -> bool:
-    return word in COUNTS_OF_MISSION or word in STATES_OF_MISSION or word in (NEXT, NOTHING_KNOWN)
+def _clock(word: str, at: tuple[int, int] | None) -> str:
+    return f"{word}{at[0]:02}{at[1]:02}" if at else ""
 
 
 def _written(tally: Tally) -> str:
@@ -173,7 +189,8 @@ def _written(tally: Tally) -> str:
         return f"{word}0{letter}({tally.how})"
     if tally.silence is not None:
         return f"{word}{_SIGNS[tally.silence]}"
-    return f"{word}{'~' if tally.is_approximate else ''}{tally.number}{letter}"
+    how = f"({tally.how})" if tally.how else ""
+    return f"{word}{'~' if tally.is_approximate else ''}{tally.number}{letter}{how}"
 
 
 class _Reading:
@@ -185,7 +202,7 @@ class _Reading:
         self._tallies: list[Tally] = []
         self._mission: dict[str, str] = {}
         self._code: str | None = None
-        self._next_at: tuple[int, int] | None = None
+        self._times: dict[str, tuple[int, int]] = {}
         self._is_nothing_known = False
         self._unread: list[str] = []
         # "2 MGL 3 LBR": from a bare number on, a number behind a blank may belong to the word after it.
@@ -212,7 +229,8 @@ class _Reading:
             code=self._code,
             tallies=tuple(self._tallies),
             mission=MappingProxyType(self._mission),
-            next_at=self._next_at,
+            as_of=self._times.get(AS_OF),
+            next_at=self._times.get(NEXT),
             is_nothing_known=self._is_nothing_known,
             unread=tuple(word for word in self._unread if word),
         )
@@ -238,8 +256,8 @@ class _Reading:
             self._at(place)
         elif word in _CATEGORIES:
             return self._take_tally(_CATEGORIES[word], value)
-        elif word == NEXT:
-            return self._take_next(value)
+        elif word in (AS_OF, NEXT):
+            return self._take_time(word, value)
         else:
             return self._take_mission(word, value)
         return True
@@ -258,18 +276,18 @@ class _Reading:
         if int(digits) == 0 and how:
             tally = replace(tally, silence=Silence.CHECKED_NONE_FOUND, how=how)
         else:
-            tally = replace(tally, number=int(digits), is_approximate=bool(about))
+            tally = replace(tally, number=int(digits), is_approximate=bool(about), how=how or None)
         self._is_place_used = True
         self._tallies.append(tally)
         return True
 
-    def _take_next(self, value: str) -> bool:
+    def _take_time(self, word: str, value: str) -> bool:
         if re.fullmatch(r"\d{3,4}", value, re.ASCII) is None:
             return False
         hour, minute = divmod(int(value), 100)
         if hour > 23 or minute > 59:
             return False
-        self._next_at = (hour, minute)
+        self._times[word] = (hour, minute)
         return True
 
     def _take_mission(self, word: str, value: str) -> bool:

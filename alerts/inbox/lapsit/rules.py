@@ -1,0 +1,130 @@
+"""From a message as it was read to a report as it is filed, and what may be said of it. Pure decisions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from alerts.kit.i18n import translator
+from alerts.reports.code_lists.rules import Verdict
+from alerts.reports.rules.codes import Category, Claim, Silence
+from alerts.reports.rules.lapsit import Lapsit, Tally
+from alerts.reports.schemas import LINES_MAX, ContactIn, LineIn, ReportIn
+
+RESENT_SECONDS = 900
+"""The same words again from the same phone within this time are the same report: the sender saw no answer."""
+CLOCK_AHEAD = timedelta(minutes=15)
+"""A clock so far ahead of ours means now; further ahead it means yesterday."""
+ASKED_FIRST = (Category.DEAD, Category.INJURED, Category.UNACCOUNTED)
+NOT_IN_CONTACT = frozenset({Category.DEAD, Category.MISSING, Category.UNACCOUNTED, Category.REGISTERED, Category.ESTIMATED_PRESENT})
+"""Nobody was spoken to: how such a figure is known lifts no claim."""
+STATES = {"+": "berfungsi", "-": "tidak berfungsi", "?": "belum diketahui"}
+PEOPLE_OF_MISSION = ("staff", "families")
+CODE = re.compile(r"#\s*\d{4,8}")
+CALLS_FOR_HELP = re.compile(r"(?<!\w)(?:tolong\w*|sos)(?!\w)")
+
+
+class Outcome(StrEnum):
+    """What became of a message."""
+
+    FILED = "filed"
+    FILED_BEFORE = "filed_before"
+    NOTHING_SAID = "nothing_said"
+    NO_OPEN_INCIDENT = "no_open_incident"
+    WHICH_INCIDENT = "which_incident"
+    UNKNOWN_INCIDENT = "unknown_incident"
+    CLOSED_INCIDENT = "closed_incident"
+    WHICH_MISSION = "which_mission"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """For whom a message speaks, by which clock, and about which places where it names none. `name`: of person and mission."""
+
+    mission_code: str
+    name: str
+    zone: ZoneInfo
+    places: tuple[str, ...] = ()
+
+
+def as_report(said: Lapsit, sender: Sender, received_at: datetime, verdict: Verdict) -> ReportIn:
+    """The report that the message is. Only with a valid code it says more than *reported*, and only where it says how."""
+    as_of = latest(said.as_of, received_at, sender.zone) if said.as_of else received_at
+    lines = [_line(tally, sender, as_of, is_proven=verdict is Verdict.VALID) for tally in said.tallies[:LINES_MAX]]
+    if said.is_nothing_known and not lines:
+        lines = [LineIn(category=each, places=list(sender.places), value=Silence.NOT_ASKED) for each in ASKED_FIRST]
+    return ReportIn(
+        source=f"mission:{sender.mission_code}",
+        as_of=as_of,
+        narrative=said.narrative or (translator("id").gettext("Nothing known yet") if said.is_nothing_known else None),
+        next_report_at=coming(said.next_at, received_at, sender.zone) if said.next_at else None,
+        mission_status=dict(_status(said.mission)) or None,
+        lines=lines,
+    )
+
+
+def latest(clock: tuple[int, int], now: datetime, zone: ZoneInfo) -> datetime:
+    """The last time the mission's clock showed this; never ahead of now, whatever the sender's clock says."""
+    local = now.astimezone(zone)
+    today = datetime.combine(local.date(), time(*clock), zone)
+    if today > now + CLOCK_AHEAD:
+        return datetime.combine(local.date() - timedelta(days=1), time(*clock), zone)
+    return min(today, now)
+
+
+def coming(clock: tuple[int, int], now: datetime, zone: ZoneInfo) -> datetime:
+    """The next time the mission's clock shows this."""
+    local = now.astimezone(zone)
+    today = datetime.combine(local.date(), time(*clock), zone)
+    return today if today > now else datetime.combine(local.date() + timedelta(days=1), time(*clock), zone)
+
+
+def cleaned(text: str) -> str:
+    """What can be stored as text: without NUL and halves of characters."""
+    return text.replace("\x00", " ").encode(errors="ignore").decode()
+
+
+def without_code(text: str) -> str:
+    """The message as it may be kept in clear: a code that was not used up stays a secret."""
+    return CODE.sub("#******", text)
+
+
+def same_words(one: str, other: str) -> bool:
+    """Whether two messages say the same, whatever the case and the blanks."""
+    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
+
+
+def calls_for_help(text: str) -> bool:
+    """Whether a person has to read it first, though it is filed."""
+    return CALLS_FOR_HELP.search(text.casefold()) is not None
+
+
+def _line(tally: Tally, sender: Sender, as_of: datetime, *, is_proven: bool) -> LineIn:
+    contact = None
+    if is_proven and tally.number and tally.how and tally.category not in NOT_IN_CONTACT:
+        contact = ContactIn(who=sender.name, when=as_of.astimezone(sender.zone).isoformat(timespec="minutes"), how=tally.how)
+    return LineIn(
+        category=tally.category,
+        places=[tally.place] if tally.place else list(sender.places),
+        nationality=tally.nationality,
+        value=tally.silence or tally.number,
+        is_approximate=tally.is_approximate,
+        how=tally.how,
+        contact=contact,
+        claim=Claim.CONTACT_MADE if contact else Claim.REPORTED,
+    )
+
+
+def _status(mission: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """In the fields of the form: people as reached and total."""
+    for name, value in mission.items():
+        reached, slash, total = value.partition("/")
+        if name in PEOPLE_OF_MISSION:
+            yield f"{name}_reached", reached
+            yield from [(f"{name}_total", total)] if slash else []
+        else:
+            yield name, STATES.get(value, value)
