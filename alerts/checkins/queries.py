@@ -87,9 +87,13 @@ def safe_counts(session: Session, incident_id: UUID, known_at: datetime | None =
     return SafeCounts(*counts)
 
 
-def standings_at(incident_id: UUID, known_at: datetime | None = None) -> Subquery:
-    """One row (`citizen_id`, `standing`) per person who answered by then: to be joined with whomever a question is about."""
-    return _per_person(incident_id, known_at).subquery()
+def standings_at(incident_id: UUID, known_at: datetime | None = None, *, citizen_ids: Sequence[UUID] | None = None) -> Subquery:
+    """One row (`citizen_id`, `standing`) per person who answered by then: to be joined with whomever a question is about.
+
+    `citizen_ids`: of these few alone, which is quick however many answered.
+    """
+    each = _per_person(incident_id, known_at)
+    return (each if citizen_ids is None else each.where(Checkin.citizen_id.in_(citizen_ids))).subquery()
 
 
 def present_checkin(row: Checkin, keyring: Keyring | None) -> CheckinView:

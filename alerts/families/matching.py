@@ -117,9 +117,8 @@ def _places(session: Session, incident_id: UUID) -> list[str]:
 
 def _answers(session: Session, incident_id: UUID, citizen_ids: Sequence[UUID]) -> dict[UUID, tuple[str, bool]]:
     """Where each stands by their own answers, and whether staff made contact."""
-    each = standings_at(incident_id)
-    columns = (each.c.citizen_id, each.c.standing, each.c.confirmed_at)
-    rows = session.execute(select(*columns).where(each.c.citizen_id.in_(citizen_ids)))
+    each = standings_at(incident_id, citizen_ids=citizen_ids)
+    rows = session.execute(select(each.c.citizen_id, each.c.standing, each.c.confirmed_at))
     return {row.citizen_id: (str(row.standing), row.confirmed_at is not None) for row in rows}
 
 

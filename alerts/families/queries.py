@@ -200,7 +200,7 @@ def _called_back(session: Session, call_ids: Sequence[UUID]) -> dict[UUID | None
 def _known(session: Session, enquiry: Enquiry) -> Known:
     """What else is known of whom staff recognised: the person's own record in the incident, and the citizen's answers."""
     persons = _persons_of(session, enquiry)
-    citizen_ids = {enquiry.citizen_id, *(person.citizen_id for person in persons)} - {None}
+    citizen_ids = {each for each in (enquiry.citizen_id, *(person.citizen_id for person in persons)) if each is not None}
     states = [state for each in states_of(session, [person.id for person in persons]).values() for state in each.values()]
     said = [one for state in states for one in (state.stands, state.also_claimed) if one is not None]
     bad = [each.known_at for each in said if GRAVITY[each.axis][each.value] >= BAD.get(each.axis, 99)]

@@ -167,6 +167,35 @@ class PossibleDeath(Part):
     may_show_initials: bool = False
 
 
+class Disagreement(Part):
+    """So many persons whose records cannot both be true; somebody must ask."""
+
+    key: str
+    label: Words
+    people: int
+
+
+class FamiliesAsking(Part):
+    """How many people families ask after, in how many calls, and how many callers wait for ours. Nobody is missing for it."""
+
+    people: int = 0
+    calls: int = 0
+    waiting: int = 0
+
+
+class PeopleAgreement(Part):
+    """Whether what we know of single people agrees.
+
+    `need_help` say so themselves; `help_cases` are the calls for help that nobody has closed (null for a past moment). They differ
+    by who called from a number that the register does not know, and by who was reached and not written down as safe.
+    """
+
+    need_help: int = 0
+    help_cases: int | None = None
+    disagreements: list[Disagreement] = []
+    families: FamiliesAsking = FamiliesAsking()
+
+
 class Conflict(Part):
     """Figures that cannot both be true, side by side until somebody resolves them with a name and a reason."""
 

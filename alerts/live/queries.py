@@ -16,6 +16,7 @@ from alerts.incidents.rules import State
 from alerts.kit.clock import db_now
 from alerts.live.counting import Counted, count, find_kept
 from alerts.live.models import FigureMinute, Snapshot
+from alerts.live.people import count_help_cases, read_agreement, read_families
 from alerts.live.rules.facts import CheckFacts, IncidentFacts, MissionFacts, SheetFacts
 from alerts.live.rules.sheet import build_sheet
 from alerts.live.rules.totals import maximal
@@ -147,6 +148,9 @@ def _load_facts(session: Session, incident: Incident, areas: list[IncidentArea],
         named=_named(named),
         possible_deaths=_possible_deaths(named),
         deaths=tuple(deaths_among(session, people, moment)),
+        agreement=read_agreement(session, incident.id, people, at.heard_by),
+        help_cases=count_help_cases(session, incident.id) if at.is_now else None,
+        families=read_families(session, incident.id, at.heard_by),
         problems=filed.problems,
         resolutions=filed.resolutions,
     )

@@ -15,9 +15,12 @@ from alerts.live.parts import (
     AnswerKind,
     Conflict,
     ContactView,
+    Disagreement,
+    FamiliesAsking,
     Figure,
     Held,
     Part,
+    PeopleAgreement,
     PlaceView,
     PossibleDeath,
     Publication,
@@ -44,6 +47,8 @@ __all__ = [
     "Conflict",
     "ContactView",
     "Contacts",
+    "Disagreement",
+    "FamiliesAsking",
     "Figure",
     "Held",
     "IncidentHead",
@@ -52,6 +57,7 @@ __all__ = [
     "MissionRow",
     "NamedPersons",
     "Part",
+    "PeopleAgreement",
     "PlaceView",
     "PossibleDeath",
     "Publication",
@@ -205,12 +211,16 @@ class Contacts(Part):
 
 
 class NamedPersons(Part):
-    """What the tallies say against the persons known by name, own citizens only. `difference` is tally − named."""
+    """What the tallies say against the persons known one by one, own citizens only.
+
+    `named` by the records of persons; of the safe, `answered` more whom staff reached by a check-in. `difference` is the tally less both.
+    """
 
     category: Category
     label: Words
     tally: int | None
     named: int
+    answered: int = 0
     difference: int | None
 
 
@@ -311,6 +321,7 @@ class AnswerSheet(Part):
     contact: Contacts
     named: list[NamedPersons]
     deaths: list[PossibleDeath] = Field(default_factory=list)
+    agreement: PeopleAgreement = Field(default_factory=PeopleAgreement)
     missions: list[MissionRow]
     asked: list[AskedWhom] = Field(default_factory=list)
     changes: Changes | None = None

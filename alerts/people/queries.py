@@ -18,7 +18,7 @@ from alerts.kit.errors import NotFoundError
 from alerts.kit.http import Paging
 from alerts.people import rules
 from alerts.people.models import Person, PersonStatement
-from alerts.people.rules import Axis, AxisState, Nationality, Statement
+from alerts.people.rules import Axis, AxisState, Nationality, PersonState, Statement
 from alerts.people.schemas import AxisView, ContactView, PersonSummaryView, PersonView, StatementView
 
 
@@ -45,18 +45,6 @@ class TallyRow:
     mission_code: str | None
     place_code: str | None
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class PersonState:
-    """One person and what stands of them at the moment asked about."""
-
-    id: UUID
-    citizen_id: UUID | None
-    nationality: Nationality
-    mission_code: str | None
-    place_code: str | None
-    state: Mapping[Axis, AxisState]
 
 
 def get_person(session: Session, person_id: UUID, actor: Actor) -> Person:

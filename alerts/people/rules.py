@@ -118,6 +118,18 @@ class AxisState:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonState:
+    """One person and what stands of them at the moment asked about."""
+
+    id: UUID
+    citizen_id: UUID | None
+    nationality: Nationality
+    mission_code: str | None
+    place_code: str | None
+    state: Mapping[Axis, AxisState]
+
+
+@dataclass(frozen=True, slots=True)
 class Filed:
     """What a statement says and the rung on which it will stand."""
 

@@ -9,7 +9,8 @@ from types import MappingProxyType
 from uuid import UUID
 
 from alerts.incidents.rules import SiagaLevel
-from alerts.live.schemas import Reach, Register
+from alerts.live.rules.agreement import Agreement
+from alerts.live.schemas import FamiliesAsking, Reach, Register
 from alerts.people.deaths.rules import Death
 from alerts.reports.rules.codes import Category, Outcome, Target
 from alerts.reports.rules.guards import Problem
@@ -98,6 +99,9 @@ class SheetFacts:
     named: Mapping[Category, int] = field(default_factory=lambda: MappingProxyType({}))
     possible_deaths: int = 0
     deaths: tuple[Death, ...] = ()
+    agreement: Agreement = field(default_factory=Agreement)
+    help_cases: int | None = None
+    families: FamiliesAsking = field(default_factory=FamiliesAsking)
     problems: Mapping[UUID, tuple[Problem, ...]] = field(default_factory=lambda: MappingProxyType({}))
     resolutions: Mapping[str, UUID] = field(default_factory=lambda: MappingProxyType({}))
 

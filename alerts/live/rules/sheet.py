@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from alerts.incidents.rules import FROM_LOWEST, SiagaLevel
+from alerts.live.rules.agreement import LABELS
 from alerts.live.rules.checks import newest_checks
 from alerts.live.rules.deaths import deaths_of
 from alerts.live.rules.facts import CheckFacts, MissionFacts, SheetFacts
@@ -29,10 +30,12 @@ from alerts.live.schemas import (
     AnswerKind,
     AnswerSheet,
     Contacts,
+    Disagreement,
     Figure,
     IncidentHead,
     MissionRow,
     NamedPersons,
+    PeopleAgreement,
     Reach,
     Total,
 )
@@ -80,6 +83,7 @@ def build_sheet(facts: SheetFacts, as_of: datetime, known_at: datetime) -> Answe
         contact=_contacts(facts, material),
         named=_named(facts, material),
         deaths=deaths_of(facts.deaths),
+        agreement=_agreement(facts),
         missions=[_mission_row(mission, reports, facts, frame) for mission in facts.missions],
         asked=asked_of(facts, {mission.code: _due(mission, reports) for mission in facts.missions}),
     )
@@ -158,17 +162,34 @@ def _known(total: Total) -> Total | None:
 
 
 def _named(facts: SheetFacts, material: Material) -> list[NamedPersons]:
-    """Tally against names, where either says anything. Without a tally there is no difference to speak of."""
+    """Tally against persons known one by one, where either says anything. Without a tally there is no difference to speak of."""
     rows = []
     for category in NAMED:
-        total, named = own_total(material, category), facts.named.get(category, 0)
-        if total.answer is AnswerKind.NOT_KNOWN and not named:
+        total, (named, answered) = own_total(material, category), _one_by_one(facts, category)
+        if total.answer is AnswerKind.NOT_KNOWN and not named and not answered:
             continue
         tally = total.low
         label = said(words.CATEGORY[category])
-        difference = None if tally is None else tally - named
-        rows.append(NamedPersons(category=category, label=label, tally=tally, named=named, difference=difference))
+        difference = None if tally is None else tally - named - answered
+        rows.append(NamedPersons(category=category, label=label, tally=tally, named=named, answered=answered, difference=difference))
     return rows
+
+
+def _one_by_one(facts: SheetFacts, category: Category) -> tuple[int, int]:
+    """Persons by name; and, of the safe, those whom staff reached by a check-in and who are not among the named."""
+    if category is not Category.SAFE:
+        return facts.named.get(category, 0), 0
+    return facts.agreement.reached, max(0, facts.answers.safe_contacted - facts.agreement.reached_in_both)
+
+
+def _agreement(facts: SheetFacts) -> PeopleAgreement:
+    found = facts.agreement.disagreements
+    return PeopleAgreement(
+        need_help=facts.answers.need_help,
+        help_cases=facts.help_cases,
+        disagreements=[Disagreement(key=key.value, label=LABELS[key], people=people) for key, people in found.items()],
+        families=facts.families,
+    )
 
 
 def _mission_row(mission: MissionFacts, reports: Sequence[FiledReport], facts: SheetFacts, frame: Frame) -> MissionRow:

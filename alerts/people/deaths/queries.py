@@ -19,8 +19,8 @@ from alerts.people.deaths.models import DeathStep
 from alerts.people.deaths.rules import Death, Recorded, Standing, initials_of, stand
 from alerts.people.deaths.schemas import DeathView, StepView
 from alerts.people.models import Person
-from alerts.people.queries import NOW, Moment, PersonState, standings, states_of
-from alerts.people.rules import Axis, AxisState
+from alerts.people.queries import NOW, Moment, standings, states_of
+from alerts.people.rules import Axis, AxisState, PersonState
 
 
 def deaths_of(session: Session, incident_id: UUID, at: Moment = NOW) -> list[Death]:
