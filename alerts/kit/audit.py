@@ -47,9 +47,13 @@ def record(
     session.execute(insert(ActionLog).values(**values, subject_id=None if subject_id is None else str(subject_id)))
 
 
-def list_actions(session: Session, incident_id: UUID, *, limit: int = 200, before: UUID | None = None) -> list[ActionLog]:
-    """What was done on an incident, newest first."""
+def list_actions(
+    session: Session, incident_id: UUID, *, limit: int = 200, before: UUID | None = None, only_reasoned: bool = False
+) -> list[ActionLog]:
+    """What was done on an incident, newest first; `only_reasoned`: where somebody had to say why."""
     query = select(ActionLog).where(ActionLog.incident_id == incident_id).order_by(ActionLog.id.desc()).limit(limit)
     if before is not None:
         query = query.where(ActionLog.id < before)
+    if only_reasoned:
+        query = query.where(ActionLog.detail["reason"].astext.is_not(None))
     return list(session.scalars(query))

@@ -74,7 +74,9 @@ def file_report(session: Session, *, actor: Actor, incident_id: UUID, command: R
     report.state = report_state(problems)
     _store(session, report, rows, command=command, problems=problems)
     publish(session, "report.filed", report_id=report.id, incident_id=incident_id)
-    detail = {"source": report.source, "version": report.version, "state": report.state.value}
+    detail: dict[str, object] = {"source": report.source, "version": report.version, "state": report.state.value}
+    if report.supersede_reason:
+        detail["reason"] = report.supersede_reason
     record(session, actor=actor, action="report.filed", incident_id=incident_id, subject=("report", report.id), detail=detail)
     return report
 
@@ -105,7 +107,7 @@ def resolve_conflict(
     session.add(row)
     session.flush()
     publish(session, "report.resolved", incident_id=incident_id)
-    detail = {"kept": str(command.keep_line_id)}
+    detail = {"kept": str(command.keep_line_id), "reason": command.reason}
     record(session, actor=actor, action="conflict.resolved", incident_id=incident_id, subject=("conflict", conflict_id), detail=detail)
     return row
 

@@ -85,6 +85,7 @@ RIGHT_OF = {
     "close_incident": Permission.CLOSE_INCIDENT,
     "reopen_incident": Permission.CLOSE_INCIDENT,
     "list_incident_actions": Permission.VIEW_INCIDENTS,
+    "fetch_incident_actions": Permission.VIEW_INCIDENTS,
     "preview_audience": Permission.VIEW_INCIDENTS,
     "draft_broadcast": Permission.WRITE_BROADCAST,
     "list_broadcasts": Permission.VIEW_INCIDENTS,

@@ -27,6 +27,7 @@ PAGES: dict[str | None, list[tuple[str, str]]] = {
         ("cases", "/cases"),
         ("inbox", "/inbox"),
         ("calls", INCIDENT + "/calls"),
+        ("log", INCIDENT + "/log"),
         ("families", INCIDENT + "/families"),
         ("family", "/families/{c.family}"),
         ("forward", "/broadcasts/{c.approved}/forward"),
