@@ -272,7 +272,7 @@ def replay(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="fanout, rows, receipts, recovery, summary, checkins, or all; scale alone")],
+    name: Annotated[str, typer.Argument(help="fanout, rows, receipts, recovery, summary, checkins, live, or all; scale alone")],
     *,
     as_json: AsJson = False,
     quick: Annotated[bool, typer.Option("--quick", help="small and once: proves that it works; its rates say nothing")] = False,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from alerts import embedded
-from alerts.bench import checkins, fanout, receipts, recovery, rows, scale, summary
+from alerts.bench import checkins, fanout, live, receipts, recovery, rows, scale, summary
 from alerts.bench.ground import Say, make_template
 from alerts.bench.outcome import Outcome, Plan
 from alerts.embedded import Services
@@ -22,6 +22,7 @@ PATHS: Mapping[str, Callable[[Services, Plan, Say], Outcome]] = MappingProxyType
         "scale": scale.measure,
         "summary": summary.measure,
         "checkins": checkins.measure,
+        "live": live.measure,
     }
 )
 ALL = "all"

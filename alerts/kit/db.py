@@ -6,7 +6,8 @@ short ones (`begin`). Never hold one across the network.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
@@ -117,7 +118,23 @@ def own_connections(sessions: Sessions) -> Iterator[OwnConnections]:
         yield OwnConnections(sessionmaker(connection, expire_on_commit=False), committing)
 
 
-def tx(request: Request) -> Iterator[Session]:
+SPARE_CONNECTIONS = 2
+"""Of a process's pool, for whatever is not a request: doors of storms, live screens."""
+
+
+async def turn(request: Request) -> AsyncIterator[None]:
+    """A request's turn at the database: no more have one than there are connections.
+
+    Without it, in a rush, some requests hold a connection and wait for a thread while every thread waits for a connection.
+    """
+    state = request.app.state
+    if not hasattr(state, "turns"):
+        state.turns = asyncio.Semaphore(max(1, 2 * state.settings.database.pool_size - SPARE_CONNECTIONS))
+    async with state.turns:
+        yield
+
+
+def tx(request: Request, _: Annotated[None, Depends(turn, scope="function")]) -> Iterator[Session]:
     """One request's transaction, from the factory that the application was given."""
     with begin(request.app.state.sessions) as session:
         yield session

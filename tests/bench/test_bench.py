@@ -52,9 +52,10 @@ MORE = {
     "recovery": {"killed_sending_again_seconds", "flushed_silence_seconds", "frozen_api_p99_ms", "counts", "unknown_outside_windows"},
     "scale": {"cost_ratio", "small_cpu_seconds_per_1000", "worker_rss_mb", "worker_growth_mb"},
     "summary": {"sheet_ms", "stored_version_ms", "keep_version_ms"},
+    "live": {"p50_ms", "p95_ms", "p99_ms", "kb_per_watcher", "kb_per_event"},
     "checkins": {"p50_ms", "p95_ms", "p99_ms", "naive_p99_ms", "connections"},
 }
-RECIPIENTS = {"fanout": 300, "rows": 2_000, "receipts": 300, "recovery": 200, "scale": 600, "summary": 1_000, "checkins": 200}
+RECIPIENTS = {"fanout": 300, "rows": 2_000, "receipts": 300, "recovery": 200, "scale": 600, "summary": 1_000, "checkins": 200, "live": 50}
 RATES = {"recovery": (), "scale": ("ours", "limit")}
 
 
