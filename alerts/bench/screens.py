@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-TOGETHER = 100
+TOGETHER, TAIL = 100, 16
 EVENT_END = b"\n\n"
 VERSION = re.compile(rb"(?:^|\n)id: (\d+)")
 PATIENCE_SECONDS = 60.0
@@ -26,7 +26,7 @@ class Screen(asyncio.Protocol):
     """One stream. Of what comes only the newest whole event's version is kept."""
 
     def __init__(self, request: bytes) -> None:
-        self._request, self._begun = request, b""
+        self._request, self._begun, self._tail = request, b"", b""
         self._transport: asyncio.WriteTransport | None = None
         self.version, self.at, self.octets = -1, 0.0, 0
 
@@ -39,7 +39,8 @@ class Screen(asyncio.Protocol):
         head = VERSION.findall(self._begun + data[:200] if self._begun else data)
         if head:
             self._begun = b"\nid: " + head[-1]
-        if data.endswith(EVENT_END) or (data.endswith(b"\r\n") and EVENT_END in data[-12:]):
+        self._tail = (self._tail + data[-TAIL:])[-TAIL:]
+        if self._tail.removesuffix(b"\r\n").endswith(EVENT_END):  # in a chunk of its own, or not
             found = VERSION.search(self._begun)
             if found and int(found[1]) > self.version:
                 self.version, self.at = int(found[1]), time.monotonic()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from time import monotonic
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.sse import format_sse_event
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.queries import find_audience, list_broadcasts
@@ -30,10 +29,11 @@ from alerts.kit.audit import list_actions
 from alerts.kit.db import Tx
 from alerts.kit.http import Paging
 from alerts.kit.i18n import both
-from alerts.live.hub import Hub
+from alerts.live.hub import Encoded, Hub
 from alerts.live.looking import find_base, look
 from alerts.live.queries import Asked, latest_versions, load_sheet
 from alerts.live.schemas import AnswerSheet
+from alerts.live.stream import Stream
 from alerts.places import place_name
 from alerts.staff.access import may, require
 from alerts.staff.rules import Permission
@@ -87,20 +87,27 @@ def numbers_part(request: Request, incident: IncidentDep, session: Tx, actor: Re
     return render(request, "_numbers.html", context, actor=actor)
 
 
-@router.get("/pulse", response_class=EventSourceResponse, dependencies=[Depends(require(Permission.VIEW_SUMMARY))])
-async def pulse(
-    incident: IncidentDep, request: Request, task: Annotated[asyncio.Task[object] | None, Depends(serving_task)]
-) -> AsyncIterator[ServerSentEvent]:
+@router.get("/pulse", response_class=Stream, dependencies=[Depends(require(Permission.VIEW_SUMMARY))])
+async def pulse(incident: IncidentDep, request: Request) -> Stream:
     """Says that a newer version exists, in a few bytes; the page fetches its part as HTML.
 
     Ends after some minutes: the browser comes back by itself, and is asked again who it is.
     """
+    hub, incident_id = hub_of(request.app), incident.id
+    return Stream(lambda task: _for_a_while(hub.watch(incident_id, task)), _pulse_frame)
+
+
+async def _for_a_while(sheets: AsyncGenerator[Encoded, None]) -> AsyncGenerator[Encoded, None]:
     ends_at = monotonic() + PULSE_SECONDS
-    async with aclosing(hub_of(request.app).watch(incident.id, task)) as sheets:
+    async with aclosing(sheets):
         async for encoded in sheets:
-            yield ServerSentEvent(event="sheet", id=str(encoded.version), data=encoded.version)
+            yield encoded
             if monotonic() > ends_at:
                 return
+
+
+def _pulse_frame(encoded: Encoded) -> bytes:
+    return format_sse_event(data_str=str(encoded.version), event="sheet", id=str(encoded.version))
 
 
 @router.get("/minister")
@@ -136,11 +143,6 @@ def sheet_page(
     sheet = load_sheet(session, incident, asked) if as_of or known_at else current_sheet(session, incident)
     context = _place(request, incident) | _sheet(sheet) | {"asked": {"as_of": as_of, "known_at": known_at}}
     return render(request, "sheet.html", context, actor=actor)
-
-
-async def serving_task() -> asyncio.Task[object] | None:
-    """The task that serves this request: what is cancelled to drop a screen that does not read."""
-    return asyncio.current_task()
 
 
 def hub_of(app: FastAPI) -> Hub:

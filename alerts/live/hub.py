@@ -16,6 +16,7 @@ from uuid import UUID
 
 import redis.asyncio as aioredis
 import structlog
+from fastapi.sse import format_sse_event
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
@@ -33,10 +34,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One version of a sheet as text, made once and sent to everybody. Version 0: computed, not stored yet."""
+    """One version of a sheet, as text and as an event's bytes, made once for everybody. Version 0: computed, not stored yet."""
 
     version: int
     text: str
+    frame: bytes = b""
+
+    @classmethod
+    def of(cls, version: int, text: str) -> Encoded:
+        """Ready to be sent."""
+        return cls(version, text, format_sse_event(data_str=text, event="sheet", id=str(version)))
 
 
 @dataclass(eq=False, slots=True)
@@ -211,6 +218,6 @@ class Hub:
                 return known
             snapshot = latest_snapshot(session, incident_id)
             if snapshot is not None:
-                return Encoded(snapshot.version, sheet_of(snapshot).model_dump_json())
+                return Encoded.of(snapshot.version, sheet_of(snapshot).model_dump_json())
             sheet = load_sheet(session, get_incident(session, incident_id))
-            return Encoded(0, sheet.model_dump_json())
+            return Encoded.of(0, sheet.model_dump_json())

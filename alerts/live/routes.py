@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
-from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from alerts.incidents.models import Incident
 from alerts.incidents.queries import get_incident
@@ -21,6 +17,7 @@ from alerts.live.hub import Hub
 from alerts.live.queries import Asked
 from alerts.live.rules.changes import changes_between, content_hash, content_of
 from alerts.live.schemas import AnswerSheet, Changes, MinuteSeries
+from alerts.live.stream import Stream
 from alerts.reports.schemas import Moment
 from alerts.staff.access import require
 from alerts.staff.rules import Permission
@@ -39,11 +36,6 @@ def incident_of_viewer(incident_id: UUID, actor: Viewer, session: Tx) -> Inciden
 
 
 IncidentDep = Annotated[Incident, Depends(incident_of_viewer, scope="function")]
-
-
-async def serving_task() -> asyncio.Task[object] | None:
-    """The task that serves this request: what is cancelled to drop a screen that does not read."""
-    return asyncio.current_task()
 
 
 @router.get("/summary", operation_id="get_summary")
@@ -87,17 +79,14 @@ def get_series(
     return MinuteSeries(points=queries.minute_series(session, incident.id, since=since))
 
 
-@router.get("/live", response_class=EventSourceResponse, operation_id="watch_sheet")
-async def watch_sheet(
-    incident: IncidentDep, request: Request, task: Annotated[asyncio.Task[object] | None, Depends(serving_task)]
-) -> AsyncIterator[ServerSentEvent]:
+@router.get("/live", status_code=200, response_class=Stream, operation_id="watch_sheet")
+async def watch_sheet(incident: IncidentDep, request: Request) -> Stream:
     """The sheet as a stream: the newest version at once, then each newer one; repeated every 15 s.
 
     Events are named `sheet`, their id is the version, their data the sheet as `summary` gives it.
     """
-    async with aclosing(hub_of(request.app).watch(incident.id, task)) as sheets:
-        async for encoded in sheets:
-            yield ServerSentEvent(event="sheet", id=str(encoded.version), raw_data=encoded.text)
+    hub, incident_id = hub_of(request.app), incident.id
+    return Stream(lambda task: hub.watch(incident_id, task), lambda encoded: encoded.frame)
 
 
 def hub_of(app: FastAPI) -> Hub:
