@@ -18,6 +18,7 @@ from alerts.console import (
     routes_log,
     routes_moves,
     routes_past,
+    routes_persons,
     routes_prepared,
     routes_reach,
     routes_reports,
@@ -62,6 +63,9 @@ INCIDENT_ROUTERS = (
     routes_cases.router,
     routes_families.list_router,
     routes_families.router,
+    routes_persons.list_router,
+    routes_persons.router,
+    routes_persons.decision_router,
 )
 
 

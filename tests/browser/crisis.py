@@ -61,6 +61,7 @@ class Crisis:
     quiet: UUID
     held: UUID
     family: UUID
+    dead: UUID
 
 
 def make_crisis(sessions: Sessions, settings: Settings, staff: dict[str, str]) -> Crisis:
@@ -84,8 +85,8 @@ def make_crisis(sessions: Sessions, settings: Settings, staff: dict[str, str]) -
         _latecomers(session, settings, approved.id)
         _staff_on_duty(session, settings, staff, submitted.id)
         _somebody_writes(session, settings)
-        family = _families_ask(session, settings, incident)
-        made = Crisis(incident.id, exercise.id, approved.id, submitted.id, draft.id, report, quiet.id, held.id, family)
+        family, dead = _families_ask(session, settings, incident)
+        made = Crisis(incident.id, exercise.id, approved.id, submitted.id, draft.id, report, quiet.id, held.id, family, dead)
     for incident_id in (made.incident, made.exercise, made.quiet):
         refresh_one(settings, sessions, incident_id)
     return made
@@ -114,16 +115,16 @@ def _somebody_writes(session: Session, settings: Settings) -> None:
         understand_message(session, keyring=settings.keyring, message_id=message_id)
 
 
-def _families_ask(session: Session, settings: Settings, incident: Incident) -> UUID:
+def _families_ask(session: Session, settings: Settings, incident: Incident) -> tuple[UUID, UUID]:
     """Two families ask after one person whom the register and the incident know in other spellings; another person is said to be dead."""
     keyring = settings.keyring
     citizen = make_citizen(session, keyring, name="Muhammad Rizky Contoh", province_code="TR-31")
     make_person(session, keyring, incident, statement("contact", "unaccounted"), name="M. Rizki Tjontoh", place_code="TR-31")
-    make_person(session, keyring, incident, statement("condition", "dead", said_by="RS Antakya"), place_code="TR-31")
+    dead = make_person(session, keyring, incident, statement("condition", "dead", said_by="RS Antakya"), place_code="TR-31")
     index_names(session, keyring, [citizen.id])
     make_enquiry(session, keyring, incident, sought_name="Mohammad Rizqi Contoh", caller_phone="+62 813 1111 111", relation="friend")
     fields = {"caller_name": "Ibu Contoh", "last_contact": "pesan suara dari hotel di Antakya", "about": "26 tahun, pelajar"}
-    return make_enquiry(session, keyring, incident, **fields).enquiry.id
+    return make_enquiry(session, keyring, incident, **fields).enquiry.id, dead.id
 
 
 def _message(session: Session, writer: Actor, incident_id: UUID, texts: Texts) -> Broadcast:

@@ -30,6 +30,8 @@ PAGES: dict[str | None, list[tuple[str, str]]] = {
         ("log", INCIDENT + "/log"),
         ("families", INCIDENT + "/families"),
         ("family", "/families/{c.family}"),
+        ("persons", INCIDENT + "/persons"),
+        ("person", "/persons/{c.dead}"),
         ("forward", "/broadcasts/{c.approved}/forward"),
         ("roaming", "/broadcasts/{c.approved}/roaming"),
         ("proof", "/broadcasts/{c.approved}/proof"),
