@@ -27,6 +27,7 @@ Acting POSTs need an `Idempotency-Key`; a PATCH needs `If-Match`; errors are RFC
 that name the field. Lists are newest first, with `cursor` and `limit`. Times are RFC 3339 with an offset."""
 API_SLICES = (
     "staff",
+    "reports.chasing",  # before the missions themselves: the board is no mission's code
     "missions",
     "country_rules",
     "citizens",

@@ -23,6 +23,7 @@ from alerts.kit.crypto import Keyring
 from alerts.settings_apart import check_apart
 from alerts.settings_groups import (
     Calls,
+    Chasing,
     Email,
     Exercise,
     Exports,
@@ -250,6 +251,7 @@ class Settings(Group):
     routing: Routing = Routing()
     synthetic: Synthetic = Synthetic()
     calls: Calls = Calls()
+    chasing: Chasing = Chasing()
     exports: Exports = Exports()
     roaming: Roaming = Roaming()
     relay: Relay = Relay()

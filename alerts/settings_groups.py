@@ -35,6 +35,23 @@ class Calls(Group):
     again_seconds: float = Field(900, gt=0, description="after no answer; doubles, up to sixteen times this")
 
 
+class Chasing(Group):
+    """Asking missions for reports that do not come. Seconds; each step counts from the one before."""
+
+    poll_seconds: float = Field(1, gt=0, description="how often clocks that have run out are looked for")
+    voice_after_seconds: float = Field(120, gt=0, description="after push and text to the duty phone, until it is called")
+    head_after_seconds: float = Field(120, gt=0, description="after the call, until the head of the mission is asked")
+    ministry_after_seconds: float = Field(180, gt=0, description="after the head of the mission, until the ministry is told")
+    repeat_seconds: float = Field(300, gt=0, description="from then on, with one more duty officer each time")
+    acknowledged_seconds: float = Field(900, gt=0, description="how long nobody is asked once somebody has taken it on")
+    snooze_max_seconds: float = Field(21_600, gt=0, description="the longest that a clock may be snoozed")
+    extreme_seconds: float = Field(1800, gt=0, description="between reports without a promise, by the incident's severity")
+    severe_seconds: float = Field(3600, gt=0)
+    moderate_seconds: float = Field(10_800, gt=0)
+    minor_seconds: float = Field(21_600, gt=0)
+    unknown_seconds: float = Field(3600, gt=0)
+
+
 class Exports(Group):
     """Files of who was reached. Seconds."""
 

@@ -29,6 +29,7 @@ from alerts.notices.alarms import take_alarms, tell_alarms
 from alerts.notices.posting import Configured
 from alerts.notices.rules import Kind
 from alerts.notices.sending import expire_leases, send_due
+from alerts.reports.chasing import clock as chasing
 from alerts.settings import Settings
 from workers.app import Runtime
 from workers.tasks import Payload, task
@@ -41,6 +42,7 @@ STILL_WAITS: Mapping[str, StillWaits] = {
     cases.KIND: cases.still_waits,
     families.KIND: families.still_waits,
     messages.KIND: messages.still_waits,
+    chasing.KIND: chasing.still_waits,
 }
 """Kind of page → whether it is still needed. A kind that is not here is stopped by its own slice alone."""
 AT_ONCE = frozenset({CallKind.HOLD.value})
@@ -139,13 +141,28 @@ def digest(runtime: Runtime, _: Payload) -> None:
             tell(session, incident_id, configured=configured, every_seconds=settings.live.digest_seconds)
 
 
+@task("reports.chase")
+def chase_missions(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        drain(session, chasing.TASK)
+        chasing.chase(session, chasing.pace_of(runtime.settings))
+
+
 @task("notices.ring")
 def ring(runtime: Runtime, _: Payload) -> None:
     paging, configured = runtime.settings.paging, configured_of(runtime.settings)
     with begin(runtime.sessions) as session:
         drain(session, "notices.ring")
         settle(session, STILL_WAITS)
-    ring_due(runtime.sessions, configured=configured, repeat_seconds=paging.repeat_seconds, checks=STILL_WAITS, at_once=AT_ONCE)
+    plans = {chasing.KIND: chasing.plan_of(runtime.settings.chasing)}
+    ring_due(
+        runtime.sessions,
+        configured=configured,
+        repeat_seconds=paging.repeat_seconds,
+        checks=STILL_WAITS,
+        at_once=AT_ONCE,
+        plans=plans,
+    )
     with begin(runtime.sessions) as session:
         tell_alarms(session, configured=configured, again_seconds=paging.alarm_seconds)
 

@@ -10,10 +10,10 @@ from alerts.settings import Settings
 
 REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "incident.opened": ("live.refresh",),
-        "incident.changed": ("live.refresh",),
-        "incident.closed": ("live.refresh",),
-        "incident.reopened": ("live.refresh",),
+        "incident.opened": ("live.refresh", "reports.chase"),
+        "incident.changed": ("live.refresh", "reports.chase"),
+        "incident.closed": ("live.refresh", "reports.chase"),
+        "incident.reopened": ("live.refresh", "reports.chase"),
         "broadcast.freeze_asked": ("broadcasts.freeze",),
         "broadcast.first_freeze_asked": ("broadcasts.freeze_first_alert",),
         "broadcast.copy_asked": ("deliveries.freeze_copied",),
@@ -30,6 +30,9 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "delivery.progress": ("live.progress",),
         "delivery.alarm": ("notices.raise",),
         "paging.started": ("notices.ring",),
+        "paging.acknowledged": ("reports.chase",),
+        "chase.changed": ("live.refresh", "reports.chase"),
+        "chase.noted": ("live.refresh",),
         "alarm.raised": ("notices.ring",),
         "notice.queued": ("notices.send",),
         "inbound.received": ("inbox.understand",),
@@ -42,7 +45,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "person.changed": ("live.refresh",),
         "enquiry.changed": ("families.page_owners", "live.refresh"),
         "citizens.imported": ("citizens.index_names",),
-        "report.filed": ("live.refresh",),
+        "report.filed": ("live.refresh", "reports.chase"),
         "report.resolved": ("live.refresh",),
         "sheet.changed": ("live.digest",),
     }
@@ -62,6 +65,7 @@ DRAINS: frozenset[str] = frozenset(
         "notices.ring",
         "notices.send",
         "inbox.send_replies",
+        "reports.chase",
     }
 )
 """Tasks that take all that waits for them at once: one ring stands for many events (a storm of check-ins, say)."""
@@ -106,6 +110,7 @@ def schedule(settings: Settings) -> Mapping[str, float]:
         "deliveries.roaming": settings.delivery.sweep_seconds,
         "live.refresh_all": settings.live.refresh_seconds,
         "live.digest": settings.paging.poll_seconds,
+        "reports.chase": settings.chasing.poll_seconds,
         "deliveries.check": settings.health.check_seconds,
         "round_trips.run": settings.synthetic.check_seconds,
         "citizens.index_names": NAMES_SECONDS,

@@ -302,11 +302,12 @@ def _refresh_missions(session: Session, change: _Change, areas: Sequence[Inciden
     """Who answers for these areas. A mission that no longer does is marked as left, never deleted."""
     involved = _find_involved(session, _places(areas))
     table, incident_id = IncidentMission, change.incident.id
-    gone = {row.mission_code for row in list_missions(session, incident_id)} - {each.mission_code for each in involved}
+    present = {row.mission_code for row in list_missions(session, incident_id) if not row.is_by_word}
+    gone = present - {each.mission_code for each in involved}
     where = (table.incident_id == incident_id, table.mission_code.in_(gone))
     session.execute(update(table).where(*where).values(left_at=change.now))
     for each in involved:
-        values = {"part": each.part, "basis": each.basis, "is_assumed": each.is_assumed, "places": list(each.places)}
+        values = {"part": each.part, "basis": each.basis, "is_assumed": each.is_assumed, "places": list(each.places), "is_by_word": False}
         row = {"incident_id": incident_id, "mission_code": each.mission_code, "report_due_at": change.now + change.report_due}
         statement = upsert(table).values(**row, **values)
         session.execute(statement.on_conflict_do_update(index_elements=["incident_id", "mission_code"], set_={**values, "left_at": None}))

@@ -122,7 +122,10 @@ class IncidentListMember(Base):
 
 
 class IncidentMission(Base):
-    """A mission that acts in places of an incident, or is informed of them. `left_at` is set when no area concerns it any more."""
+    """A mission that acts in places of an incident, or is informed of them. `left_at` is set when no area concerns it any more.
+
+    `is_by_word`: no place concerns it; somebody said that it stands in for a mission that cannot report.
+    """
 
     __tablename__ = "incident_mission"
 
@@ -135,3 +138,4 @@ class IncidentMission(Base):
     joined_at: Mapped[datetime] = created_at()
     left_at: Mapped[datetime | None]
     report_due_at: Mapped[datetime | None]
+    is_by_word: Mapped[bool] = mapped_column(server_default=text("false"))

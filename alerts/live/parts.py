@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from alerts.reports.chasing.rules import Chaser
 from alerts.reports.rules.codes import (
     Category,
     Claim,
@@ -144,6 +145,22 @@ class Total(Part):
     source: str | None
     source_name: Words | None = None
     is_conflicting: bool = False
+
+
+class ChaserMark(Part):
+    """Where the chasing of a mission's report stands: who is asked, who has taken it on, or why nobody is asked.
+
+    `since` and `by` are those of the word on which the state rests; null while the clock simply runs.
+    """
+
+    state: Chaser
+    since: datetime | None = None
+    due_at: datetime | None = None
+    until: datetime | None = None
+    covered_by: str | None = None
+    covered_by_name: str | None = None
+    reason: str | None = None
+    by: str | None = None
 
 
 class PossibleDeath(Part):

@@ -26,6 +26,7 @@ from alerts.people.deaths.queries import deaths_among
 from alerts.people.queries import Moment, TallyRow, standings, tally_of
 from alerts.people.rules import Axis, Nationality
 from alerts.places import touched_places
+from alerts.reports.chasing.queries import said_by_name
 from alerts.reports.queries import Filed, await_filings, load_filed
 from alerts.reports.rules.codes import Category
 
@@ -137,7 +138,7 @@ def _load_facts(session: Session, incident: Incident, areas: list[IncidentArea],
     named = tally_of(people)
     return SheetFacts(
         incident=_incident_facts(incident, areas, at.known_at),
-        missions=_missions(session, incident.id, at.known_at),
+        missions=_missions(session, incident.id, at),
         reports=tuple(filed.reports),
         lines=tuple(filed.lines),
         checks=tuple(_checks(filed)),
@@ -185,7 +186,8 @@ def _incident_facts(incident: Incident, areas: list[IncidentArea], known_at: dat
     )
 
 
-def _missions(session: Session, incident_id: UUID, known_at: datetime) -> tuple[MissionFacts, ...]:
+def _missions(session: Session, incident_id: UUID, at: _At) -> tuple[MissionFacts, ...]:
+    known_at = at.known_at
     query = select(IncidentMission).where(
         IncidentMission.incident_id == incident_id,
         IncidentMission.joined_at <= known_at,
@@ -193,6 +195,7 @@ def _missions(session: Session, incident_id: UUID, known_at: datetime) -> tuple[
     )
     rows = list(session.scalars(query.order_by(IncidentMission.mission_code)))
     names = mission_names(session, [row.mission_code for row in rows])
+    said = said_by_name(session, incident_id, at.heard_by)
     return tuple(
         MissionFacts(
             code=row.mission_code,
@@ -201,6 +204,7 @@ def _missions(session: Session, incident_id: UUID, known_at: datetime) -> tuple[
             is_assumed=row.is_assumed,
             places=tuple(row.places),
             report_due_at=row.report_due_at,
+            words=tuple(said.get(row.mission_code, ())),
         )
         for row in rows
     )

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from alerts.live.parts import (
     AnswerKind,
+    ChaserMark,
     Conflict,
     ContactView,
     Disagreement,
@@ -43,6 +44,7 @@ __all__ = [
     "AskedWhom",
     "Change",
     "Changes",
+    "ChaserMark",
     "CheckRow",
     "Conflict",
     "ContactView",
@@ -225,7 +227,7 @@ class NamedPersons(Part):
 
 
 class MissionRow(Part):
-    """One mission: whether it has reported, when, and whether it is late."""
+    """One mission: whether it has reported, when, whether it is late, and who is asked then. `chaser` is null in a closed incident."""
 
     mission_code: str
     name: str
@@ -239,6 +241,7 @@ class MissionRow(Part):
     due_at: datetime | None
     is_overdue: bool
     status: dict[str, object] | None
+    chaser: ChaserMark | None = None
 
 
 class AskedWhom(Part):

@@ -7,9 +7,10 @@ ring the same one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -28,13 +29,28 @@ from alerts.notices.alarms import raise_alarm
 from alerts.notices.models import Notice, Paging
 from alerts.notices.posting import Configured, Post, post
 from alerts.notices.queries import get_paging, list_candidates
-from alerts.notices.rules import ACTUAL, AlarmKind, Candidate, StopReason, channels_of, ladder, people_of_round, with_ministry
+from alerts.notices.rules import (
+    ACTUAL,
+    AlarmKind,
+    Candidate,
+    Channel,
+    PageStep,
+    StopReason,
+    channels_of,
+    ladder,
+    people_of_round,
+    people_of_step,
+    step_at,
+    with_ministry,
+)
 from alerts.staff.models import Staff
 from alerts.staff.rules import Role
 from alerts.staff.sign_in import actor_of
 
 StillWaits = Callable[[Session, Paging], bool]
 """Whether what a page is about still waits for somebody; asked before each round, by the slice that knows."""
+Plan = Sequence[PageStep]
+"""The steps of a kind of page, in order; the last one repeats with one more deputy each time."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +127,7 @@ def acknowledge_paging(session: Session, *, actor: Actor, paging_id: UUID) -> Pa
     session.execute(mine.values(acknowledged_at=paging.stopped_at))
     subject = (paging.subject_kind, paging.subject_id)
     record(session, actor=actor, action="paging.acknowledged", incident_id=paging.incident_id, subject=subject)
+    publish(session, "paging.acknowledged", paging_id=paging.id)
     return paging
 
 
@@ -142,10 +159,12 @@ def ring_due(
     repeat_seconds: float,
     checks: Mapping[str, StillWaits],
     at_once: Collection[str] = (),
+    plans: Mapping[str, Plan] = MappingProxyType({}),
 ) -> int:
     """Ring every page that is due, each in a transaction of its own; the number of rounds rung.
 
-    `at_once`: kinds of pages that nobody's turn is waited for: deputies are paged together with the first.
+    `at_once`: kinds of pages that nobody's turn is waited for: deputies are paged together with the first. `plans`: kinds that go
+    by steps, each with its own people, ways and wait.
     """
     rung = 0
     while True:
@@ -153,9 +172,13 @@ def ring_due(
             paging = _claim_due(session)
             if paging is None:
                 return rung
-            if _is_needed(session, paging, checks):
+            if not _is_needed(session, paging, checks):
+                continue
+            if paging.kind in plans:
+                _ring_by_steps(session, paging, plans[paging.kind], configured)
+            else:
                 _ring(session, paging, configured=configured, repeat_seconds=repeat_seconds, is_at_once=paging.kind in at_once)
-                rung += 1
+            rung += 1
 
 
 def settle(session: Session, checks: Mapping[str, StillWaits]) -> int:
@@ -197,6 +220,26 @@ def _ring(session: Session, paging: Paging, *, configured: Configured, repeat_se
     session.flush()
     if not rungs and paging.status == ACTUAL:
         raise_alarm(session, kind=AlarmKind.NOBODY_TO_PAGE, sender=_who(paging), count=1)
+
+
+def _ring_by_steps(session: Session, paging: Paging, plan: Plan, configured: Configured) -> None:
+    """The next step that has somebody to ask. A quiet page calls nobody, and goes on to the step after a call at once."""
+    is_alone = True
+    while is_alone:
+        paging.level += 1
+        step, deputies = step_at(plan, paging.level)
+        have = configured(paging.status) - ({Channel.VOICE.value} if paging.is_quiet else frozenset())
+        rungs = _ladder(session, paging, configured, role=step.role, mission_code=None if step.is_ministry else paging.mission_code)
+        for candidate, is_new in people_of_step(rungs, deputies, is_quiet=paging.is_quiet):
+            ways = [way for way in channels_of(candidate, have, is_quiet=paging.is_quiet, is_new=is_new) if way[1] in step.ways]
+            quiet = paging.is_quiet and candidate.is_of_mission
+            is_alone = not post(session, _post_of(paging, step.seconds, is_quiet=quiet), candidate, ways) and is_alone
+        if paging.level >= len(plan):
+            break
+    paging.next_at = db_now(session) + timedelta(seconds=step.seconds)
+    session.flush()
+    if is_alone and not rungs and paging.status == ACTUAL:
+        raise_alarm(session, kind=AlarmKind.NOBODY_TO_PAGE, sender=f"{step.role.value} {paging.mission_code or ''}".strip(), count=1)
 
 
 def _rungs(session: Session, paging: Paging, configured: Configured) -> list[Candidate]:

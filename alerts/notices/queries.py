@@ -22,6 +22,9 @@ from alerts.notices.rules import Candidate, Contact, ContactKind, ladder_key
 from alerts.staff.models import Staff
 from alerts.staff.rules import Role
 
+GONE_ON_TO = frozenset({Role.DUTY_OFFICER.value, Role.HEAD_OF_MISSION.value})
+"""Roles that a page for somebody else may reach in the end; whoever it reached may take it on."""
+
 
 @dataclass(frozen=True, slots=True)
 class PhoneOwner:
@@ -139,11 +142,13 @@ def open_alarms(session: Session) -> list[dict[str, Any]]:
 
 
 def _concerns(actor: Actor) -> ColumnElement[bool]:
+    """Pages for the actor's role and mission, and those of a mission that have gone on to its head or to the ministry."""
     own = and_(Paging.role == actor.role, Paging.mission_code.is_not_distinct_from(actor.mission_code))
-    if actor.role != Role.DUTY_OFFICER:
+    if actor.role not in GONE_ON_TO:
         return own
     was_told = exists().where(Notice.paging_id == Paging.id, Notice.staff_id == actor.staff_id)
-    return or_(own, and_(Paging.mission_code.is_not(None), was_told))
+    of_mission = Paging.mission_code.is_not(None) if actor.mission_code is None else Paging.mission_code == actor.mission_code
+    return or_(own, and_(of_mission, was_told))
 
 
 def _line_of(staff: Staff, line: Duty | None) -> Candidate:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from uuid import UUID
 
 from alerts.kit.i18n import N_, find_zone, translator
+from alerts.staff.rules import Role
 
 ACTUAL, EXERCISE = "Actual", "Exercise"
 EXERCISE_WORD = "LATIHAN"
@@ -210,6 +211,26 @@ def channels_of(candidate: Candidate, configured: Iterable[str], *, is_quiet: bo
         ways = [way for way in ways if way[1] is not Channel.VOICE]
     waking = [way for way in ways if way[1] is not Channel.EMAIL]
     return waking if waking and not is_new else ways
+
+
+@dataclass(frozen=True)
+class PageStep:
+    """One step of a page that goes by steps: the first of a role (`is_ministry`: not the mission's), by these ways, then so long a wait."""
+
+    role: Role
+    ways: frozenset[Channel]
+    seconds: float
+    is_ministry: bool = False
+
+
+def step_at(plan: Sequence[PageStep], number: int) -> tuple[PageStep, int]:
+    """The step of a round and how many deputies it asks beside the first: the last step goes on, with one more each time."""
+    return plan[min(number, len(plan)) - 1], max(0, number - len(plan))
+
+
+def people_of_step(rungs: Sequence[Candidate], deputies: int, *, is_quiet: bool) -> list[tuple[Candidate, bool]]:
+    """The first of the role and so many deputies. A quiet page asks each person once: a deputy alone, then nobody of a mission."""
+    return [(each, at == deputies) for at, each in enumerate(rungs[: deputies + 1]) if not (is_quiet and at < deputies)]
 
 
 def backoff_seconds(attempt: int, *, base: float) -> float:

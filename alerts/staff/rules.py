@@ -39,6 +39,8 @@ class Permission(StrEnum):
     FILE_MISSION_REPORT = "file_mission_report"
     FILE_MINISTRY_REPORT = "file_ministry_report"
     VIEW_REPORTS = "view_reports"
+    TAKE_ON_REPORTING = "take_on_reporting"
+    CHASE_MISSIONS = "chase_missions"
     VIEW_PERSONS = "view_persons"
     EDIT_PERSONS = "edit_persons"
     DECIDE_PUBLICATION = "decide_publication"
@@ -53,7 +55,7 @@ class Permission(StrEnum):
 
 _READ = frozenset({Permission.VIEW_INCIDENTS, Permission.VIEW_REPORTS, Permission.VIEW_MISSIONS})
 _PERSONS = frozenset({Permission.VIEW_PERSONS, Permission.EDIT_PERSONS, Permission.RECORD_CHECKIN})
-_MISSION = _READ | _PERSONS | {Permission.FILE_MISSION_REPORT}
+_MISSION = _READ | _PERSONS | {Permission.FILE_MISSION_REPORT, Permission.TAKE_ON_REPORTING}
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
@@ -71,6 +73,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             Permission.CORRECT_BROADCAST,
             Permission.EXPORT_REACH,
             Permission.FILE_MINISTRY_REPORT,
+            Permission.TAKE_ON_REPORTING,
+            Permission.CHASE_MISSIONS,
             Permission.IMPORT_CITIZENS,
             Permission.HANDLE_ALARMS,
         },

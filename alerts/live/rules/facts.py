@@ -12,6 +12,7 @@ from alerts.incidents.rules import SiagaLevel
 from alerts.live.rules.agreement import Agreement
 from alerts.live.schemas import FamiliesAsking, Reach, Register
 from alerts.people.deaths.rules import Death
+from alerts.reports.chasing.rules import Said
 from alerts.reports.rules.codes import Category, Outcome, Target
 from alerts.reports.rules.guards import Problem
 from alerts.reports.rules.standing import FiledLine, FiledReport
@@ -41,7 +42,7 @@ class IncidentFacts:
 
 @dataclass(frozen=True, slots=True)
 class MissionFacts:
-    """A mission that answers for places of the incident, and when its first report is due."""
+    """A mission that answers for places of the incident, when its first report is due, and what was said of its clock by whom."""
 
     code: str
     name: str
@@ -49,6 +50,7 @@ class MissionFacts:
     is_assumed: bool
     places: tuple[str, ...]
     report_due_at: datetime | None
+    words: tuple[Said, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from alerts.incidents.rules import FROM_LOWEST, SiagaLevel
 from alerts.live.rules.agreement import LABELS
+from alerts.live.rules.chasers import chaser_mark
 from alerts.live.rules.checks import newest_checks
 from alerts.live.rules.deaths import deaths_of
 from alerts.live.rules.facts import CheckFacts, MissionFacts, SheetFacts
@@ -196,7 +197,9 @@ def _mission_row(mission: MissionFacts, reports: Sequence[FiledReport], facts: S
     own = _reports_of(mission, reports)
     last = own[-1] if own else None
     status = next((report.mission_status for report in reversed(own) if report.mission_status), None)
-    due = _due(mission, reports)
+    is_open = facts.incident.state == "open"
+    chaser = chaser_mark(mission, own, frame) if is_open else None
+    due = _due(mission, reports) or (chaser.due_at if chaser else None)
     return MissionRow(
         mission_code=mission.code,
         name=mission.name,
@@ -208,8 +211,9 @@ def _mission_row(mission: MissionFacts, reports: Sequence[FiledReport], facts: S
         last_report_known_at=last.known_at if last else None,
         age_seconds=frame.age(last.counts_from) if last else None,
         due_at=due,
-        is_overdue=facts.incident.state == "open" and due is not None and due < frame.as_of,
+        is_overdue=is_open and due is not None and due < frame.as_of,
         status=dict(status) if status else None,
+        chaser=chaser,
     )
 
 
