@@ -270,8 +270,7 @@ def test_the_head_of_the_mission_and_the_ministry_may_take_it_on_once_it_reached
 def test_snoozed_until_a_time_and_asked_again_on_request(office: Office) -> None:
     incident_id = opened(office)
     asked(office)
-    until = later(hours=1)
-    say(office, actions.snooze, incident_id, command=SnoozeIn(until=until, reason=WHY))
+    say(office, actions.snooze, incident_id, command=SnoozeIn(minutes=60, reason=WHY))
     assert clock(office) == 0
     assert owed(office, incident_id).state is Chaser.SNOOZED
     say(office, actions.resume, incident_id)
@@ -323,7 +322,7 @@ def test_what_cannot_be_said(office: Office) -> None:
     with pytest.raises(InvalidError):
         say(office, actions.cover, incident_id, command=CoverIn(mission_code=ANKARA, reason="diri sendiri"))
     with pytest.raises(InvalidError):
-        say(office, actions.snooze, incident_id, command=SnoozeIn(until=later(hours=7), reason=WHY))
+        say(office, actions.snooze, incident_id, command=SnoozeIn(minutes=361, reason=WHY))
     other = Actor(Via.SYSTEM, role="mission_staff", mission_code=DAMASCUS, label="t")
     with pytest.raises(NotFoundError):
         say(office, actions.acknowledge, incident_id, actor=other)
@@ -333,7 +332,7 @@ def test_what_cannot_be_said(office: Office) -> None:
     with begin(office.sessions) as session:
         close_incident(session, actor=OPENER, incident_id=incident_id, reason="selesai")
     with pytest.raises(ConflictError):
-        say(office, actions.snooze, incident_id, command=SnoozeIn(until=later(hours=1), reason=WHY))
+        say(office, actions.snooze, incident_id, command=SnoozeIn(minutes=60, reason=WHY))
 
 
 @pytest.mark.usefixtures("embassy")

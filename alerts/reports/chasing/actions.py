@@ -5,7 +5,7 @@ Each word is a row, a line in the log, and `chase.changed`: the clock then asks,
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -34,10 +34,11 @@ def acknowledge(session: Session, key: Key, *, actor: Actor, pace: Pace) -> Owed
 
 
 def snooze(session: Session, key: Key, *, actor: Actor, command: SnoozeIn, pace: Pace) -> Owed:
-    """Nobody is asked until then, with a reason. 422: passed, or too far ahead. 409: covered by another."""
+    """Nobody is asked for so long, with a reason. 422: longer than the settings allow. 409: covered by another."""
     owed = _claim(session, key, actor, pace)
-    check_snooze(command.until, db_now(session), owed.state, pace)
-    return _say(session, actor, owed, pace, word=Word.SNOOZED, until=command.until.astimezone(UTC), reason=command.reason)
+    length = timedelta(minutes=command.minutes)
+    check_snooze(length, owed.state, pace)
+    return _say(session, actor, owed, pace, word=Word.SNOOZED, until=db_now(session) + length, reason=command.reason)
 
 
 def cover(session: Session, key: Key, *, actor: Actor, command: CoverIn, pace: Pace) -> Owed:

@@ -50,7 +50,7 @@ def board_of(
     rows = _rows(session, owed, now)
     states = Counter(row.chaser.state for row in rows)
     shown = [row for row in rows if state in (None, row.chaser.state) and mission in (None, row.mission_code)]
-    return MissionBoard(as_of=now, states={each: states[each] for each in Chaser}, items=sorted(shown, key=_first))
+    return MissionBoard(states={each: states[each] for each in Chaser}, items=sorted(shown, key=_first))
 
 
 def _first(row: MissionReportingView) -> tuple[Any, ...]:
@@ -94,7 +94,6 @@ def _row(
         last_report_id=said.last_id,
         last_report_as_of=said.as_of,
         last_report_known_at=said.known_at,
-        age_seconds=max(0, int((now - said.as_of).total_seconds())) if said.as_of else None,
         completeness=_completeness(said.parts),
         due_at=clock.due_at if clock and is_asked else None,
         due_basis=clock.basis if clock and is_asked else None,

@@ -181,14 +181,12 @@ def word_due(state: Chaser, standing: Standing) -> Word | None:
     return None
 
 
-def check_snooze(until: datetime, now: datetime, state: Chaser, pace: Pace) -> None:
-    """422 for a time that has passed or lies too far ahead; 409 for a mission that another covers: that one is chased."""
+def check_snooze(length: timedelta, state: Chaser, pace: Pace) -> None:
+    """422 for too long a silence; 409 for a mission that another covers: that one is chased."""
     if state is Chaser.COVERED:
         raise ConflictError("covered", "Another mission reports for this one: that one is chased. End the cover first.")
-    if until <= now:
-        raise InvalidError("until_passed", "This time has passed.", field="until")
-    if until > now + pace.snooze_max:
-        raise InvalidError("until_too_late", "A mission cannot be left unasked for so long. Choose an earlier time.", field="until")
+    if length > pace.snooze_max:
+        raise InvalidError("snooze_too_long", "A mission cannot be left unasked for so long. Choose a shorter time.", field="minutes")
 
 
 def check_acknowledge(state: Chaser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from alerts.incidents.rules import Severity, Status
 from alerts.kit.http import View, Wire
@@ -14,16 +14,15 @@ from alerts.reports.chasing.rules import Basis, Chaser
 from alerts.reports.rules.codes import Axis, Target
 
 REASON_MAX = 500
+MINUTES_MAX = 100_000
 
 
 class SnoozeIn(Wire):
-    """Nobody is asked until then, and why. At most so far ahead as the settings allow."""
+    """Nobody is asked for so many minutes from now, and why. At most as long as the settings allow."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"example": {"until": "2026-01-02T05:00:00+07:00", "reason": "Konvoi sedang di jalan, tanpa sinyal."}}
-    )
+    model_config = ConfigDict(json_schema_extra={"example": {"minutes": 60, "reason": "Konvoi sedang di jalan, tanpa sinyal."}})
 
-    until: AwareDatetime
+    minutes: int = Field(ge=1, le=MINUTES_MAX)
     reason: str = Field(min_length=3, max_length=REASON_MAX)
 
 
@@ -82,7 +81,6 @@ class MissionReportingView(View):
     last_report_id: UUID | None
     last_report_as_of: datetime | None
     last_report_known_at: datetime | None
-    age_seconds: int | None = Field(description="since the last report's `as_of`")
     completeness: CompletenessView
     due_at: datetime | None
     due_basis: Basis | None
@@ -94,6 +92,5 @@ class MissionReportingView(View):
 class MissionBoard(View):
     """Missions of open incidents, whoever must act first on top. `states` counts them by chaser, whatever the filter."""
 
-    as_of: datetime
     states: dict[Chaser, int]
     items: list[MissionReportingView]
