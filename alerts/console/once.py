@@ -14,6 +14,8 @@ from alerts.kit.errors import InvalidError
 from alerts.kit.idempotency import Idempotency
 
 KEY_FIELD = "form_key"
+WAITED_FIELD = "waited_seconds"
+"""How long the form lay on the device before it could be sent: grows from try to try, and is no part of what was typed."""
 
 
 class Once:
@@ -31,7 +33,7 @@ def start_once(request: Request, session: Session, form: Form, actor: Actor) -> 
     key = form.text(KEY_FIELD, limit=64)
     if not key:
         raise InvalidError("form_key_missing", "The form is incomplete: open the page again.", field=KEY_FIELD)
-    typed = sorted(pair for pair in form.fields if pair[0] != KEY_FIELD)
+    typed = sorted(pair for pair in form.fields if pair[0] not in (KEY_FIELD, WAITED_FIELD))
     idempotency = Idempotency(request, session, f"form-{key}", repr(typed).encode())
     idempotency.start(actor.key)
     return Once(idempotency)

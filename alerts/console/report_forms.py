@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from alerts.console.check_rows import ROWS_MAX
 from alerts.console.forms import Form, parse_id
 from alerts.console.incident_forms import parse_local
 from alerts.kit.errors import InvalidError
 from alerts.reports.rules.codes import Category, Claim, Nationality, Outcome, Silence, Target
+from alerts.reports.rules.mission_status import COUNTS, FIELDS
 from alerts.reports.schemas import CheckIn, ContactIn, LineIn, ReportIn
 
 TALLIED = (
@@ -30,11 +32,11 @@ ANYBODY = (Nationality.MIXED, *OURS)
 # The signs of the paper sheet; any other text is kept and asked about.
 SIGNS = {"?": Silence.ASKED_NO_ANSWER, "-": Silence.ASKED_NONE_REPORTED, "–": Silence.ASKED_NONE_REPORTED, "0": Silence.CHECKED_NONE_FOUND}
 NOT_ASKED = "x"
-CHECK_ROWS = 8
 PLACES_MAX = 12
+FOUND_DIGITS = 6
+OUTCOME_FIELD = ":outcome"
 PLACES_OF_A_LINE_MAX = 200
 NEXT_MINUTES = (30, 60, 120, 360)
-STATUS_FIELDS = ("staff_reached", "staff_total", "office", "power", "telephone", "internet", "cash", "vehicles")
 SOURCES = ("ministry", "host_state", "media")
 
 
@@ -80,7 +82,7 @@ def read_report(form: Form, filing: Filing) -> ReportIn:
         next_report_at=filing.now + timedelta(minutes=int(minutes)) if minutes in map(str, NEXT_MINUTES) else None,
         mission_status=_status(form) if filing.mission_code else None,
         lines=list(_lines(form, filing)),
-        checks=list(_checks(form, filing.places)),
+        checks=list(_checks(form, filing)),
     )
 
 
@@ -146,26 +148,37 @@ def _contact(form: Form) -> ContactIn | None:
     return ContactIn(who=who, when=when, how=how) if who or when or how else None
 
 
-def _checks(form: Form, places: Places) -> Iterator[CheckIn]:
-    for number in range(CHECK_ROWS):
-        outcome, target = form.text(f"check{number}:outcome", limit=40), form.text(f"check{number}:target", limit=40)
+def _checks(form: Form, filing: Filing) -> Iterator[CheckIn]:
+    """The rows with an outcome; one that was left as it stands is not said again."""
+    for row in _check_keys(form):
+        outcome, target = form.text(f"{row}:outcome", limit=40), form.text(f"{row}:target", limit=40)
         if outcome not in set(Outcome) or target not in set(Target):
             continue
-        place, found = form.text(f"check{number}:place", limit=10), form.text(f"check{number}:found", limit=7)
+        place, found, at = (form.text(f"{row}:{part}", limit=20) for part in ("place", "found", "at"))
         yield CheckIn(
             target=Target(target),
             outcome=Outcome(outcome),
-            name=form.text(f"check{number}:name", limit=200),
-            places=[place] if place in places.rows else list(places.whole),
-            by=form.optional(f"check{number}:by", limit=200),
-            answer=form.optional(f"check{number}:answer", limit=2000),
-            found=int(found) if found.isascii() and found.isdigit() else None,
+            name=form.text(f"{row}:name", limit=200),
+            places=[place] if place in filing.places.rows else list(filing.places.whole),
+            at=parse_local(at, f"{row}:at").replace(tzinfo=filing.zone) if at else None,
+            by=form.optional(f"{row}:by", limit=200),
+            answer=form.optional(f"{row}:answer", limit=2000),
+            found=int(found) if len(found) <= FOUND_DIGITS and found.isascii() and found.isdigit() else None,
         )
 
 
-def _status(form: Form) -> dict[str, str] | None:
-    given = {name: form.text(f"status:{name}", limit=200) for name in STATUS_FIELDS}
-    return {name: value for name, value in given.items() if value} or None
+def _check_keys(form: Form) -> list[str]:
+    names = (name.removesuffix(OUTCOME_FIELD) for name, _ in form.fields if name.startswith("check") and name.endswith(OUTCOME_FIELD))
+    return list(dict.fromkeys(names))[:ROWS_MAX]
+
+
+def _status(form: Form) -> dict[str, str | int] | None:
+    given = {name: form.text(f"status:{name}", limit=200) for name in FIELDS}
+    return {name: _count(value) if name in COUNTS else value for name, value in given.items() if value} or None
+
+
+def _count(value: str) -> str | int:
+    return int(value) if len(value) <= FOUND_DIGITS and value.isascii() and value.isdigit() else value
 
 
 def places_to_tally(codes: Iterable[str], whole: Iterable[str] = ()) -> Places:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy.orm import Session
 
+from alerts.console.check_rows import ask_rows, last_checks
 from alerts.console.elsewhere import IncidentDep, Viewer
-from alerts.console.forms import FormDep
-from alerts.console.once import start_once
+from alerts.console.forms import Form, FormDep
+from alerts.console.once import WAITED_FIELD, start_once
 from alerts.console.pages import language_of, render, typed_in
 from alerts.console.report_forms import (
-    CHECK_ROWS,
     NEXT_MINUTES,
     SOURCES,
-    STATUS_FIELDS,
     TALLIED,
     Filing,
     Places,
@@ -42,7 +42,7 @@ from alerts.places import place_name, touched_places
 from alerts.reports.actions import file_report
 from alerts.reports.disclosure import present_to
 from alerts.reports.queries import get_report, list_reports
-from alerts.reports.rules import words
+from alerts.reports.rules import mission_status, words
 from alerts.reports.rules.codes import Outcome, Target
 from alerts.reports.schemas import LineView
 from alerts.staff.access import CurrentActor, may
@@ -66,6 +66,7 @@ Filer = Annotated[Actor, Depends(filer)]
 def report_page(request: Request, incident: IncidentDep, session: Tx, actor: Filer) -> Response:
     lang = language_of(request, actor)
     mission = find_mission(session, actor.mission_code) if actor.mission_code else None
+    own_source = f"mission:{actor.mission_code}" if actor.mission_code else "ministry"
     filing = _filing(session, incident, actor, mission)
     places = filing.places.rows
     own = list_reports(session, incident.id, actor, Paging(None, EARLIER)) if mission else []
@@ -82,7 +83,7 @@ def report_page(request: Request, incident: IncidentDep, session: Tx, actor: Fil
         "opened": {code for code in places if any(name.startswith(f"cell:{code}:") for name in typed_in(request))},
         "nationalities": filing.nationalities,
         "earlier": own[:EARLIER],
-        "is_now": filing.now,
+        "ask_rows": ask_rows(last_checks(session, incident.id, own_source)),
     }
     return render(request, "report.html", context | _form_words(lang), actor=actor)
 
@@ -93,7 +94,7 @@ def nothing_form(request: Request, form: FormDep, incident: IncidentDep, session
     once = start_once(request, session, form, actor)
     mission = find_mission(session, actor.mission_code) if actor.mission_code else None
     narrative = translator("id").gettext("Nothing known yet")
-    command = nothing_known_yet(_filing(session, incident, actor, mission), narrative)
+    command = nothing_known_yet(_filing(session, incident, actor, mission, _waited(form)), narrative)
     report = file_report(session, actor=actor, incident_id=incident.id, command=command)
     return once.go(f"{root_of(request)}/incidents/{incident.id}/reports/{report.id}")
 
@@ -103,7 +104,7 @@ def report_form(request: Request, form: FormDep, incident: IncidentDep, session:
     """Whatever it says is filed; only an empty sheet is not."""
     once = start_once(request, session, form, actor)
     mission = find_mission(session, actor.mission_code) if actor.mission_code else None
-    command = read_report(form, _filing(session, incident, actor, mission))
+    command = read_report(form, _filing(session, incident, actor, mission, _waited(form)))
     if is_empty(command):
         raise InvalidError("empty_report", "The sheet is empty. If nothing is known yet, use the button above it.", field="narrative")
     report = file_report(session, actor=actor, incident_id=incident.id, command=command)
@@ -122,14 +123,26 @@ def filed_page(report_id: UUID, request: Request, incident: IncidentDep, session
         "report": view,
         "clocks": clocks_of_incident(session, incident, actor),
         "source_name": getattr(words.source_name(view.source, view.author, names), lang),
+        "state_of_mission": mission_status.read_status(view.mission_status or {}),
         "line_names": [_line_name(line, lang) for line in view.lines],
         "line_values": [_line_value(line, lang) for line in view.lines],
     }
     return render(request, "report_filed.html", context | _form_words(lang), actor=actor)
 
 
-def _filing(session: Session, incident: Incident, actor: Actor, mission: Mission | None) -> Filing:
-    return Filing(actor.mission_code, zone_of_mission(mission) or JAKARTA, db_now(session), _places(session, incident, actor))
+NOT_WAITED = timedelta()
+WAITED_DIGITS = 6
+
+
+def _filing(session: Session, incident: Incident, actor: Actor, mission: Mission | None, waited: timedelta = NOT_WAITED) -> Filing:
+    """`now` is when the sheet was written: a form that waited for a signal was true then, by whatever clock the device has."""
+    places = _places(session, incident, actor)
+    return Filing(actor.mission_code, zone_of_mission(mission) or JAKARTA, db_now(session) - waited, places)
+
+
+def _waited(form: Form) -> timedelta:
+    text = form.text(WAITED_FIELD, limit=20)
+    return timedelta(seconds=int(text)) if text.isascii() and text.isdigit() and len(text) <= WAITED_DIGITS else NOT_WAITED
 
 
 def _places(session: Session, incident: Incident, actor: Actor) -> Places:
@@ -170,9 +183,10 @@ def _form_words(lang: str) -> dict[str, Any]:
         "claim_words": _as_words(words.CLAIM),
         "sources": SOURCES,
         "source_words": {source: name[lang] for source, name in SOURCE_NAMES.items()},
-        "status_fields": STATUS_FIELDS,
+        "people_words": _as_words(mission_status.PEOPLE),
+        "working_words": _as_words(mission_status.WORKING),
+        "works_words": _as_words(mission_status.WORKS_NAMES),
         "next_minutes": NEXT_MINUTES,
-        "check_rows": CHECK_ROWS,
         "cell_name": cell_name,
     }
 

@@ -226,6 +226,15 @@ class NamedPersons(Part):
     difference: int | None
 
 
+class StatusView(Part):
+    """One thing that a mission says of itself. `is_bad`: somebody has to look after it."""
+
+    key: str
+    label: Words
+    text: Words
+    is_bad: bool
+
+
 class MissionRow(Part):
     """One mission: whether it has reported, when, whether it is late, and who is asked then. `chaser` is null in a closed incident."""
 
@@ -242,6 +251,7 @@ class MissionRow(Part):
     is_overdue: bool
     status: dict[str, object] | None
     chaser: ChaserMark | None = None
+    state_of_mission: list[StatusView] = Field(default_factory=list)
 
 
 class AskedWhom(Part):

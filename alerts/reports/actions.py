@@ -65,7 +65,7 @@ def file_report(session: Session, *, actor: Actor, incident_id: UUID, command: R
         supersede_reason=command.supersede_reason,
         narrative=command.narrative,
         next_report_at=command.next_report_at,
-        mission_status=command.mission_status,
+        mission_status=command.status_as_filed,
         filed=command.model_dump(mode="json", exclude_unset=True) | dict(came or {}),
         filed_by=actor.key,
     )

@@ -33,6 +33,7 @@ from alerts.reports.rules.codes import (
     Silence,
     Target,
 )
+from alerts.reports.rules.mission_status import Works
 
 LINES_MAX = 500
 REGISTERS = (Category.REGISTERED, Category.ESTIMATED_PRESENT)
@@ -136,6 +137,25 @@ class CheckIn(Wire):
     found: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
 
 
+People = Annotated[StrictInt, Field(ge=0, le=1_000_000)]
+
+
+class MissionStatusIn(Wire):
+    """The state of the mission itself: people reached of all, what works, vehicles. Own fields and words are taken too."""
+
+    staff_reached: People | None = None
+    staff_total: People | None = None
+    families_reached: People | None = None
+    families_total: People | None = None
+    office: Works | None = None
+    power: Works | None = None
+    telephone: Works | None = None
+    internet: Works | None = None
+    cash: Works | None = None
+    vehicles: People | None = None
+
+
+FreeStatus = Annotated[dict[Short, Scalar], Field(max_length=50)]
 Lines = Annotated[list[LineIn], Field(max_length=LINES_MAX)]
 Checks = Annotated[list[CheckIn], Field(max_length=CHECKS_MAX)]
 
@@ -171,9 +191,15 @@ class ReportIn(Wire):
     supersede_reason: Text | None = None
     narrative: Long | None = None
     next_report_at: Moment | None = None
-    mission_status: Annotated[dict[Short, Scalar], Field(max_length=50)] | None = None
+    mission_status: MissionStatusIn | FreeStatus | None = Field(None, union_mode="left_to_right")
     lines: Lines = Field(default_factory=list)
     checks: Checks = Field(default_factory=list)
+
+    @property
+    def status_as_filed(self) -> dict[str, Any] | None:
+        """The mission's state as it came, typed or free."""
+        status = self.mission_status
+        return status.model_dump(mode="json", exclude_unset=True) if isinstance(status, MissionStatusIn) else status
 
 
 class BothView(BaseModel):

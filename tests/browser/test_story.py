@@ -83,22 +83,6 @@ def test_the_pages_work_without_script(open_as: Callable[..., Page], site: Site)
     expect(mission.locator("main")).to_contain_text("belum ditanyakan")
 
 
-def test_a_draft_survives_a_lost_page(open_as: Callable[..., Page], site: Site) -> None:
-    page = open_as("mission_staff", PHONE)
-    page.goto(f"/incidents/{site.crisis.incident}/report")
-    page.fill("#narrative", "Listrik padam di Hatay")
-    page.context.set_offline(True)
-    page.click("#report button.main")
-    expect(page.locator("#draft-state")).to_be_visible()
-    page.context.set_offline(False)
-    page.goto(f"/incidents/{site.crisis.incident}/report")
-    expect(page.locator("#narrative")).to_have_value("Listrik padam di Hatay")
-    page.click("#report button.main")
-    expect(page.locator("main")).to_contain_text("Listrik padam di Hatay")
-    page.goto(f"/incidents/{site.crisis.incident}/report")
-    expect(page.locator("#narrative")).to_have_value("")
-
-
 def test_the_language_is_the_readers_choice(open_as: Callable[..., Page]) -> None:
     page = open_as(None, PHONE)
     page.goto("/sign-in")

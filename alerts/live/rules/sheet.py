@@ -38,10 +38,12 @@ from alerts.live.schemas import (
     NamedPersons,
     PeopleAgreement,
     Reach,
+    StatusView,
     Total,
 )
 from alerts.reports.rules import words
 from alerts.reports.rules.codes import Category, LineKind
+from alerts.reports.rules.mission_status import StatusFact, read_status
 from alerts.reports.rules.standing import FiledLine, FiledReport, Standing, is_visible, stand, visible
 
 NAMED = (
@@ -214,7 +216,12 @@ def _mission_row(mission: MissionFacts, reports: Sequence[FiledReport], facts: S
         is_overdue=is_open and due is not None and due < frame.as_of,
         status=dict(status) if status else None,
         chaser=chaser,
+        state_of_mission=[_status_view(fact) for fact in read_status(status or {})],
     )
+
+
+def _status_view(fact: StatusFact) -> StatusView:
+    return StatusView(key=fact.key, label=said(fact.label), text=said(fact.text), is_bad=fact.is_bad)
 
 
 def _due(mission: MissionFacts, reports: Sequence[FiledReport]) -> datetime | None:
