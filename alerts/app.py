@@ -48,6 +48,7 @@ API_SLICES = (
     "people.deaths",
     "families",
     "reports",
+    "reports.code_lists",
     "live",
     "live.reach",
 )

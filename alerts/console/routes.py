@@ -14,6 +14,7 @@ from alerts.console import (
     routes_forward,
     routes_inbox,
     routes_incidents,
+    routes_lapsit,
     routes_live,
     routes_log,
     routes_moves,
@@ -38,6 +39,7 @@ ROUTERS = (
     routes_duty.router,
     routes_incidents.shapes_router,
     routes_rules.router,
+    routes_lapsit.router,
     routes_prepared.router,
 )
 # These exist twice: an exercise has its own addresses, so that a link can never be taken for a real one.

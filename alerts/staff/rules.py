@@ -41,6 +41,7 @@ class Permission(StrEnum):
     VIEW_REPORTS = "view_reports"
     TAKE_ON_REPORTING = "take_on_reporting"
     CHASE_MISSIONS = "chase_missions"
+    MANAGE_REPORT_CODES = "manage_report_codes"
     VIEW_PERSONS = "view_persons"
     EDIT_PERSONS = "edit_persons"
     DECIDE_PUBLICATION = "decide_publication"
@@ -75,6 +76,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             Permission.FILE_MINISTRY_REPORT,
             Permission.TAKE_ON_REPORTING,
             Permission.CHASE_MISSIONS,
+            Permission.MANAGE_REPORT_CODES,
             Permission.IMPORT_CITIZENS,
             Permission.HANDLE_ALARMS,
         },
@@ -90,7 +92,13 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         Role.MISSION_STAFF: _MISSION,
         Role.HEAD_OF_MISSION: _MISSION | {Permission.OPEN_INCIDENT},
         Role.ADMINISTRATOR: frozenset(
-            {Permission.MANAGE_STAFF, Permission.HANDLE_ALARMS, Permission.MANAGE_RULES, Permission.VIEW_MISSIONS}
+            {
+                Permission.MANAGE_STAFF,
+                Permission.HANDLE_ALARMS,
+                Permission.MANAGE_RULES,
+                Permission.MANAGE_REPORT_CODES,
+                Permission.VIEW_MISSIONS,
+            }
         ),
     }
 )

@@ -39,6 +39,7 @@ from alerts.people.deaths.actions import tell_kin
 from alerts.people.deaths.models import DeathStep
 from alerts.people.deaths.schemas import KinToldIn
 from alerts.people.models import Person
+from alerts.reports.code_lists.actions import issue_code_list
 from alerts.settings import Settings
 from alerts.staff.models import Staff
 from alerts.staff.rules import Role
@@ -183,8 +184,10 @@ def make_world(client: TestClient, session: Session, keyring: Keyring, settings:
     world.ids |= _call_for_help(session, keyring, incident)
     _add_dead(world, session, keyring, incident)
     _add_families(world, session, keyring, incident)
+    codes = issue_code_list(session, actor=SYSTEM, keyring=keyring, mission_code="kbri-ankara", size=2)
     session.commit()
     world.ids |= {
+        "list_id": str(codes.row.id),
         "incident_id": str(incident.id),
         "person_id": str(person.id),
         "citizen_external_id": citizen.external_id,

@@ -45,6 +45,7 @@ WITHOUT_KEY = {
     "answer_exercise_citizen_link",
     "answer_exercise_link",
     "receive_reply_receipt",
+    "issue_report_codes",  # a stored answer would keep the codes
 }
 ANYBODY = "anybody who is signed in"
 # What each operation asks of a role, written by hand: the routes must agree with it.
@@ -167,6 +168,9 @@ RIGHT_OF = {
     "file_report": Permission.FILE_MISSION_REPORT,
     "list_reports": Permission.VIEW_REPORTS,
     "get_report": Permission.VIEW_REPORTS,
+    "list_report_codes": Permission.VIEW_MISSIONS,
+    "issue_report_codes": Permission.MANAGE_REPORT_CODES,
+    "revoke_report_codes": Permission.MANAGE_REPORT_CODES,
     "resolve_conflict": Permission.FILE_MINISTRY_REPORT,
     "get_summary": Permission.VIEW_SUMMARY,
     "get_summary_version": Permission.VIEW_SUMMARY,

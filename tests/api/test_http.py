@@ -202,6 +202,7 @@ def _spare(operation: Operation) -> dict[str, Any]:
         "close_incident": {"reason": "lain"},
         "reopen_incident": {"reason": "lain"},
         "reject_broadcast": {"reason": "lain"},
+        "revoke_report_codes": {"reason": "lain"},
         "cancel_broadcast": {"reason": "lain"},
         "approve_broadcast": {"content_hash": "f" * 64},
         "approve_template": {"content_hash": "f" * 64},

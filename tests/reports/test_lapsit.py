@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -178,3 +181,18 @@ def test_the_mission_itself_comes_along() -> None:
 )
 def test_the_keyword_stands_alone(text: str, expected: bool) -> None:
     assert is_lapsit(text) is expected
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "lapsit.md"
+
+
+def test_the_page_of_the_grammar_names_every_code_and_its_examples_are_read() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    for code, word in CATEGORY_CODES.values():
+        assert f"| {code} | {word} |" in page
+    for code in (*COUNTS_OF_MISSION, *STATES_OF_MISSION, NEXT, AS_OF, NOTHING_KNOWN):
+        assert re.search(rf"`{code}[^`]*`", page), code
+    examples = re.findall(r"^    (LAPSIT .*)$", page, re.MULTILINE)
+    assert len(examples) == 3
+    for example in examples:
+        assert (read(example).incident, read(example).unread, write(read(example))) == ("A7K", (), example)
