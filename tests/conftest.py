@@ -303,9 +303,12 @@ def _invariants(request: pytest.FixtureRequest) -> Iterator[None]:
     from alerts.deliveries.queries import invariants
 
     with sessions() as session:
-        has_deliveries = session.execute(text("SELECT EXISTS (SELECT FROM delivery) OR EXISTS (SELECT FROM send_window)")).scalar_one()
+        has_deliveries = session.execute(text(HAS_DELIVERIES)).scalar_one()
         violations = invariants(session) if has_deliveries else []
     assert not violations, f"invariants broken: {violations}"
+
+
+HAS_DELIVERIES = """SELECT EXISTS (SELECT FROM delivery) OR EXISTS (SELECT FROM send_window) OR EXISTS (SELECT FROM roaming_broadcast)"""
 
 
 def _sessions_of(request: pytest.FixtureRequest) -> str | None:

@@ -82,13 +82,16 @@ LIVENESS = {
         WHERE created_at > now() - interval '5 minutes' AND rings = 1
         HAVING percentile_disc(0.99) WITHIN GROUP (ORDER BY rung_at - created_at) > interval '5 seconds'""",
     "I8 a batch that is due is asked for": """
+        WITH hint AS (
+            SELECT payload ->> 'batch_id' AS batch FROM outbox_event WHERE waiting_for <> '{}' AND name = 'delivery.batch_due'
+            UNION ALL SELECT payload ->> 'batch_id' FROM outbox_event WHERE rung_at IS NULL AND name = 'delivery.batch_due'
+        ), asked AS MATERIALIZED (
+            SELECT DISTINCT o.broadcast_id, o.channel, o.number_country FROM hint JOIN delivery_batch o ON o.id = CAST(hint.batch AS bigint)
+        )
         SELECT b.id FROM delivery_batch b
         WHERE b.state = 'waiting' AND greatest(b.due_at, b.rung_at) < clock_timestamp() - make_interval(secs => :late)
-          AND b.rung_at >= b.due_at
-          AND NOT EXISTS (SELECT FROM outbox_event e WHERE e.waiting_for <> '{}' AND e.name = 'delivery.batch_due'
-                          AND CAST(e.payload ->> 'batch_id' AS bigint) = b.id)
-          AND NOT EXISTS (SELECT FROM outbox_event e WHERE e.rung_at IS NULL AND e.name = 'delivery.batch_due'
-                          AND CAST(e.payload ->> 'batch_id' AS bigint) = b.id)""",
+          AND b.rung_at >= b.due_at AND NOT EXISTS (
+            SELECT FROM asked a WHERE (a.broadcast_id, a.channel, a.number_country) = (b.broadcast_id, b.channel, b.number_country))""",
     "I8 events are answered": """
         SELECT id FROM outbox_event WHERE waiting_for <> '{}' AND name <> 'delivery.batch_due' AND rings > 2
           AND created_at < clock_timestamp() - make_interval(secs => :answer)""",
@@ -100,7 +103,8 @@ LIVENESS = {
 }
 """They depend on the machine too, so a doctor watches them; tests look at them where everything has come to rest.
 
-An event of a batch may wait as long as its lane's pace makes it: workers of its queue show that it is somebody's turn.
+An event of a batch may wait as long as its lane's pace makes it: workers of its queue show that it is somebody's turn. It asks
+for whichever batch of its message and lane comes first (`claiming`).
 """
 
 # Two rings without an answer: what a relay tells of only now, after an outage of its own, is not late by its worker's fault.

@@ -144,6 +144,11 @@ INVARIANTS = {
     "I6 no send begins over 2 s after a cancel": """
         SELECT w.id FROM send_window w JOIN delivery_batch b ON b.id = w.batch_id JOIN broadcast m ON m.id = b.broadcast_id
         WHERE m.cancelled_at IS NOT NULL AND w.intent_at > m.cancelled_at + interval '2 seconds'""",
+    "I6 no operator is asked over 2 s after a cancel": """
+        SELECT r.id FROM roaming_broadcast r JOIN broadcast m ON m.id = r.broadcast_id
+        WHERE m.cancelled_at IS NOT NULL AND r.intent_at > m.cancelled_at + interval '2 seconds'""",
+    "I4 no roaming broadcast is being handed over one lease after its own": """
+        SELECT id FROM roaming_broadcast WHERE state = 'sending' AND lease_until + (lease_until - intent_at) < clock_timestamp()""",
     "I7 no send to the opted-out": """
         SELECT t.delivery_id FROM attempt t JOIN delivery d ON d.id = t.delivery_id JOIN audience_member m ON m.id = d.member_id
         JOIN citizen c ON c.id = m.citizen_id WHERE t.window_id IS NOT NULL AND c.opted_out_at < t.intent_at - interval '1 second'""",

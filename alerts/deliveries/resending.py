@@ -33,7 +33,7 @@ from alerts.deliveries.pruning import count_dead, dead_of, prune
 from alerts.deliveries.resting import Leave, ask_leave, open_if_at_work
 from alerts.deliveries.restoring import may_send
 from alerts.deliveries.rules import BACKOFF_SECONDS_MAX, STILL_OWED, Evidence, Outcome, State, rest_seconds_of
-from alerts.deliveries.sending import BEGIN_WITHIN_SECONDS, CANNOT_BE_WRITTEN, NOT_BEGUN, TASK_SECONDS
+from alerts.deliveries.sending import CANNOT_BE_WRITTEN, NOT_BEGUN, TASK_SECONDS, begin_until
 from alerts.deliveries.statements import SEALED
 from alerts.incidents.rules import Status
 from alerts.kit.db import Sessions, begin, rows_of
@@ -75,11 +75,12 @@ def _resend_group(  # noqa: PLR0917 - a window is told by all of these
     settings: Settings, sessions: Sessions, carriers: Carriers, messages: Messages, channel: Channel, deliveries: Sequence[int]
 ) -> int:
     """One window, committed just before it is handed over: a cancel that came while another went out is seen."""
+    until = begin_until(time.monotonic(), lease_seconds=settings.delivery.lease_seconds)
     with begin(sessions) as session:
         rows = _begin(session, settings, channel, only=deliveries)
     if not rows:
         return 0
-    outcomes = _hand_over(settings, carriers, rows[0]["sender"], messages, channel, rows)
+    outcomes = _hand_over(settings, carriers, messages, channel, rows, until=until)
     with begin(sessions) as session:
         return _record(session, settings, channel, rows, outcomes)
 
@@ -144,9 +145,9 @@ def _intent(rows: Sequence[Mapping[str, Any]], *, lease_seconds: float) -> dict[
 
 
 def _hand_over(  # noqa: PLR0917 - a window is told by all of these
-    settings: Settings, carriers: Carriers, sender: str, messages: Messages, channel: Channel, rows: Sequence[Mapping[str, Any]]
+    settings: Settings, carriers: Carriers, messages: Messages, channel: Channel, rows: Sequence[Mapping[str, Any]], *, until: float
 ) -> list[Outcome]:
-    until = time.monotonic() + min(BEGIN_WITHIN_SECONDS, settings.delivery.lease_seconds / 3)
+    sender = rows[0]["sender"]
     written = [messages.try_write(Row.of(row), channel, sender) for row in rows]
     answers = iter(carriers.submit(Status(rows[0]["status"]), sender, [m for m in written if m is not None], until=until).result())
     outcomes = [CANNOT_BE_WRITTEN if message is None else next(answers) or NOT_BEGUN for message in written]

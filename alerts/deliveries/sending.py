@@ -168,9 +168,9 @@ class _Sending:
             is_due = flying and (is_full or following is None or flying[0].answers.done())
             answered = flying.popleft() if is_due else None
             outcomes = self._hear(answered) if answered else []
-            window = self._step(answered, outcomes, self._unless_closed(following))
-            if window is not None:
-                flying.append(self._launch(window))
+            begun = self._step(answered, outcomes, self._unless_closed(following))
+            if begun is not None:
+                flying.append(self._launch(*begun))
         self._give_back()
         with begin(self._own.sessions) as session:
             self._finish(session)
@@ -269,12 +269,19 @@ class _Sending:
         self._give_back(len(following.rows))
         return None
 
-    def _step(self, answered: _Flight | None, outcomes: list[Outcome], following: Ahead | None) -> Window | None:
-        """One transaction: record what was answered, and commit what goes next. What goes unused is given back."""
+    def _step(self, answered: _Flight | None, outcomes: list[Outcome], following: Ahead | None) -> tuple[Window, float] | None:
+        """One transaction: record what was answered, and commit what goes next, with the moment before that.
+
+        What goes unused is given back.
+        """
         if answered is None and following is None:
             return None
 
-        def work() -> Window | None:
+        def work() -> tuple[Window | None, float]:
+            asked_at = time.monotonic()
+            return commit(), asked_at
+
+        def commit() -> Window | None:
             if answered and following and self._is_plain(outcomes):
                 done, lease_seconds = answered.window, self._delivery.lease_seconds
                 return record_and_open(self._own.at_once, self._claim, done, outcomes, ahead=following, lease_seconds=lease_seconds)
@@ -284,14 +291,14 @@ class _Sending:
                 self._keep_lease(session)
                 return self._open(session, following) if following else None
 
-        window = _again_after_deadlock(work)
+        window, asked_at = _again_after_deadlock(work)
         unused = len(following.rows) - (len(window.rows) if window else 0) if following else 0
         if following and window is None:
             self._rests.give_up()
         if unused:
             self._has_left_out = True
             self._give_back(unused)
-        return window
+        return (window, asked_at) if window else None
 
     def _is_plain(self, outcomes: Sequence[Outcome]) -> bool:
         """Nothing is to be done now but to record that all was accepted, and to write down what goes next."""
@@ -306,12 +313,15 @@ class _Sending:
             renew_lease(session, self._claim, lease_seconds=self._delivery.lease_seconds)
             self._renew_at = time.monotonic() + self._delivery.lease_seconds / 3
 
-    def _launch(self, window: Window) -> _Flight:
-        """Write the messages and give them to the carrier."""
+    def _launch(self, window: Window, asked_at: float) -> _Flight:
+        """Write the messages and give them to the carrier.
+
+        What may begin counts from before the intent was asked for: a process that was stopped since has no fresh time.
+        """
         now = time.monotonic()
         messages = [self._messages.try_write(row, self._claim.channel, window.sender) for row in window.rows]
         written = [message for message in messages if message is not None]
-        until = now + min(BEGIN_WITHIN_SECONDS, self._delivery.lease_seconds / 3)
+        until = begin_until(asked_at, lease_seconds=self._delivery.lease_seconds)
         return _Flight(window, messages, self._carriers.submit(self._claim.status, window.sender, written, until=until), now)
 
     def _record(self, session: Session, window: Window, outcomes: list[Outcome]) -> None:
@@ -355,6 +365,11 @@ class _Sending:
         if finished and not finished.is_done and not self._wait_seconds and time.monotonic() >= self._ends_at:
             ask_again(session, claim.batch_id)
         publish(session, "delivery.progress", broadcast_id=claim.broadcast_id, incident_id=claim.incident_id)
+
+
+def begin_until(asked_at: float, *, lease_seconds: float) -> float:
+    """Until when (monotonic seconds) what an intent names may begin; `asked_at`: just before its statement."""
+    return asked_at + min(BEGIN_WITHIN_SECONDS, lease_seconds / 3)
 
 
 CANNOT_BE_WRITTEN = Outcome(State.FAILED, code="cannot_be_written")

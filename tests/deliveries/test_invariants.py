@@ -18,6 +18,8 @@ Make = Callable[..., Fanout]
 NEWEST = "(SELECT max(id) FROM delivery)"
 WINDOW = "INSERT INTO send_window (batch_id, generation, sender, deliveries, numbers, lease_until, intent_at, closed_at)"
 BATCH = "(SELECT max(batch_id) FROM delivery)"
+ROAMING = """INSERT INTO roaming_broadcast (broadcast_id, country, operator, language, text_sha256, asked_by, state, intent_at, lease_until)
+    SELECT id, 'TR', 'operator', 'id', '', 'x', 'sending', now() - interval '20 seconds', now() - interval '15 seconds' FROM broadcast"""
 BREAKS = {
     "I1 every released member has its first delivery": ["DELETE FROM attempt", f"DELETE FROM delivery WHERE id = {NEWEST}"],
     "I1 a later step comes after the one before, by the way that the list has": [
@@ -46,6 +48,11 @@ BREAKS = {
     "I5 states sum to the frozen count, per wave": ["UPDATE audience SET count = count + 1"],
     "I5 nothing is queued where nobody will look": [f"UPDATE delivery SET state = 'queued' WHERE id = {NEWEST}"],
     "I6 no send begins over 2 s after a cancel": ["UPDATE broadcast SET state = 'cancelled', cancelled_at = now() - interval '10 seconds'"],
+    "I6 no operator is asked over 2 s after a cancel": [
+        ROAMING,
+        "UPDATE broadcast SET state = 'cancelled', cancelled_at = now() - interval '30 seconds'",
+    ],
+    "I4 no roaming broadcast is being handed over one lease after its own": [ROAMING],
     "I7 no send to the opted-out": ["UPDATE citizen SET opted_out_at = now() - interval '10 seconds'"],
     "I9 no open window of a generation that is over": [
         f"{WINDOW} VALUES ({BATCH}, 0, 'twilio', ARRAY[{NEWEST}], ARRAY[9::smallint], now() + interval '1 minute', now(), NULL)"

@@ -10,12 +10,14 @@ from alerts.channels.rule_book import RuleBook, remember_book
 from alerts.deliveries.actions import release, ring_due
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.claiming import find_first_batch
+from alerts.deliveries.lateness import late
 from alerts.deliveries.sending import send_batch
 from alerts.deliveries.windows import claim_batch
 from alerts.kit.db import begin
 from alerts.sandbox.judge import read_journal
 from tests.deliveries.conftest import Carrier, Fanout
 from tests.deliveries.test_slow_lanes import set_rule
+from workers.wiring import watch
 
 pytestmark = pytest.mark.deliveries
 Make = Callable[..., Fanout]
@@ -106,3 +108,19 @@ def test_a_hint_that_found_what_is_locked_is_told_again(fanout: Make, carriers: 
         assert not send_batch(message.settings, message.sessions, carriers, batch_id=first, owner="one")
     assert send_batch(message.settings, message.sessions, carriers, batch_id=first, owner="one")
     assert message.states() == {"accepted": 1, "expired": 1}
+
+
+def test_a_batch_that_waits_for_the_hint_of_another_is_not_late(fanout: Make) -> None:
+    message = batches_of(fanout, count=2, size=1)
+    [_, last] = message.batches()
+    long_ago = "clock_timestamp() - interval '5 minutes'"
+    message.run(f"UPDATE delivery_batch SET due_at = {long_ago}, rung_at = {long_ago}")
+    message.run("DELETE FROM outbox_event WHERE CAST(payload->>'batch_id' AS bigint) = :id", id=last)
+    assert _late(message) == set()
+    message.run("UPDATE outbox_event SET rung_at = clock_timestamp() WHERE name = 'delivery.batch_due'")
+    assert _late(message) == {"I8 a batch that is due is asked for"}
+
+
+def _late(message: Fanout) -> set[str]:
+    with begin(message.sessions) as session:
+        return {violation.invariant for violation in late(session, watch(message.settings))}

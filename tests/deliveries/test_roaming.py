@@ -19,7 +19,7 @@ from alerts.channels.outlets import find_roaming_operator
 from alerts.channels.ports import Rejected, Transient, Unknown, Verdict
 from alerts.channels.roaming import RoamingCounts, RoamingHttp, RoamingMessage, read_places
 from alerts.deliveries.roaming.rules import ALLOWED, RoamingState
-from alerts.deliveries.roaming.sending import Patience, commit_intents, run_roaming
+from alerts.deliveries.roaming.sending import Patience, commit_intent, run_roaming
 from alerts.incidents.models import Incident
 from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions
@@ -212,8 +212,8 @@ def test_an_unknown_is_found_under_our_own_reference(session: Session, ask: Call
 
 def test_a_worker_that_dies_leaves_unknown(session: Session, ask: Callable[..., Any], savepoint_sessions: Sessions) -> None:
     ask()
-    assert len(commit_intents(session, operator=OPERATOR, lease_seconds=60)) == 1
-    assert commit_intents(session, operator=OPERATOR, lease_seconds=60) == []
+    assert commit_intent(session, operator=OPERATOR, lease_seconds=60) is not None
+    assert commit_intent(session, operator=OPERATOR, lease_seconds=60) is None
     session.execute(text("UPDATE roaming_broadcast SET lease_until = clock_timestamp() - interval '1 second'"))
     session.commit()
     operator = Operator()
@@ -232,6 +232,39 @@ def test_a_message_taken_back_does_not_leave(
     run(savepoint_sessions, operator)
     assert operator.asked == []
     assert state(session)[:2] == ("refused", "not_approved_any_more")
+
+
+def test_a_cancel_between_two_countries_is_seen_before_the_second(
+    session: Session, ask: Callable[..., Any], savepoint_sessions: Sessions
+) -> None:
+    class Slow(Operator):
+        """While it is asked for one country, every lease runs out and the message is cancelled."""
+
+        async def ask(self, message: RoamingMessage) -> str:
+            with savepoint_sessions.begin() as other:
+                other.execute(text("UPDATE roaming_broadcast SET lease_until = clock_timestamp() - interval '1 second'"))
+                other.execute(text("UPDATE broadcast SET state = 'cancelled', cancelled_at = clock_timestamp()"))
+            return await super().ask(message)
+
+    operator = Slow()
+    ask("TR")
+    ask("SA")
+    run(savepoint_sessions, operator)
+    assert len(operator.asked) == 1
+    rows = session.execute(
+        text("SELECT state, error_code FROM roaming_broadcast WHERE country <> :asked"), {"asked": operator.asked[0].country}
+    )
+    assert rows.one() == ("refused", "not_approved_any_more")
+
+
+def test_what_was_not_begun_soon_after_its_intent_does_not_leave(
+    session: Session, ask: Callable[..., Any], savepoint_sessions: Sessions
+) -> None:
+    operator = Operator()
+    ask()
+    run(savepoint_sessions, operator, Patience(lease=0, retry=60, count=0))
+    assert operator.asked == []
+    assert state(session)[:2] == ("asked", "not_begun")
 
 
 def test_words_that_are_not_the_approved_ones_do_not_leave(

@@ -1,11 +1,15 @@
 """Commit the intent, hand over, record; and ask for counts. No transaction is open while an operator is spoken to.
 
+Each row's intent is committed just before it is handed over, and nothing is handed over that was not begun soon after:
+whoever was stopped meanwhile, or cancelled, texts no country.
+
 A worker that dies in between leaves `sending`, which becomes `unknown` when its lease ends. An unknown one is looked up under
 our own reference and never handed over again.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +28,9 @@ from alerts.kit.outbox import publish
 
 Row = dict[str, Any]
 WINDOW = 16
+"""Rows at most in one round."""
+BEGIN_WITHIN_SECONDS = 1.5
+"""Nothing is handed over later than this after its intent was asked for, as in the fan-out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +52,18 @@ class Told:
     retry_after: float | None = None
 
 
+NOT_BEGUN = Told(RoamingState.ASKED, code="not_begun", retry_after=0.1)
+
+
 async def run_roaming(sessions: Sessions, operator: RoamingOperator, patience: Patience) -> int:
     """One round: hand over what is asked, look up what is unknown, read what was counted; how many requests were made."""
     done = 0
-    for row in _claim(sessions, operator.name, patience):
-        told = await _hand_over(operator, row)
+    for _ in range(WINDOW):
+        until = time.monotonic() + min(BEGIN_WITHIN_SECONDS, patience.lease / 3)
+        row = _claim(sessions, operator.name, patience)
+        if row is None:
+            break
+        told = await _hand_over(operator, row) if time.monotonic() < until else NOT_BEGUN
         with begin(sessions) as session:
             record(session, row, told, retry_seconds=patience.retry)
         done += 1
@@ -62,23 +76,21 @@ async def run_roaming(sessions: Sessions, operator: RoamingOperator, patience: P
     return done
 
 
-def commit_intents(session: Session, *, operator: str, lease_seconds: float) -> list[Row]:
-    """Write down what is about to be handed over; what changed since, or does not hold any more, is refused.
+def commit_intent(session: Session, *, operator: str, lease_seconds: float) -> Row | None:
+    """Write down what is about to be handed over; what changed since, or does not hold any more, is refused. None: nothing more.
 
     The operator is told for how long the message still holds, never for how long it held when it was approved.
     """
     session.execute(text(GIVE_UP))
     session.execute(text(LEAVE_OUT))
-    rows = rows_of(session.execute(text(INTEND), {"operator": operator, "lease": lease_seconds, "limit": WINDOW}))
-    kept = []
-    for row in rows:
+    while rows := rows_of(session.execute(text(INTEND), {"operator": operator, "lease": lease_seconds})):
+        [row] = rows
         broadcast = get_broadcast(session, row["broadcast_id"])
         words = text_of(broadcast, row["language"])
-        if digest_of(words) != bytes(row["text_sha256"]):
-            record(session, row, Told(RoamingState.REFUSED, code="text_changed"), retry_seconds=0)
-            continue
-        kept.append(row | {"text": words, "validity_seconds": max(1, valid_seconds_left(session, broadcast))})
-    return kept
+        if digest_of(words) == bytes(row["text_sha256"]):
+            return row | {"text": words, "validity_seconds": max(1, valid_seconds_left(session, broadcast))}
+        record(session, row, Told(RoamingState.REFUSED, code="text_changed"), retry_seconds=0)
+    return None
 
 
 def record(session: Session, row: Row, told: Told, *, retry_seconds: float) -> bool:
@@ -98,9 +110,9 @@ def keep_counts(session: Session, roaming_id: UUID, counts: RoamingCounts) -> No
     session.execute(text(FINAL), {"id": roaming_id, "final": counts.is_final})
 
 
-def _claim(sessions: Sessions, operator: str, patience: Patience) -> Sequence[Row]:
+def _claim(sessions: Sessions, operator: str, patience: Patience) -> Row | None:
     with begin(sessions) as session:
-        return commit_intents(session, operator=operator, lease_seconds=patience.lease)
+        return commit_intent(session, operator=operator, lease_seconds=patience.lease)
 
 
 def _due(sessions: Sessions, statement: str, operator: str, patience: Patience) -> Sequence[Row]:
@@ -160,12 +172,14 @@ UPDATE roaming_broadcast SET state = 'refused', state_at = clock_timestamp(), er
 WHERE roaming_broadcast.id = left_out.id AND left_out.why IS NOT NULL
 """
 
+# FOR SHARE: a cancel that committed first is seen; one that comes later waits until this intent is written down.
 INTEND = """
 UPDATE roaming_broadcast SET state = 'sending', generation = generation + 1, intent_at = clock_timestamp(), state_at = clock_timestamp(),
     lease_until = clock_timestamp() + make_interval(secs => :lease), error_code = NULL
-WHERE id IN (
-    SELECT id FROM roaming_broadcast WHERE state = 'asked' AND operator = :operator AND next_attempt_at <= clock_timestamp()
-    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED)
+WHERE id = (
+    SELECT r.id FROM roaming_broadcast r JOIN broadcast b ON b.id = r.broadcast_id
+    WHERE r.state = 'asked' AND r.operator = :operator AND r.next_attempt_at <= clock_timestamp() AND b.state = 'approved'
+    ORDER BY r.id LIMIT 1 FOR UPDATE OF r SKIP LOCKED FOR SHARE OF b)
 RETURNING id, broadcast_id, country, language, text_sha256, generation
 """
 
