@@ -65,14 +65,14 @@ def index_names(session: Session, keyring: Keyring, citizen_ids: Sequence[UUID])
     return len(rows)
 
 
-def index_some(sessions: Sessions, keyring: Keyring) -> int:
-    """For a task: the next of those without, a thousand in a transaction. What is left is told of again by `citizens.imported`."""
+def index_some(sessions: Sessions, keyring: Keyring, *, limit: int = UNINDEXED_MAX, batch: int = BATCH) -> int:
+    """For a task: the next of those without, some in each transaction. What is left is told of again by `citizens.imported`."""
     with begin(sessions) as session:
-        waiting = list_unindexed(session)
-    for start in range(0, len(waiting), BATCH):
+        waiting = list_unindexed(session, limit=limit)
+    for start in range(0, len(waiting), batch):
         with begin(sessions) as session:
-            index_names(session, keyring, waiting[start : start + BATCH])
-    if len(waiting) == UNINDEXED_MAX:
+            index_names(session, keyring, waiting[start : start + batch])
+    if len(waiting) == limit:
         with begin(sessions) as session:
             publish(session, "citizens.imported")
     return len(waiting)
