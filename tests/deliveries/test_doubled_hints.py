@@ -32,11 +32,12 @@ from alerts.deliveries.roaming.actions import ask_roaming
 from alerts.deliveries.roaming.schemas import RoamingAsk
 from alerts.deliveries.windows import claim_batch, load_rows, open_window
 from alerts.inbox.actions import Inbound, receive_message
-from alerts.incidents.queries import list_areas
+from alerts.incidents.queries import get_incident, list_areas
 from alerts.kit.db import Sessions, begin, make_engine, make_sessions, rows_of
 from alerts.kit.outbox import claim_new
 from alerts.settings import Settings
 from tests.factories.citizens import make_citizen
+from tests.factories.families import make_enquiry
 from tests.factories.incidents import make_incident
 from tests.factories.notices import make_reachable, make_roster
 from tests.factories.staff import make_actor
@@ -187,6 +188,7 @@ class Life:
         )
         for number, words in {"+60123000001": "1", "+60123000002": "TOLONG", "+60199999999": "tolong saya"}.items():
             self.act(lambda s, n=number, w=words: receive_message(s, keyring=keyring, inbound=Inbound(f"SM{n[1:]}", n, w)))
+        self.act(lambda s: make_enquiry(s, keyring, get_incident(s, incident_id)))
         self.act(lambda s: raise_alarm(s, "stop_all", sender="twilio", count=1))
         self._time_passes()
         self.bell.strike()
