@@ -51,9 +51,11 @@ API_SLICES = (
     "reports.code_lists",
     "live",
     "live.reach",
+    "live.briefing",
+    "statements",
 )
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
-OPEN_PREFIXES = ("/hooks/", "/i/", "/c/", "/exercise/c/", "/exercise/i/")
+OPEN_PREFIXES = ("/hooks/", "/i/", "/c/", "/exercise/c/", "/exercise/i/", "/public/", "/exercise/public/")
 LINK_ACTS = ("browsers", "browsers/retire", "devices", "devices/retire")
 OPEN_OPERATIONS = frozenset(
     {("POST", "/api/v1/session"), ("GET", "/api/v1/web-push/key"), *(("POST", f"/api/v1/link/{act}") for act in LINK_ACTS)}

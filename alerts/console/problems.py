@@ -22,7 +22,7 @@ from alerts.kit.errors import AppError
 from alerts.kit.idempotency import Replayed
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
-CITIZENS = ("/i/", "/c/", "/exercise/i/", "/exercise/c/")
+CITIZENS = ("/i/", "/c/", "/exercise/i/", "/exercise/c/", "/public/", "/exercise/public/")
 API_PREFIXES = ("/api/", "/hooks/", *CITIZENS, "/healthz", "/readyz", "/metrics", "/openapi", "/docs", "/static/")
 NO_FORM_AGAIN = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 SECRET_FIELDS = ("password", "current", "new", "new_again")

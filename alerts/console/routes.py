@@ -27,6 +27,7 @@ from alerts.console import (
     routes_rules,
     routes_session,
     routes_staff,
+    routes_statements,
 )
 from alerts.console.assets import STATIC_FOLDER, STATIC_PATH, VersionedFiles
 from alerts.console.elsewhere import install_elsewhere
@@ -58,6 +59,8 @@ INCIDENT_ROUTERS = (
     routes_live.router,
     routes_past.router,
     routes_log.router,
+    routes_statements.router,
+    routes_statements.one_router,
     routes_moves.router,
     routes_calls.router,
     routes_inbox.router,

@@ -21,6 +21,7 @@ from alerts.incidents.queries import get_incident, list_open_incidents
 from alerts.kit.clock import db_now
 from alerts.kit.db import Sessions, begin
 from alerts.kit.outbox import publish
+from alerts.live.briefing.actions import flag_stale
 from alerts.live.counting import keep
 from alerts.live.models import FigureMinute, LiveState, Snapshot
 from alerts.live.queries import latest_snapshot, recount_sheet
@@ -55,7 +56,10 @@ def refresh(session: Session, incident_id: UUID, *, no_more_often: timedelta | N
     state.computed_at, state.is_dirty, state.has_progress = db_now(session), False, False
     state.took_seconds = (state.computed_at - began).total_seconds()
     _write_minute(session, incident_id, sheet)
-    return _store(session, incident_id, sheet)
+    version = _store(session, incident_id, sheet)
+    if version is not None:
+        flag_stale(session, incident_id, sheet)
+    return version
 
 
 def note_progress(session: Session, incident_ids: Collection[UUID]) -> None:

@@ -124,6 +124,25 @@ class Figure(Part):
     of_which: list[Figure] = []
 
 
+class Spoken(Part):
+    """A figure as a sentence reads it. `basis`: `report/line`, `register`, `check/<report>` or `person/<id>`."""
+
+    key: str
+    label: Words
+    value: Words
+    number: int | None = None
+    as_of: datetime | None = None
+    basis: list[str] = []
+
+
+class Clause(Part):
+    """One clause of what may be said aloud, and every figure that it reads."""
+
+    key: str
+    text: Words
+    figures: list[Spoken] = []
+
+
 class Total(Part):
     """What all current figures of one category say together, never adding places that overlap.
 

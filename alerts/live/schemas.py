@@ -14,6 +14,7 @@ from pydantic import Field
 from alerts.live.parts import (
     AnswerKind,
     ChaserMark,
+    Clause,
     Conflict,
     ContactView,
     Disagreement,
@@ -26,6 +27,7 @@ from alerts.live.parts import (
     PossibleDeath,
     Publication,
     QuestionKey,
+    Spoken,
     Total,
     Withdrawn,
     Words,
@@ -46,6 +48,7 @@ __all__ = [
     "Changes",
     "ChaserMark",
     "CheckRow",
+    "Clause",
     "Conflict",
     "ContactView",
     "Contacts",
@@ -69,6 +72,7 @@ __all__ = [
     "RegisterClass",
     "RegisterList",
     "Sentence",
+    "Spoken",
     "TargetTally",
     "Total",
     "Withdrawn",
@@ -280,11 +284,12 @@ class Changes(Part):
 
 
 class Sentence(Part):
-    """A sentence that may be read aloud now. `figures` are the keys of what it rests on."""
+    """A sentence that may be read aloud now. `figures` are the keys of what it rests on, `clauses` its parts."""
 
     id: str
     en: str
     figures: list[str]
+    clauses: list[Clause] = Field(default_factory=list)
 
 
 class IncidentHead(Part):

@@ -21,6 +21,7 @@ class Role(StrEnum):
     MISSION_STAFF = "mission_staff"
     HEAD_OF_MISSION = "head_of_mission"
     ADMINISTRATOR = "administrator"
+    PUBLIC_INFORMATION = "public_information"
 
 
 class Permission(StrEnum):
@@ -51,6 +52,8 @@ class Permission(StrEnum):
     HANDLE_ALARMS = "handle_alarms"
     MANAGE_RULES = "manage_rules"
     VIEW_SUMMARY = "view_summary"
+    WRITE_STATEMENT = "write_statement"
+    PUBLISH_STATEMENT = "publish_statement"
     VIEW_MISSIONS = "view_missions"
 
 
@@ -60,7 +63,7 @@ _MISSION = _READ | _PERSONS | {Permission.FILE_MISSION_REPORT, Permission.TAKE_O
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
-        Role.MINISTER: _READ | {Permission.VIEW_SUMMARY, Permission.DECIDE_PUBLICATION},
+        Role.MINISTER: _READ | {Permission.VIEW_SUMMARY, Permission.DECIDE_PUBLICATION, Permission.PUBLISH_STATEMENT},
         Role.DUTY_OFFICER: _READ
         | _PERSONS
         | {
@@ -73,6 +76,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             Permission.CANCEL_BROADCAST,
             Permission.CORRECT_BROADCAST,
             Permission.EXPORT_REACH,
+            Permission.WRITE_STATEMENT,
             Permission.FILE_MINISTRY_REPORT,
             Permission.TAKE_ON_REPORTING,
             Permission.CHASE_MISSIONS,
@@ -88,7 +92,9 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             Permission.CANCEL_BROADCAST,
             Permission.CORRECT_BROADCAST,
             Permission.EXPORT_REACH,
+            Permission.PUBLISH_STATEMENT,
         },
+        Role.PUBLIC_INFORMATION: _READ | {Permission.VIEW_SUMMARY, Permission.WRITE_STATEMENT, Permission.PUBLISH_STATEMENT},
         Role.MISSION_STAFF: _MISSION,
         Role.HEAD_OF_MISSION: _MISSION | {Permission.OPEN_INCIDENT},
         Role.ADMINISTRATOR: frozenset(

@@ -201,6 +201,8 @@ def make_world(client: TestClient, session: Session, keyring: Keyring, settings:
         "number_country": "TR",
         "version": "1",
         "conflict_id": "ab12",
+        "slug": "earthquake-tr-222222",
+        "alert_code": "222222",
     }
     # The usual message is a draft, which nobody may forward.
     world.others["get_forwardable_text"] = {"broadcast_id": world.ids.pop("approved_id")}
@@ -265,6 +267,13 @@ def _add_by_http(world: World) -> None:
     world.ids["report_id"] = _post(world, f"{incident}/reports", world.who["token of mission_staff"], json=report)
     checkin = {"incident_id": world.ids["incident_id"], "citizen_external_id": world.ids["citizen_external_id"], "answer": "safe"}
     world.ids["checkin_id"] = _post(world, "/api/v1/checkins", duty, json=checkin)
+    said = {"clauses": ["as_of", "present"]}
+    world.ids["public_statement_id"] = _post(world, f"{incident}/statements", duty, json=said)
+    for act in ("publish_statement", "withdraw_statement"):
+        world.others[act] = {"public_statement_id": _post(world, f"{incident}/statements", duty, json=said)}
+    rumour = {"claim": {"id": "Kabar", "en": "Word"}, "verdict": "false", "explanation": {"id": "Tidak benar.", "en": "Not so."}}
+    for _ in range(2):
+        _post(world, f"{incident}/rumours", world.who["minister"], json=rumour)
     browser = {"endpoint": "https://updates.push.services.mozilla.com/wpush/v2/contoh", "keys": BROWSER_KEYS}
     world.ids["browser_id"] = _post(world, f"/api/v1/citizens/{world.ids['citizen_id']}/browsers", duty, json=browser)
     world.ids["run_id"] = _post(world, "/api/v1/imports", duty | {"Content-Type": "text/csv"}, content=CSV)

@@ -25,6 +25,11 @@ PUBLIC = {
     "open_exercise_citizen_link",
     "answer_exercise_citizen_link",
     "receive_reply_receipt",
+    "open_public_incident",
+    "open_public_exercise",
+    "read_public_feed",
+    "ask_alert",
+    "confirm_alert",
     "get_web_push_key",
     "add_link_browser",
     "retire_link_browser",
@@ -176,6 +181,15 @@ RIGHT_OF = {
     "get_summary_version": Permission.VIEW_SUMMARY,
     "get_minute_series": Permission.VIEW_SUMMARY,
     "watch_sheet": Permission.VIEW_SUMMARY,
+    "get_brief": Permission.VIEW_SUMMARY,
+    "draft_statement": Permission.WRITE_STATEMENT,
+    "edit_statement": Permission.WRITE_STATEMENT,
+    "publish_statement": Permission.PUBLISH_STATEMENT,
+    "withdraw_statement": Permission.PUBLISH_STATEMENT,
+    "list_statements": Permission.VIEW_SUMMARY,
+    "get_statement": Permission.VIEW_SUMMARY,
+    "answer_rumour": Permission.PUBLISH_STATEMENT,
+    "list_rumours": Permission.VIEW_SUMMARY,
 }
 # Missions have the right to deal with calls and messages, and the ministry alone says which mission: 403 for their staff.
 MINISTRY_ONLY = {"assign_message", "assign_case", "assign_enquiry"}

@@ -93,7 +93,7 @@ def _seed(sessions: Sessions, settings: Settings) -> dict[str, str]:
         for place, people in PEOPLE.items():
             for number in range(people):
                 _citizen(session, settings, place, number)
-        roles = ("minister", "duty_officer", "approver", "mission_staff", "administrator")
+        roles = ("minister", "duty_officer", "approver", "mission_staff", "administrator", "public_information")
         return {role: make_staff(session, role, display_name=f"Akun {role.replace('_', ' ')}").username for role in roles}
 
 

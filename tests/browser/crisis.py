@@ -28,7 +28,9 @@ from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor, Via
 from alerts.kit.clock import db_now
 from alerts.kit.db import Sessions
-from alerts.live.actions import refresh_one
+from alerts.live.actions import refresh, refresh_one
+from alerts.live.briefing.actions import answer_rumour, draft, publish, sheet_now
+from alerts.live.rules.briefing import brief_of
 from alerts.notices.alarms import raise_alarm
 from alerts.notices.rules import AlarmKind
 from alerts.reports.actions import file_report
@@ -36,6 +38,10 @@ from alerts.reports.schemas import ReportIn
 from alerts.settings import Settings
 from alerts.staff.models import Staff
 from alerts.staff.sign_in import actor_of
+from alerts.statements.actions import withdraw_statement
+from alerts.statements.models import PublicPage
+from alerts.statements.rules import Verdict
+from alerts.statements.schemas import Both, Hotline, RumourIn, StatementIn, Withdrawal
 from tests.factories.citizens import make_citizen
 from tests.factories.families import make_enquiry
 from tests.factories.incidents import make_incident
@@ -62,6 +68,9 @@ class Crisis:
     held: UUID
     family: UUID
     dead: UUID
+    drafted: UUID
+    published: UUID
+    slug: str
 
 
 def make_crisis(sessions: Sessions, settings: Settings, staff: dict[str, str]) -> Crisis:
@@ -86,7 +95,9 @@ def make_crisis(sessions: Sessions, settings: Settings, staff: dict[str, str]) -
         _staff_on_duty(session, settings, staff, submitted.id)
         _somebody_writes(session, settings)
         family, dead = _families_ask(session, settings, incident)
-        made = Crisis(incident.id, exercise.id, approved.id, submitted.id, draft.id, report, quiet.id, held.id, family, dead)
+        refresh(session, incident.id)
+        said = _statements(session, incident, actors)
+        made = Crisis(incident.id, exercise.id, approved.id, submitted.id, draft.id, report, quiet.id, held.id, family, dead, *said)
     for incident_id in (made.incident, made.exercise, made.quiet):
         refresh_one(settings, sessions, incident_id)
     return made
@@ -125,6 +136,29 @@ def _families_ask(session: Session, settings: Settings, incident: Incident) -> t
     make_enquiry(session, keyring, incident, sought_name="Mohammad Rizqi Contoh", caller_phone="+62 813 1111 111", relation="friend")
     fields = {"caller_name": "Ibu Contoh", "last_contact": "pesan suara dari hotel di Antakya", "about": "26 tahun, pelajar"}
     return make_enquiry(session, keyring, incident, **fields).enquiry.id, dead.id
+
+
+def _statements(session: Session, incident: Incident, actors: dict[str, Actor]) -> tuple[UUID, UUID, str]:
+    """One published and out of date by now, one withdrawn, one draft with typed words, one rumour answered."""
+    writer, minister = actors["public_information"], actors["minister"]
+    keys = [clause.key for clause in brief_of(sheet_now(session, incident)).clauses]
+    hotlines = [Hotline(name="KBRI Ankara", number="+90 532 135 2298"), Hotline(name="Pusat krisis", number="+62 812 9007 0027")]
+    first, second = (
+        draft(session, actor=writer, incident=incident, command=StatementIn(clauses=keys, hotlines=hotlines)) for _ in range(2)
+    )
+    for row in (first, second):
+        publish(session, actor=minister, statement_id=row.id)
+    reason = Both(id="Angka diperbaiki.", en="A figure was corrected.")
+    withdraw_statement(session, actor=minister, statement_id=first.id, command=Withdrawal(reason=reason))
+    own = Both(id="Tim KBRI sedang menuju lokasi.", en="A team of the embassy is on its way.")
+    typed = draft(session, actor=writer, incident=incident, command=StatementIn(clauses=keys, own=[own]))
+    claim = Both(id="KBRI Ankara sudah ditutup.", en="The embassy in Ankara has closed.")
+    explanation = Both(id="KBRI tetap melayani WNI.", en="The embassy goes on serving citizens.")
+    answer_rumour(session, actor=minister, incident=incident, command=RumourIn(claim=claim, verdict=Verdict.FALSE, explanation=explanation))
+    second.stale_at = db_now(session)
+    label, before, after = {"id": "luka-luka", "en": "injured"}, {"id": "7", "en": "7"}, {"id": "9", "en": "9"}
+    second.stale_figures = [{"key": "own.injured", "label": label, "before": before, "after": after}]
+    return typed.id, second.id, session.scalars(select(PublicPage.slug).where(PublicPage.incident_id == incident.id)).one()
 
 
 def _message(session: Session, writer: Actor, incident_id: UUID, texts: Texts) -> Broadcast:

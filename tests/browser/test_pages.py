@@ -14,7 +14,12 @@ AXE_OPTIONS = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "
 INCIDENT = "/incidents/{c.incident}"
 # One browser profile per role; paths with the ids of the crisis filled in.
 PAGES: dict[str | None, list[tuple[str, str]]] = {
-    None: [("sign-in", "/sign-in"), ("not-found", "/static-that-is-not/there")],
+    None: [
+        ("sign-in", "/sign-in"),
+        ("not-found", "/static-that-is-not/there"),
+        ("public", "/public/incidents/{c.slug}"),
+        ("public-alert", "/public/a"),
+    ],
     "minister": [("incidents", "/incidents"), ("minister", f"{INCIDENT}/minister"), ("sheet", f"{INCIDENT}/sheet")],
     "duty_officer": [
         ("incident", INCIDENT),
@@ -56,6 +61,12 @@ PAGES: dict[str | None, list[tuple[str, str]]] = {
         ("mission-incident", INCIDENT),
         ("report", f"{INCIDENT}/report"),
         ("report-filed", f"{INCIDENT}/reports/{{c.report}}"),
+    ],
+    "public_information": [
+        ("statements", f"{INCIDENT}/statements"),
+        ("statement-draft", f"{INCIDENT}/statements/{{c.drafted}}"),
+        ("statement-published", f"{INCIDENT}/statements/{{c.published}}"),
+        ("brief", f"{INCIDENT}/brief"),
     ],
     "administrator": [
         ("staff", "/staff"),

@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 from babel.dates import format_datetime
 
-from alerts.live.rules.questions import Material, own_total
+from alerts.live.rules.figures import said
+from alerts.live.rules.questions import REGISTER, Material, own_total
 from alerts.live.rules.totals import number_of
-from alerts.live.schemas import AnswerKind, Figure, PlaceView, Register, Sentence, Total, Words
+from alerts.live.schemas import AnswerKind, Clause, Figure, PlaceView, Register, Sentence, Spoken, Total, Words
+from alerts.reports.rules import words
 from alerts.reports.rules.codes import Category, Nationality, Series
 from alerts.reports.rules.standing import FiledLine
 
@@ -49,10 +51,12 @@ VOLUNTARY = Words(
 
 
 class _Said(NamedTuple):
-    """One clause, and the total that it reads aloud, if any."""
+    """One clause with its name, and what it reads aloud, if anything: a total, or our register."""
 
+    key: str
     words: Words
     total: Total | None = None
+    register: Register | None = None
 
 
 def sentence_of(material: Material) -> Sentence:
@@ -60,13 +64,15 @@ def sentence_of(material: Material) -> Sentence:
     incident = material.facts.incident
     totals = {category: own_total(material, category) for category in (Category.DEAD, Category.INJURED, Category.UNACCOUNTED)}
     said = [*_present(material), *_harm(material, totals), *_unreached(totals[Category.UNACCOUNTED])]
-    parts = [_as_of(_oldest(material, said)), *(each.words for each in said)]
+    said.insert(0, _Said("as_of", _as_of(_oldest(material, said))))
     if incident.state == "open" and material.due and material.due > material.frame.as_of:
-        parts.append(_next(material.due))
+        said.append(_Said("next", _next(material.due)))
     if incident.status == "Exercise":
-        parts.insert(0, EXERCISE)
+        said.insert(0, _Said("exercise", EXERCISE))
     rests_on = [figure.key for figure in material.figures if _is_read(figure, totals.values())]
-    return Sentence(id=_text(part.id for part in parts), en=_text(part.en for part in parts), figures=rests_on)
+    clauses = [_clause(material, each) for each in said]
+    texts = _text(each.text.id for each in clauses), _text(each.text.en for each in clauses)
+    return Sentence(id=texts[0], en=texts[1], figures=rests_on, clauses=clauses)
 
 
 def is_possible_death(material: Material) -> bool:
@@ -80,6 +86,37 @@ def wib(at: datetime, language: str) -> str:
     """A moment by Jakarta's clock, as it is read aloud."""
     pattern = "d MMMM y 'pukul' HH.mm" if language == "id" else "d MMMM y, HH:mm"
     return f"{format_datetime(at.astimezone(WIB), pattern, locale=language)} WIB"
+
+
+def number_words(number: int) -> Words:
+    """A number as each language writes it: 1.447 and 1,447."""
+    english = f"{number:,}"
+    return Words(id=english.replace(",", "."), en=english)
+
+
+def spoken_total(figures: Iterable[Figure], total: Total) -> Spoken:
+    """What is read aloud of a total, and the lines that it rests on."""
+    parts = [each for each in figures if _is_of(each, total)]
+    key, at_least = f"{total.series}.{total.category}", total.high is None and total.low is not None
+    if total.low is None or total.answer is not AnswerKind.NUMBER:
+        value = total.text
+    else:
+        low = number_words(total.low)
+        value = Words(id=f"sedikitnya {low.id}", en=f"at least {low.en}") if at_least else low
+    basis = sorted({f"{each.report_id}/{each.line_id}" for each in parts if each.line_id is not None})
+    return Spoken(key=key, label=said(words.CATEGORY[total.category]), value=value, number=total.low, as_of=total.as_of, basis=basis)
+
+
+def _clause(material: Material, each: _Said) -> Clause:
+    figures = [spoken_total(material.figures, each.total)] if each.total is not None else []
+    if each.register is not None:
+        number, at = each.register.people, each.register.counted_at
+        figures.append(Spoken(key="registered", label=REGISTER, value=number_words(number), number=number, as_of=at, basis=["register"]))
+    return Clause(key=each.key, text=Words(id=each.words.id.strip(), en=each.words.en.strip()), figures=figures)
+
+
+def _is_of(figure: Figure, total: Total) -> bool:
+    return (figure.category, figure.nationality, figure.series) == (total.category, total.nationality, total.series)
 
 
 def _speaks_of_death(line: FiledLine) -> bool:
@@ -104,7 +141,7 @@ def _present(material: Material) -> list[_Said]:
     """How many are known to be there: our register, else what a mission says is registered."""
     register = material.register
     if register is not None and register.people:
-        return [_Said(_registered(register)), _Said(VOLUNTARY)]
+        return [_Said("present", _registered(register), register=register), _Said("voluntary", VOLUNTARY)]
     said = own_total(material, Category.REGISTERED)
     if said.answer is AnswerKind.NUMBER and said.source_name and not said.is_conflicting:
         where = _where(said.places)
@@ -112,29 +149,30 @@ def _present(material: Material) -> list[_Said]:
             id=f"{_first(said.text.id)} WNI terdaftar di {where.id} menurut {said.source_name.id}.",
             en=f"{_first(said.text.en)} Indonesian citizens are registered in {where.en}, says {said.source_name.en}.",
         )
-        return [_Said(registered, said), _Said(VOLUNTARY)]
+        return [_Said("present", registered, said), _Said("voluntary", VOLUNTARY)]
     if register is None:
         return []
-    return [_Said(NOT_REGISTERED), _Said(VOLUNTARY)]
+    return [_Said("present", NOT_REGISTERED, register=register), _Said("voluntary", VOLUNTARY)]
 
 
 def _registered(register: Register) -> Words:
-    number_id, number_en = f"{register.people:,}".replace(",", "."), f"{register.people:,}"
+    number = number_words(register.people)
+    citizens = "citizen is" if register.people == 1 else "citizens are"
     return Words(
-        id=f"{number_id} WNI tercatat dalam data lapor diri di wilayah terdampak.",
-        en=f"{number_en} Indonesian citizens are on our register in the affected area.",
+        id=f"{number.id} WNI tercatat dalam data lapor diri di wilayah terdampak.",
+        en=f"{number.en} Indonesian {citizens} on our register in the affected area.",
     )
 
 
 def _harm(material: Material, totals: dict[Category, Total]) -> list[_Said]:
     dead, parts = totals[Category.DEAD], _injured(totals[Category.INJURED])
     if is_possible_death(material):
-        return [*parts, _Said(VERIFYING)]
+        return [*parts, _Said("harm", VERIFYING)]
     if dead.answer is AnswerKind.NONE_FOUND and not dead.is_partial:
-        return [*parts, _Said(NO_DEATH_FOUND, dead)]
+        return [*parts, _Said("harm", NO_DEATH_FOUND, dead)]
     if dead.answer is AnswerKind.NONE_REPORTED:
-        return [*parts, _Said(NO_DEATH_REPORTED, dead)]
-    return parts or [_Said(GATHERING)]
+        return [*parts, _Said("harm", NO_DEATH_REPORTED, dead)]
+    return parts or [_Said("harm", GATHERING)]
 
 
 def _injured(total: Total) -> list[_Said]:
@@ -143,23 +181,26 @@ def _injured(total: Total) -> list[_Said]:
         return []
     number = number_of(total)
     if number is not None:
-        return [_Said(Words(id=f"{number} WNI dilaporkan luka-luka.", en=f"{_people(number)} reported injured."), total)]
+        text = Words(id=f"{number_words(number).id} WNI dilaporkan luka-luka.", en=f"{_people(number)} reported injured.")
+        return [_Said("injured", text, total)]
     if total.high is None and not total.is_conflicting and total.low:
-        at_least = Words(id=f"Sedikitnya {total.low} WNI dilaporkan luka-luka.", en=f"At least {_people(total.low)} reported injured.")
-        return [_Said(at_least, total)]
-    return [_Said(INJURED_NOT_SETTLED)]
+        low = number_words(total.low)
+        at_least = Words(id=f"Sedikitnya {low.id} WNI dilaporkan luka-luka.", en=f"At least {_people(total.low)} reported injured.")
+        return [_Said("injured", at_least, total)]
+    return [_Said("injured", INJURED_NOT_SETTLED)]
 
 
 def _people(number: int) -> str:
-    return "1 Indonesian citizen is" if number == 1 else f"{number} Indonesian citizens are"
+    return "1 Indonesian citizen is" if number == 1 else f"{number_words(number).en} Indonesian citizens are"
 
 
 def _unreached(total: Total) -> list[_Said]:
     number = number_of(total)
     if number is None:
         return []
-    have = "1 Indonesian citizen has" if number == 1 else f"{number} Indonesian citizens have"
-    return [_Said(Words(id=f"{number} WNI belum dapat dihubungi.", en=f"{have} not yet been reached."), total)]
+    said = number_words(number)
+    have = "1 Indonesian citizen has" if number == 1 else f"{said.en} Indonesian citizens have"
+    return [_Said("unreached", Words(id=f"{said.id} WNI belum dapat dihubungi.", en=f"{have} not yet been reached."), total)]
 
 
 def _next(due: datetime) -> Words:
@@ -175,11 +216,7 @@ def _where(places: Sequence[PlaceView]) -> Words:
 
 
 def _is_read(figure: Figure, totals: Iterable[Total]) -> bool:
-    return any(
-        (figure.category, figure.nationality, figure.series) == (total.category, total.nationality, total.series)
-        and total.answer is figure.answer
-        for total in totals
-    )
+    return any(_is_of(figure, total) and total.answer is figure.answer for total in totals)
 
 
 def _text(parts: Iterable[str]) -> str:

@@ -1,0 +1,195 @@
+"""Use cases of statements and rumours. None commits. What the sheet says is handed in by the slice that knows sheets."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from alerts.incidents.models import Incident
+from alerts.incidents.queries import get_incident
+from alerts.kit import audit
+from alerts.kit.actor import Actor
+from alerts.kit.clock import db_now
+from alerts.kit.errors import ConflictError, InvalidError
+from alerts.kit.ids import CODE_LETTERS
+from alerts.kit.outbox import publish
+from alerts.statements.models import PublicPage, Rumour, Statement
+from alerts.statements.queries import claim_statement, content_hash_of
+from alerts.statements.rules import ALLOWED, State, check_texts
+from alerts.statements.schemas import RumourIn, Withdrawal
+
+SLUG_LETTERS = 6
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A statement as the sheet of now makes it. `about`: what and where, for the address."""
+
+    heading: dict[str, str]
+    about: str
+    clauses: list[dict[str, Any]]
+    figures: list[dict[str, Any]]
+    hotlines: list[dict[str, str]]
+    typed: dict[str, Any]
+    sheet_version: int | None
+    as_of: datetime
+    needs_second_hand: bool
+    corrects: UUID | None = None
+
+
+def draft_statement(session: Session, *, actor: Actor, incident: Incident, composed: Composed) -> Statement:
+    """A new draft. 404/422: `corrects` is no published statement of this incident."""
+    _check_corrects(session, incident.id, composed.corrects)
+    open_page(session, incident, composed.heading, composed.about)
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"statement:{incident.id}", 0))))
+    last = session.scalar(select(func.max(Statement.number)).where(Statement.incident_id == incident.id)) or 0
+    row = Statement(incident_id=incident.id, status=incident.status, number=last + 1, hands=[actor.key], drafted_by=actor.key)
+    _put(row, composed)
+    session.add(row)
+    session.flush()
+    _log(session, actor, row, "statement.drafted")
+    return row
+
+
+def edit_statement(session: Session, *, actor: Actor, row: Statement, composed: Composed) -> Statement:
+    """The draft anew from the sheet of now. 409 when it is no draft any more."""
+    _check_move(row, State.DRAFT)
+    _check_corrects(session, row.incident_id, composed.corrects)
+    _put(row, composed)
+    row.hands = [*row.hands, *([] if actor.key in row.hands else [actor.key])]
+    row.version += 1
+    row.stale_at = row.stale_figures = None
+    session.flush()
+    _log(session, actor, row, "statement.edited")
+    return row
+
+
+def publish_statement(session: Session, *, actor: Actor, row: Statement, composed: Composed) -> Statement:
+    """Freeze it under this name. `composed`: the same choice on the sheet of now; what differs by then is a 409.
+
+    409 `second_hand_needed`: it holds deaths or typed words, and whoever wrote it may not be the only one to answer for it.
+    """
+    _check_move(row, State.PUBLISHED)
+    changed = changed_figures(row.figures, {each["key"]: each for each in composed.figures})
+    if changed or [each["key"] for each in row.clauses] != [each["key"] for each in composed.clauses]:
+        raise ConflictError("figures_changed", "The figures have changed since this was written: make it anew.", changed=changed)
+    if row.needs_second_hand and actor.key in row.hands:
+        raise ConflictError("second_hand_needed", "It holds deaths or words of your own: somebody else publishes it.")
+    row.state, row.published_by, row.published_at = State.PUBLISHED, actor.key, db_now(session)
+    row.content_hash = content_hash_of(row)
+    row.stale_at = row.stale_figures = None
+    row.version += 1
+    session.flush()
+    _log(session, actor, row, "statement.published", content_hash=row.content_hash)
+    return row
+
+
+def withdraw_statement(session: Session, *, actor: Actor, statement_id: UUID, command: Withdrawal) -> Statement:
+    """Take it back, with the reason that the public reads; it stays in the history. A draft is given up."""
+    reason = command.reason.model_dump()
+    check_texts(reason, field="reason")
+    row = claim_statement(session, statement_id, actor)
+    _check_move(row, State.WITHDRAWN)
+    row.state, row.withdrawn_by, row.withdrawn_at = State.WITHDRAWN, actor.key, db_now(session)
+    row.withdraw_reason = reason
+    row.version += 1
+    session.flush()
+    _log(session, actor, row, "statement.withdrawn")
+    return row
+
+
+def answer_rumour(session: Session, *, actor: Actor, incident: Incident, command: RumourIn, page: Mapping[str, Any]) -> Rumour:
+    """BENAR or TIDAK BENAR, under this name. 409: the answer that it replaces was replaced before."""
+    check_texts(command.explanation.model_dump(), field="explanation")
+    if command.replaces is not None:
+        _check_replaces(session, incident.id, command.replaces)
+    open_page(session, incident, page["heading"], page["about"])
+    values = command.model_dump()
+    row = Rumour(incident_id=incident.id, status=incident.status, published_by=actor.key, **values)
+    session.add(row)
+    session.flush()
+    session.refresh(row)
+    detail = {"verdict": row.verdict, "replaces": str(row.replaces) if row.replaces else None}
+    audit.record(session, actor=actor, action="rumour.answered", incident_id=incident.id, subject=("rumour", row.id), detail=detail)
+    publish(session, "rumour.answered", rumour_id=row.id, incident_id=incident.id)
+    return row
+
+
+def flag_stale(session: Session, incident_id: UUID, current: Mapping[str, Mapping[str, Any]]) -> None:
+    """Compare drafts and what stands published with the figures of now. Publishes `statement.stale` when one turns stale."""
+    standing = select(Statement.id).where(Statement.incident_id == incident_id, Statement.state == State.PUBLISHED)
+    newest = standing.order_by(Statement.published_at.desc()).limit(1).scalar_subquery()
+    query = select(Statement).where(Statement.incident_id == incident_id, or_(Statement.state == State.DRAFT, Statement.id == newest))
+    for row in session.scalars(query.order_by(Statement.id).with_for_update()):
+        changed = changed_figures(row.figures, current)
+        if changed == (row.stale_figures or []):
+            continue
+        is_new = row.stale_at is None and bool(changed)
+        row.stale_at = (row.stale_at or db_now(session)) if changed else None
+        row.stale_figures = changed or None
+        if is_new:
+            publish(session, "statement.stale", statement_id=row.id, incident_id=incident_id, is_published=row.state is State.PUBLISHED)
+
+
+def changed_figures(said: list[dict[str, Any]], current: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The figures that were said and that nobody gives any more, or gives otherwise. `after` is null for what is gone."""
+    changed = []
+    for figure in said:
+        now = current.get(figure["key"])
+        if now is None or now["value"] != figure["value"]:
+            changed.append(
+                {"key": figure["key"], "label": figure["label"], "before": figure["value"], "after": now["value"] if now else None}
+            )
+    return changed
+
+
+def open_page(session: Session, incident: Incident, heading: dict[str, str], about: str) -> None:
+    """Give the incident its public address, once."""
+    letters = "".join(secrets.choice(CODE_LETTERS) for _ in range(SLUG_LETTERS))
+    values = {"incident_id": incident.id, "status": incident.status, "slug": f"{about}-{letters}", "heading": heading}
+    session.execute(insert(PublicPage).values(**values).on_conflict_do_nothing(index_elements=["incident_id"]))
+    session.execute(update(PublicPage).where(PublicPage.incident_id == incident.id).values(heading=heading))
+
+
+def _put(row: Statement, composed: Composed) -> None:
+    for name in ("heading", "clauses", "figures", "hotlines", "typed", "sheet_version", "as_of", "needs_second_hand", "corrects"):
+        setattr(row, name, getattr(composed, name))
+
+
+def _check_move(row: Statement, to: State) -> None:
+    if to is not State.DRAFT and to in ALLOWED[row.state]:
+        return
+    if to is State.DRAFT and row.state is State.DRAFT:
+        return
+    raise ConflictError("statement_state", "The statement is not in a state that allows this.", state=row.state.value)
+
+
+def _check_corrects(session: Session, incident_id: UUID, corrects: UUID | None) -> None:
+    if corrects is None:
+        return
+    row = session.get(Statement, corrects)
+    if row is None or row.incident_id != incident_id or row.published_at is None:
+        raise InvalidError("not_published", "What it corrects is no published statement of this incident.", field="corrects")
+
+
+def _check_replaces(session: Session, incident_id: UUID, replaces: UUID) -> None:
+    get_incident(session, incident_id)
+    before = session.get(Rumour, replaces)
+    if before is None or before.incident_id != incident_id:
+        raise InvalidError("not_answered", "What it replaces is no answer of this incident.", field="replaces")
+    if session.scalars(select(Rumour.id).where(Rumour.replaces == replaces)).first() is not None:
+        raise ConflictError("already_replaced", "This answer was replaced before.")
+
+
+def _log(session: Session, actor: Actor, row: Statement, action: str, **detail: Any) -> None:
+    detail |= {"number": row.number, "clauses": [each["key"] for each in row.clauses]}
+    audit.record(session, actor=actor, action=action, incident_id=row.incident_id, subject=("statement", row.id), detail=detail)
+    publish(session, action, statement_id=row.id, incident_id=row.incident_id)

@@ -1,0 +1,163 @@
+"""Named reads of statements and rumours: for staff, and for the public page, which sees nothing but what was published."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alerts.broadcasts.models import Broadcast
+from alerts.broadcasts.rules import Purpose
+from alerts.broadcasts.rules import State as BroadcastState
+from alerts.incidents.queries import get_incident
+from alerts.incidents.rules import Status
+from alerts.kit.actor import Actor
+from alerts.kit.errors import NotFoundError
+from alerts.kit.http import Paging, etag_of
+from alerts.kit.i18n import LANGUAGES
+from alerts.kit.ids import ALERT_CODE_LENGTH, CODE_LETTERS, alert_code
+from alerts.statements.models import PublicPage, Rumour, Statement
+from alerts.statements.rules import State, copies
+from alerts.statements.schemas import RumourView, StatementView
+
+SHOWN = 50
+
+
+@dataclass(frozen=True)
+class FoundAlert:
+    """A message of ours. `text` is None where its words are for those who received it."""
+
+    at: datetime
+    text: dict[str, str] | None
+    is_cancelled: bool
+    is_exercise: bool
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the public sees of one incident: statements and answers, newest first."""
+
+    page: PublicPage
+    statements: list[Statement]
+    rumours: list[Rumour]
+
+    @property
+    def current(self) -> Statement | None:
+        """The newest that still stands."""
+        return next((each for each in self.statements if each.state is State.PUBLISHED), None)
+
+    @property
+    def etag(self) -> str:
+        """Changes with anything that is shown."""
+        rows = [(each.id, each.state, each.withdrawn_at) for each in self.statements]
+        return etag_of(self.page.slug, rows, [each.id for each in self.rumours])
+
+
+def get_statement(session: Session, statement_id: UUID, actor: Actor | None = None) -> Statement:
+    """The statement; 404 when there is none, or none of an incident that this actor may know of."""
+    row = session.get(Statement, statement_id)
+    if row is None:
+        raise NotFoundError("statement_not_found", "There is no such statement.")
+    if actor is not None:
+        get_incident(session, row.incident_id, actor)
+    return row
+
+
+def claim_statement(session: Session, statement_id: UUID, actor: Actor) -> Statement:
+    """The statement, locked for change."""
+    get_statement(session, statement_id, actor)
+    query = select(Statement).where(Statement.id == statement_id).with_for_update().execution_options(populate_existing=True)
+    return session.scalars(query).one()
+
+
+def list_statements(session: Session, incident_id: UUID, page: Paging) -> list[Statement]:
+    """Up to `limit + 1`, newest first."""
+    query = select(Statement).where(Statement.incident_id == incident_id)
+    if page.cursor is not None:
+        query = query.where(Statement.id < page.cursor)
+    return list(session.scalars(query.order_by(Statement.id.desc()).limit(page.limit + 1)))
+
+
+def list_rumours(session: Session, incident_id: UUID, page: Paging) -> list[Rumour]:
+    """Up to `limit + 1`, newest first, those that were answered anew as well."""
+    query = select(Rumour).where(Rumour.incident_id == incident_id)
+    if page.cursor is not None:
+        query = query.where(Rumour.id < page.cursor)
+    return list(session.scalars(query.order_by(Rumour.id.desc()).limit(page.limit + 1)))
+
+
+def find_page(session: Session, incident_id: UUID) -> PublicPage | None:
+    return session.get(PublicPage, incident_id)
+
+
+def find_shown(session: Session, slug: str, status: Status) -> Shown | None:
+    """What is public under this address; None while nothing is."""
+    page = session.scalars(select(PublicPage).where(PublicPage.slug == slug, PublicPage.status == status)).one_or_none()
+    if page is None:
+        return None
+    published = select(Statement).where(Statement.incident_id == page.incident_id, Statement.published_at.is_not(None))
+    statements = list(session.scalars(published.order_by(Statement.published_at.desc()).limit(SHOWN)))
+    replaced = select(Rumour.replaces).where(Rumour.replaces.is_not(None))
+    answers = select(Rumour).where(Rumour.incident_id == page.incident_id, Rumour.id.not_in(replaced))
+    rumours = list(session.scalars(answers.order_by(Rumour.id.desc()).limit(SHOWN)))
+    return Shown(page, statements, rumours) if statements or rumours else None
+
+
+def find_alert(session: Session, key: bytes, typed: str) -> FoundAlert | None:
+    """The released message that carries this code. Codes are made from ids and stored nowhere, so each is made anew."""
+    code = typed.strip().lower()
+    if len(code) != ALERT_CODE_LENGTH or any(letter not in CODE_LETTERS for letter in code):
+        return None
+    released = select(Broadcast.id).where(Broadcast.released_at.is_not(None), Broadcast.purpose != Purpose.SYNTHETIC)
+    found = next((each for each in session.scalars(released.order_by(Broadcast.id.desc())) if alert_code(key, each) == code), None)
+    row = session.get(Broadcast, found) if found is not None else None
+    if row is None or row.released_at is None:
+        return None
+    text = None if row.is_restricted else dict(row.texts)
+    return FoundAlert(row.released_at, text, row.state is BroadcastState.CANCELLED, row.status is Status.EXERCISE)
+
+
+def statement_etag(row: Statement) -> str:
+    return etag_of("statement", row.id, row.version, row.stale_figures)
+
+
+def texts_of(row: Statement) -> dict[str, str]:
+    """All of it as one text, with the hotlines, per language."""
+    return {language: " ".join(text for _, text in spoken(row, language)) for language in LANGUAGES}
+
+
+def spoken(row: Statement, language: str) -> list[tuple[str, str]]:
+    """Clause by clause, name and text; the hotlines are the last."""
+    said = [(str(each["key"]), str(each["text"][language])) for each in row.clauses]
+    if row.hotlines:
+        numbers = ", ".join(f"{each['name']} {each['number']}" for each in row.hotlines)
+        said.append(("hotlines", f"Hotline: {numbers}."))
+    return said
+
+
+def content_hash_of(row: Statement) -> str:
+    """Over all that is frozen: texts, figures with their basis, hotlines, and what it is about."""
+    frozen = [str(row.incident_id), row.number, row.heading, row.clauses, row.figures, row.hotlines, row.as_of.isoformat()]
+    return hashlib.sha256(json.dumps(frozen, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def public_path(status: Status, slug: str) -> str:
+    """Where everybody reads it. An exercise has its own road."""
+    return f"{'/exercise' if status is Status.EXERCISE else ''}/public/incidents/{slug}"
+
+
+def present_statement(session: Session, row: Statement, public_url: str) -> StatementView:
+    page = find_page(session, row.incident_id)
+    url = public_url.rstrip("/") + public_path(row.status, page.slug) if page else ""
+    ready = {language: copies(spoken(row, language), heading=row.heading[language], link=url) for language in LANGUAGES}
+    values = {name: getattr(row, name) for name in StatementView.model_fields if hasattr(Statement, name)}
+    return StatementView(**values, is_stale=row.stale_at is not None, texts=texts_of(row), copies=ready, public_url=url)
+
+
+def present_rumour(row: Rumour) -> RumourView:
+    return RumourView.model_validate(row)

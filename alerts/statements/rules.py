@@ -1,0 +1,262 @@
+"""What may be published, by whom, and in which words: states, the second hand, and what no sentence of ours may hold.
+
+Pure decisions. A figure in free text is a reference, `{own.injured}`; a number that is typed is refused in either form.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
+
+from alerts.kit.errors import InvalidError
+from alerts.kit.i18n import N_
+
+
+class State(StrEnum):
+    """`withdrawn` before it was published: the draft was given up. Whether it is stale is a fact of its own (`stale_at`)."""
+
+    DRAFT = "draft"
+    PUBLISHED = "published"
+    WITHDRAWN = "withdrawn"
+
+
+class Verdict(StrEnum):
+    """Our answer to a rumour: BENAR or TIDAK BENAR, and nothing between."""
+
+    TRUE = "true"
+    FALSE = "false"
+
+
+ALLOWED: Mapping[State, frozenset[State]] = MappingProxyType(
+    {
+        State.DRAFT: frozenset({State.PUBLISHED, State.WITHDRAWN}),
+        State.PUBLISHED: frozenset({State.WITHDRAWN}),
+        State.WITHDRAWN: frozenset(),
+    }
+)
+
+
+class Fault(NamedTuple):
+    """Why a text may not be published; `words` is the part at fault as it was typed."""
+
+    code: str
+    words: str
+
+
+REFERENCE = re.compile(r"\{([a-z_]+(?:[.+][a-z_]+)*)\}")
+SENTENCES = re.compile(r"[.!?;:\n]+(?=\s|$)")
+# Said of a place or of a wish, "safe" claims nothing of anybody.
+HARMLESS = re.compile(
+    r"\b(?:(?:tempat|lokasi|daerah|jarak)(?: yang)?(?: lebih)? aman|safe(?:r)? (?:place|area|distance)s?|(?:stay|keep) safe)\b"
+)
+ALL_SAFE = (
+    re.compile(
+        r"\b(?:semua|semuanya|seluruh|seluruhnya|segenap|setiap|tiap|para)\b.*"
+        r"\b(?:selamat|aman|(?:keadaan|kondisi) (?:sehat|baik)|baik baik)\b"
+    ),
+    re.compile(r"\b(?:selamat|aman)\b.*\b(?:semua|semuanya|seluruh|seluruhnya)\b"),
+    re.compile(r"\b(?:wni|warga(?: negara)?(?: kita| indonesia)?) (?:kita )?(?:(?:dalam )?(?:keadaan |kondisi )?)?(?:selamat|aman)\b"),
+    re.compile(r"\b(?:tidak|tak) (?:ada|terdapat)\b.*\b(?:korban|wni|warga|orang|meninggal|luka|terluka|hilang)\b"),
+    re.compile(r"\b(?:tanpa|nihil|nol) korban\b|\bkorban\b.*\bnihil\b"),
+    re.compile(
+        r"\b(?:all|every|everyone|everybody|each)\b.*\b(?:safe|unhurt|unharmed|uninjured|(?:is|are|doing) (?:well|fine)|accounted)\b"
+    ),
+    re.compile(r"\b(?:safe|unhurt|unharmed|accounted for)\b.*\b(?:all|everyone|everybody)\b"),
+    re.compile(r"\b(?:citizens|indonesians|nationals) (?:are|were|remain) (?:safe|unhurt|unharmed|well|fine)\b"),
+    re.compile(r"\bno (?:indonesians?|citizens?|nationals?|one|body|casualt\w*|victims?|deaths?|dead|injur\w*|fatalit\w*|loss)\b"),
+    re.compile(r"\b(?:nobody|none)\b"),
+)
+WRONG_WORDS = re.compile(r"\b(?:tewas|casualty|casualties)\b")
+DEATH = re.compile(
+    r"\b(?:meninggal|wafat|gugur|jenazah|korban jiwa|kematian|dead|died|dies|death|deaths|killed|fatal|fatality|fatalities)\b"
+)
+RESTRICTED = re.compile(
+    r"\b(?:titik (?:kumpul|temu|jemput)|tempat berkumpul|lokasi (?:kumpul|penjemputan)|rumah aman|(?:rute|jalur) (?:evakuasi|keluar|aman)"
+    r"|(?:jam|waktu|jadwal) (?:keberangkatan|berangkat)|akan berangkat|(?:assembly|meeting|gathering|pick up|pickup) points?|safe ?houses?"
+    r"|(?:evacuation|escape|exit) routes?|departure times?|(?:will|to) depart)\b"
+)
+NUMBER_WORDS = frozenset(
+    [
+        "nol",
+        "satu",
+        "dua",
+        "tiga",
+        "empat",
+        "lima",
+        "enam",
+        "tujuh",
+        "delapan",
+        "sembilan",
+        "sepuluh",
+        "sebelas",
+        "seratus",
+        "seribu",
+        "sejuta",
+        "seorang",
+        "berdua",
+        "bertiga",
+        "berempat",
+        "puluhan",
+        "belasan",
+        "ratusan",
+        "ribuan",
+        "jutaan",
+        "lusin",
+        "lusinan",
+        "selusin",
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+        "twenty",
+        "thirty",
+        "forty",
+        "fifty",
+        "sixty",
+        "seventy",
+        "eighty",
+        "ninety",
+        "hundred",
+        "hundreds",
+        "thousand",
+        "thousands",
+        "million",
+        "millions",
+        "dozen",
+        "dozens",
+        "scores",
+        "couple",
+        "single",
+    ]
+)
+COMPOUND = re.compile(r"(?:se|dua|tiga|empat|lima|enam|tujuh|delapan|sembilan)?(?:puluh|belas|ratus|ribu|juta)(?:an)?")
+X_WEIGHT, X_LINK = 280, 23
+X_LIGHT = ((0, 0x10FF), (0x2000, 0x200D), (0x2010, 0x201F), (0x2032, 0x2037))
+TOGETHER = ("present", "voluntary")
+URGENT_FIRST = ("exercise", "as_of", "harm", "deaths", "injured", "unreached", "contacted", "host", "present", "next", "appeal")
+
+
+def fault_of(text: str, offered: Collection[str] = ()) -> Fault | None:
+    """What keeps a typed text from being published, or None. `offered`: figures that it may refer to."""
+    unknown = [key for key in REFERENCE.findall(text) if key not in offered]
+    if unknown:
+        return Fault("figure_unknown", "{" + unknown[0] + "}")
+    return next((fault for sentence in SENTENCES.split(text) if (fault := _fault_of_sentence(sentence))), None)
+
+
+def check_texts(texts: Mapping[str, str], *, field: str, offered: Collection[str] = ()) -> None:
+    """Both languages of a typed text. 422 with the code and the words at fault; both must speak of the same figures."""
+    for language, text in texts.items():
+        fault = fault_of(text, offered)
+        if fault is not None:
+            raise InvalidError(fault.code, WHY[fault.code], field=f"{field}.{language}", words=fault.words)
+    if len({tuple(sorted(REFERENCE.findall(text))) for text in texts.values()}) > 1:
+        raise InvalidError("figures_differ", "Both languages must speak of the same figures.", field=field)
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """The text with its references read aloud."""
+    return REFERENCE.sub(lambda match: values[match.group(1)], text)
+
+
+def references_of(text: str) -> list[str]:
+    """The figures that a typed text speaks of, each once."""
+    return list(dict.fromkeys(REFERENCE.findall(text)))
+
+
+def copies(clauses: list[tuple[str, str]], *, heading: str, link: str) -> dict[str, str]:
+    """Ready to be pasted: X (at most 280 by its own counting), Instagram (no link works there), WhatsApp (with its bold)."""
+    body = [text for _, text in clauses]
+    return {
+        "x": f"{_fitting(clauses, max(X_LINK, len(link)))} {link}".strip(),
+        "instagram": f"{heading}\n\n" + "\n\n".join(body),
+        "whatsapp": f"*{heading}*\n\n" + "\n\n".join(body) + f"\n\n{link}",
+    }
+
+
+def x_weight(text: str) -> int:
+    """What X counts: one for Latin, Greek, Cyrillic and common punctuation, two for the rest."""
+    return sum(1 if any(first <= ord(c) <= last for first, last in X_LIGHT) else 2 for c in text)
+
+
+def is_second_hand_needed(clause_keys: Collection[str], *, has_own_words: bool) -> bool:
+    """What the system says by itself one person may publish; deaths and typed sentences need another."""
+    return has_own_words or "deaths" in clause_keys
+
+
+def _fault_of_sentence(sentence: str) -> Fault | None:
+    references = REFERENCE.findall(sentence)
+    plain = _plain(REFERENCE.sub(" ", sentence))
+    claims = HARMLESS.sub(" ", plain)
+    for pattern in ALL_SAFE:
+        if match := pattern.search(claims):
+            return Fault("all_safe", match.group())
+    if match := RESTRICTED.search(plain):
+        return Fault("restricted", match.group())
+    if match := WRONG_WORDS.search(plain):
+        return Fault("wrong_word", match.group())
+    number = next(_numbers(plain), None)
+    if number is not None:
+        return Fault("number_not_bound", number)
+    if (match := DEATH.search(plain)) and not any(key.endswith("dead") for key in references):
+        return Fault("death_not_bound", match.group())
+    return None
+
+
+def _plain(text: str) -> str:
+    """Small letters and single blanks, without accents, hidden characters or punctuation: what a reader would hear."""
+    decomposed = unicodedata.normalize("NFKD", text).casefold()
+    letters = (c for c in decomposed if unicodedata.category(c) not in ("Mn", "Cf"))
+    return " ".join("".join(c if c.isalnum() else " " for c in letters).split())
+
+
+def _numbers(plain: str) -> Iterator[str]:
+    for word in plain.split():
+        if any(c.isnumeric() for c in word) or word in NUMBER_WORDS or COMPOUND.fullmatch(word):
+            yield word
+
+
+def _fitting(clauses: list[tuple[str, str]], link: int) -> str:
+    """Whole clauses only, the weightiest first, in their own order. A number of our register never without its caveat."""
+    chosen: set[str] = set()
+    for key in sorted({key for key, _ in clauses}, key=lambda key: URGENT_FIRST.index(key) if key in URGENT_FIRST else len(URGENT_FIRST)):
+        wanted = chosen | {key} | (set(TOGETHER) if key in TOGETHER else set())
+        if x_weight(_joined(clauses, wanted)) + 1 + link <= X_WEIGHT:
+            chosen = wanted
+    return _joined(clauses, chosen)
+
+
+def _joined(clauses: list[tuple[str, str]], keys: Collection[str]) -> str:
+    return " ".join(text for key, text in clauses if key in keys)
+
+
+WHY: Mapping[str, str] = MappingProxyType(
+    {
+        "all_safe": N_("Nobody has checked that: say how many were contacted, or that no report has come so far."),
+        "restricted": N_("Assembly points, routes and departure times are for named recipients only."),
+        "wrong_word": N_("Use another word: meninggal dunia; in English dead or injured."),
+        "number_not_bound": N_("A number must be a figure of the sheet: put its name in braces instead of typing it."),
+        "death_not_bound": N_("A sentence on deaths needs a figure that may be published."),
+        "figure_unknown": N_("There is no such figure, or it may not be published."),
+    }
+)

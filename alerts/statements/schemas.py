@@ -1,0 +1,120 @@
+"""Wire types of statements and of answers to rumours."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from alerts.kit.http import View, Wire
+from alerts.statements.rules import State, Verdict
+
+Sentence = Annotated[str, Field(min_length=3, max_length=400)]
+
+
+class Both(Wire):
+    """The same text in both languages."""
+
+    id: Sentence
+    en: Sentence
+
+
+class Hotline(Wire):
+    """Whom people may call. The number is no figure: digits, blanks, `+`, `-` and brackets."""
+
+    name: str = Field(min_length=2, max_length=80)
+    number: str = Field(pattern=r"^\+?[0-9][0-9 ()-]{1,19}$")
+
+
+class StatementIn(Wire):
+    """What a statement says: clauses of the brief by name, in the brief's order, and what a person adds.
+
+    In `own` and `appeal` a figure is a reference such as `{own.injured}`; a typed number, "all are safe" in any form, a death
+    without its figure and restricted places are refused. `sheet_version`: the sheet that was looked at; 409 `figures_changed`
+    when a chosen figure is another since.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"clauses": ["as_of", "present"], "hotlines": []}]})
+
+    clauses: list[Annotated[str, Field(max_length=60)]] = Field(max_length=40)
+    own: list[Both] = Field(default_factory=list, max_length=5)
+    appeal: Both | None = None
+    hotlines: list[Hotline] = Field(default_factory=list, max_length=8)
+    sheet_version: int | None = Field(None, ge=1, le=2_147_483_647)
+    corrects: UUID | None = None
+
+
+class Withdrawal(Wire):
+    """Why it is withdrawn, as the public reads it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": {"id": "Angka diperbaiki.", "en": "A figure was corrected."}}]})
+
+    reason: Both
+
+
+class RumourIn(Wire):
+    """A claim in its own words, and our answer with its reason."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "claim": {"id": "KBRI sudah ditutup.", "en": "The embassy has closed."},
+                    "verdict": "false",
+                    "explanation": {"id": "KBRI tetap melayani WNI.", "en": "The embassy goes on serving citizens."},
+                }
+            ]
+        }
+    )
+
+    claim: Both
+    verdict: Verdict
+    explanation: Both
+    replaces: UUID | None = None
+
+
+class StatementView(View):
+    """A statement with all that it rests on. `is_stale`: `stale_figures` are other than what it says."""
+
+    id: UUID
+    incident_id: UUID
+    number: int
+    version: int
+    state: State
+    is_stale: bool
+    texts: dict[str, str]
+    heading: dict[str, str]
+    clauses: list[dict[str, Any]]
+    figures: list[dict[str, Any]]
+    hotlines: list[dict[str, str]]
+    copies: dict[str, dict[str, str]]
+    public_url: str
+    as_of: datetime
+    sheet_version: int | None
+    needs_second_hand: bool
+    drafted_by: str
+    drafted_at: datetime
+    corrects: UUID | None
+    published_by: str | None
+    published_at: datetime | None
+    content_hash: str | None
+    withdrawn_by: str | None
+    withdrawn_at: datetime | None
+    withdraw_reason: dict[str, str] | None
+    stale_at: datetime | None
+    stale_figures: list[dict[str, Any]] | None
+
+
+class RumourView(View):
+    """A claim and our answer."""
+
+    id: UUID
+    incident_id: UUID
+    claim: dict[str, str]
+    verdict: Verdict
+    explanation: dict[str, str]
+    published_by: str
+    published_at: datetime
+    replaces: UUID | None
