@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -89,6 +90,7 @@ def statement_page(
         "names": names_by_key(session, [by for by in (*row.hands, row.published_by, row.withdrawn_by) if by]),
         "is_own_hand": actor.key in row.hands,
         "copies": _copies(view),
+        "times": {each["key"]: datetime.fromisoformat(each["as_of"]) if each["as_of"] else None for each in view.figures},
     }
     if row.state is State.DRAFT:
         context |= _form(request, session, incident, row.typed)

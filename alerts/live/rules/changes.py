@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from alerts.live.schemas import AnswerSheet, Change, Figure, Total, Words
 from alerts.reports.rules import words
 
-PASSING = frozenset({"age_seconds", "counted_at"})
+PASSING = frozenset({"age_seconds", "counted_at", "clauses"})
+"""Ages; and the clauses of the sentence, which say again what the sentence and its figures say."""
 OF_THE_QUESTION = frozenset({"version", "as_of", "known_at", "changes"})
 NO_PLACE = Words(id="tempat belum diketahui", en="place not known yet")
 PUBLISHABLE = Words(id="dapat diumumkan", en="may be published")
