@@ -5,6 +5,7 @@ comes out is a process like any other: a group, a log, an environment and an end
 until it is written to. The demo, the benchmarks and production start each from nothing.
 """
 
+import contextlib
 import gc
 import os
 import signal
@@ -87,6 +88,9 @@ def fork(argv: Sequence[str], log: Path, environ: dict[str, str], prepare: Calla
     pid = os.fork()
     if pid == 0:
         raise Becoming(argv, log, environ, prepare)
+    # It makes itself a group too; whoever is told its number may want to kill the group before it comes to that.
+    with contextlib.suppress(OSError):
+        os.setpgid(pid, pid)
     return Child(pid)
 
 
