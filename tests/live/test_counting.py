@@ -28,6 +28,7 @@ def test_what_is_dear_to_count_is_as_old_as_the_last_count_and_what_staff_filed_
     refresh(session, incident.id, no_more_often=timedelta(0))
     state = session.get_one(LiveState, incident.id)
     assert state.counted is not None
+    state.counted = state.counted | {"took_seconds": 0.0}
 
     def sheet() -> AnswerSheet:
         session.commit()
