@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from alerts.console.check_rows import ROWS_MAX
 from alerts.console.forms import Form, parse_id
 from alerts.console.incident_forms import parse_local
+from alerts.console.need_rows import read_needs
 from alerts.kit.errors import InvalidError
 from alerts.reports.rules.codes import Category, Claim, Nationality, Outcome, Silence, Target
 from alerts.reports.rules.mission_status import COUNTS, FIELDS
@@ -83,6 +84,7 @@ def read_report(form: Form, filing: Filing) -> ReportIn:
         mission_status=_status(form) if filing.mission_code else None,
         lines=list(_lines(form, filing)),
         checks=list(_checks(form, filing)),
+        needs=list(read_needs(form, filing.zone)),
     )
 
 
@@ -100,7 +102,7 @@ def nothing_known_yet(filing: Filing, narrative: str) -> ReportIn:
 
 def is_empty(report: ReportIn) -> bool:
     """Whether nothing at all was filled in."""
-    return not (report.lines or report.checks or report.narrative or report.mission_status)
+    return not (report.lines or report.checks or report.needs or report.narrative or report.mission_status)
 
 
 def _source(form: Form, filing: Filing) -> str:

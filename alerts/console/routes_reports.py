@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from alerts.console.check_rows import ask_rows, last_checks
 from alerts.console.elsewhere import IncidentDep, Viewer
 from alerts.console.forms import Form, FormDep
+from alerts.console.need_rows import need_rows
 from alerts.console.once import WAITED_FIELD, start_once
 from alerts.console.pages import language_of, render, typed_in
 from alerts.console.report_forms import (
@@ -83,6 +84,7 @@ def report_page(request: Request, incident: IncidentDep, session: Tx, actor: Fil
         "opened": {code for code in places if any(name.startswith(f"cell:{code}:") for name in typed_in(request))},
         "nationalities": filing.nationalities,
         "earlier": own[:EARLIER],
+        "need_rows": need_rows(session, incident.id, own_source),
         "ask_rows": ask_rows(last_checks(session, incident.id, own_source)),
     }
     return render(request, "report.html", context | _form_words(lang), actor=actor)

@@ -17,7 +17,7 @@ from alerts.kit.clock import db_now
 from alerts.live.counting import Counted, count, find_kept
 from alerts.live.models import FigureMinute, Snapshot
 from alerts.live.people import count_help_cases, read_agreement, read_families
-from alerts.live.rules.facts import CheckFacts, IncidentFacts, MissionFacts, SheetFacts
+from alerts.live.rules.facts import CheckFacts, IncidentFacts, MissionFacts, NeedFacts, SheetFacts
 from alerts.live.rules.sheet import build_sheet
 from alerts.live.rules.totals import maximal
 from alerts.live.schemas import AnswerSheet, MinutePoint, Register
@@ -142,6 +142,7 @@ def _load_facts(session: Session, incident: Incident, areas: list[IncidentArea],
         reports=tuple(filed.reports),
         lines=tuple(filed.lines),
         checks=tuple(_checks(filed)),
+        needs=tuple(_needs(filed)),
         register=counted.register if at.is_now else _register_then(session, incident.id, at.known_at),
         reach=counted.reach,
         answers=counted.answers,
@@ -208,6 +209,11 @@ def _missions(session: Session, incident_id: UUID, at: _At) -> tuple[MissionFact
         )
         for row in rows
     )
+
+
+def _needs(filed: Filed) -> Iterable[NeedFacts]:
+    for report, need in filed.needs:
+        yield NeedFacts(report, need.position, need.what, need.how_many, need.by_when, need.state)
 
 
 def _checks(filed: Filed) -> Iterable[CheckFacts]:

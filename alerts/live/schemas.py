@@ -35,6 +35,7 @@ from alerts.live.parts import (
 from alerts.reports.rules.codes import (
     Category,
     Claim,
+    NeedState,
     Outcome,
     Target,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "MinuteSeries",
     "MissionRow",
     "NamedPersons",
+    "NeedRow",
     "Part",
     "PeopleAgreement",
     "PlaceView",
@@ -230,6 +232,21 @@ class NamedPersons(Part):
     difference: int | None
 
 
+class NeedRow(Part):
+    """Something that a mission needs, as it was said last; `how_many` in its own words."""
+
+    what: str
+    how_many: str | None
+    by_when: datetime | None
+    state: NeedState
+    is_overdue: bool
+    source: str
+    source_name: Words
+    as_of: datetime
+    age_seconds: int
+    report_id: UUID
+
+
 class StatusView(Part):
     """One thing that a mission says of itself. `is_bad`: somebody has to look after it."""
 
@@ -342,6 +359,7 @@ class AnswerSheet(Part):
     agreement: PeopleAgreement = Field(default_factory=PeopleAgreement)
     missions: list[MissionRow]
     asked: list[AskedWhom] = Field(default_factory=list)
+    needs: list[NeedRow] = Field(default_factory=list)
     changes: Changes | None = None
 
 

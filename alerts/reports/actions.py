@@ -20,7 +20,7 @@ from alerts.kit.clock import db_now
 from alerts.kit.errors import ForbiddenError, InvalidError, NotFoundError
 from alerts.kit.outbox import publish
 from alerts.places import find_province, is_country, provinces_of
-from alerts.reports.models import ConflictResolution, Report, ReportCheck, ReportLine, ReportProblem
+from alerts.reports.models import ConflictResolution, Report, ReportCheck, ReportLine, ReportNeed, ReportProblem
 from alerts.reports.queries import Filed, filed_line, filed_report, known_line_ids, last_version, load_filed, lock_filing
 from alerts.reports.rules.codes import SEVERITIES, Category, Rule
 from alerts.reports.rules.guards import Line, Problem, clock_problem, line_state, report_state, review, set_once
@@ -224,16 +224,19 @@ def _store(session: Session, report: Report, rows: Sequence[ReportLine], *, comm
     session.add(report)
     session.flush()
     session.add_all(rows)
-    checks = [_check_values(report.id, at, check.model_dump()) for at, check in enumerate(command.checks)]
+    checks = [_row_values(report.id, at, check.model_dump()) for at, check in enumerate(command.checks)]
+    needs = [_row_values(report.id, at, need.model_dump()) for at, need in enumerate(command.needs)]
     asked = [{"report_id": report.id, "line": p.line, "rule": p.rule, "params": dict(p.params)} for p in problems]
     session.flush()
     if checks:
         session.execute(insert(ReportCheck), checks)
+    if needs:
+        session.execute(insert(ReportNeed), needs)
     if asked:
         session.execute(insert(ReportProblem), asked)
 
 
-def _check_values(report_id: UUID, at: int, values: dict[str, Any]) -> dict[str, Any]:
+def _row_values(report_id: UUID, at: int, values: dict[str, Any]) -> dict[str, Any]:
     return values | {"report_id": report_id, "position": at}
 
 

@@ -31,6 +31,7 @@ from alerts.reports.rules.codes import (
     LineKind,
     LineState,
     Nationality,
+    NeedState,
     Outcome,
     ReportState,
     Rule,
@@ -133,6 +134,21 @@ class ReportCheck(Base):
     by: Mapped[str | None]
     answer: Mapped[str | None]
     found: Mapped[int | None]
+
+
+class ReportNeed(Base):
+    """One thing that the filer needs. `how_many` in the filer's words."""
+
+    __tablename__ = "report_need"
+    __table_args__ = (UniqueConstraint("report_id", "position"),)
+
+    id: Mapped[UUID] = uuid_pk()
+    report_id: Mapped[UUID] = mapped_column(ForeignKey("report.id"))
+    position: Mapped[int]
+    what: Mapped[str]
+    how_many: Mapped[str | None]
+    by_when: Mapped[datetime | None]
+    state: Mapped[NeedState] = mapped_column(enum_column(NeedState))
 
 
 class ReportProblem(Base):

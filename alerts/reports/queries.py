@@ -17,13 +17,13 @@ from alerts.incidents.rules import is_bound_to_mission
 from alerts.kit.actor import Actor
 from alerts.kit.errors import NotFoundError
 from alerts.kit.http import Paging
-from alerts.reports.models import ConflictResolution, Report, ReportCheck, ReportLine, ReportProblem
+from alerts.reports.models import ConflictResolution, Report, ReportCheck, ReportLine, ReportNeed, ReportProblem
 from alerts.reports.rules import words
 from alerts.reports.rules.codes import Category, LineKind
 from alerts.reports.rules.guards import Problem
 from alerts.reports.rules.standing import Cell, FiledLine, FiledReport
 from alerts.reports.rules.values import Contact, outermost
-from alerts.reports.schemas import BothView, CheckView, LineView, ProblemView, ReportSummaryView, ReportView
+from alerts.reports.schemas import BothView, CheckView, LineView, NeedView, ProblemView, ReportSummaryView, ReportView
 
 LOCK_NAMES = "reports"
 
@@ -35,6 +35,7 @@ class Filed:
     reports: list[FiledReport] = field(default_factory=list)
     lines: list[FiledLine] = field(default_factory=list)
     checks: list[tuple[FiledReport, ReportCheck]] = field(default_factory=list)
+    needs: list[tuple[FiledReport, ReportNeed]] = field(default_factory=list)
     problems: dict[UUID, tuple[Problem, ...]] = field(default_factory=dict)
     resolutions: dict[str, UUID] = field(default_factory=dict)
 
@@ -69,9 +70,9 @@ _LOCK_SHARED = text("SELECT pg_advisory_xact_lock_shared(hashtextextended(:name,
 def load_filed(
     session: Session, incident_id: UUID, known_at: datetime | None = None, *, categories: Collection[Category] | None = None
 ) -> Filed:
-    """Everything filed in an incident by `known_at` (default: all), in five statements whatever its size.
+    """Everything filed in an incident by `known_at` (default: all), in six statements whatever its size.
 
-    With `categories` only the lines of these, and no checks or problems: what a new report may contradict.
+    With `categories` only the lines of these, and no checks, needs or problems: what a new report may contradict.
     """
     own = Report.incident_id == incident_id
     if known_at is not None:
@@ -90,6 +91,8 @@ def load_filed(
     if categories is None:
         query = select(ReportCheck).where(ReportCheck.report_id.in_(ids)).order_by(ReportCheck.report_id, ReportCheck.position)
         filed.checks = [(by_id[check.report_id], check) for check in session.scalars(query)]
+        wanted = select(ReportNeed).where(ReportNeed.report_id.in_(ids)).order_by(ReportNeed.report_id, ReportNeed.position)
+        filed.needs = [(by_id[need.report_id], need) for need in session.scalars(wanted)]
         filed.problems = _problems_by_line(session, ids, filed.lines)
     return filed
 
@@ -193,6 +196,7 @@ def present_report(session: Session, report: Report) -> ReportView:
     """The report as the wire shows it, with what was asked about it."""
     lines = session.scalars(select(ReportLine).where(ReportLine.report_id == report.id).order_by(ReportLine.position))
     checks = session.scalars(select(ReportCheck).where(ReportCheck.report_id == report.id).order_by(ReportCheck.position))
+    needs = session.scalars(select(ReportNeed).where(ReportNeed.report_id == report.id).order_by(ReportNeed.position))
     problems = session.scalars(select(ReportProblem).where(ReportProblem.report_id == report.id).order_by(ReportProblem.id))
     return ReportView(
         **ReportSummaryView.model_validate(report).model_dump(),
@@ -200,6 +204,7 @@ def present_report(session: Session, report: Report) -> ReportView:
         mission_status=report.mission_status,
         lines=[_line_view(line) for line in lines],
         checks=[CheckView.model_validate(check) for check in checks],
+        needs=[NeedView.model_validate(need) for need in needs],
         problems=[_problem_view(problem) for problem in problems],
     )
 

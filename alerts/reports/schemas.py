@@ -26,6 +26,7 @@ from alerts.reports.rules.codes import (
     LineKind,
     LineState,
     Nationality,
+    NeedState,
     Outcome,
     ReportState,
     Rule,
@@ -38,6 +39,7 @@ from alerts.reports.rules.mission_status import Works
 LINES_MAX = 500
 REGISTERS = (Category.REGISTERED, Category.ESTIMATED_PRESENT)
 CHECKS_MAX = 500
+NEEDS_MAX = 100
 
 
 def _finite(value: float) -> float:
@@ -137,6 +139,15 @@ class CheckIn(Wire):
     found: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
 
 
+class NeedIn(Wire):
+    """Something that the filer needs. A later report that names the same thing says how it stands now: still open, or met."""
+
+    what: Annotated[Short, StringConstraints(min_length=1)]
+    how_many: Short | None = None
+    by_when: Moment | None = None
+    state: NeedState = NeedState.OPEN
+
+
 People = Annotated[StrictInt, Field(ge=0, le=1_000_000)]
 
 
@@ -194,6 +205,7 @@ class ReportIn(Wire):
     mission_status: MissionStatusIn | FreeStatus | None = Field(None, union_mode="left_to_right")
     lines: Lines = Field(default_factory=list)
     checks: Checks = Field(default_factory=list)
+    needs: Annotated[list[NeedIn], Field(max_length=NEEDS_MAX)] = Field(default_factory=list)
 
     @property
     def status_as_filed(self) -> dict[str, Any] | None:
@@ -257,6 +269,15 @@ class CheckView(View):
     found: int | None
 
 
+class NeedView(View):
+    """A need as it was filed."""
+
+    what: str
+    how_many: str | None
+    by_when: datetime | None
+    state: NeedState
+
+
 class ReportSummaryView(View):
     """A report as lists show it. `version` counts the reports of this source in this incident."""
 
@@ -280,6 +301,7 @@ class ReportView(ReportSummaryView):
     mission_status: dict[str, Any] | None
     lines: list[LineView]
     checks: list[CheckView]
+    needs: list[NeedView]
     problems: list[ProblemView]
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.console.check_rows import ask_rows
-from alerts.reports.models import Report, ReportCheck
+from alerts.reports.models import Report, ReportCheck, ReportNeed
 from alerts.reports.rules.codes import Target
 from tests.console.conftest import Browser
 from tests.console.test_report_pages import form_key, reporting
@@ -80,3 +80,32 @@ def test_a_sheet_that_waited_was_true_when_it_was_written(browse: Browser, sessi
     assert first.headers["location"] == again.headers["location"], "the wait is no part of what was typed"
     report = session.scalars(select(Report)).one()
     assert timedelta(minutes=119) < report.known_at - report.as_of < timedelta(minutes=121)
+
+
+def test_a_need_comes_back_until_it_is_met(browse: Browser, session: Session) -> None:
+    person, incident = reporting(browse, session)
+    officer = browse("duty_officer")
+    new = "need:new0:"
+    needed = {f"{new}what": "Surat perjalanan", f"{new}how_many": "sekitar 40", f"{new}by_when": "2026-02-06T14:05"}
+    filed = person.post(f"{incident}/report", **needed, form_key=form_key(person.get(f"{incident}/report").text))
+    assert filed.status_code == 303, filed.text
+    assert "sekitar 40" in person.get(filed.headers["location"]).text
+    (need,) = officer.get(f"/api/v1{incident}/summary").json()["needs"]
+    assert (need["what"], need["how_many"], need["state"], need["by_when"]) == (
+        "Surat perjalanan",
+        "sekitar 40",
+        "open",
+        "2026-02-06T11:05:00Z",
+    )
+    assert "Surat perjalanan" in officer.get(f"{incident}/minister").text
+    page = person.get(f"{incident}/report").text
+    found = re.search(r'name="(need:[0-9a-f]{8}:)state"', page)
+    assert found
+    row = {f"{found.group(1)}what": "Surat perjalanan", f"{found.group(1)}how_many": "sekitar 40"}
+    untouched = row | {f"{found.group(1)}state": "", "narrative": "tidak ada yang berubah"}
+    person.post(f"{incident}/report", **untouched, form_key=form_key(page))
+    assert len(session.scalars(select(ReportNeed)).all()) == 1, "a row left alone says nothing"
+    page = person.get(f"{incident}/report").text
+    assert person.post(f"{incident}/report", **row, **{f"{found.group(1)}state": "met"}, form_key=form_key(page)).status_code == 303
+    assert [need["state"] for need in officer.get(f"/api/v1{incident}/summary").json()["needs"]] == ["met"]
+    assert not re.search(r'name="need:[0-9a-f]{8}:state"', person.get(f"{incident}/report").text)

@@ -324,10 +324,10 @@ def test_sending_twice_files_once(client: TestClient, sign_in: SignIn, incident_
     assert len(client.get(url, headers=sign_in("duty_officer")).json()["items"]) == 1
 
 
-@pytest.mark.parametrize("table", ["report", "report_line", "report_check", "report_problem", "conflict_resolution"])
+@pytest.mark.parametrize("table", ["report", "report_line", "report_check", "report_need", "report_problem", "conflict_resolution"])
 @pytest.mark.parametrize("statement", ["UPDATE {} SET id = id", "DELETE FROM {}"])
 def test_what_was_filed_cannot_be_altered(session: Session, file: Callable[..., dict[str, Any]], table: str, statement: str) -> None:
-    file(report_body(line("dead", -1), checks=[{"target": "hospital", "name": "RS", "outcome": "asked"}]))
+    file(report_body(line("dead", -1), checks=[{"target": "hospital", "name": "RS", "outcome": "asked"}], needs=[{"what": "tenda"}]))
     with pytest.raises(DBAPIError, match="append-only"), session.begin_nested():
         session.execute(text(statement.format(table)))
 

@@ -13,7 +13,7 @@ from alerts.live.rules.agreement import Agreement
 from alerts.live.schemas import FamiliesAsking, Reach, Register
 from alerts.people.deaths.rules import Death
 from alerts.reports.chasing.rules import Said
-from alerts.reports.rules.codes import Category, Outcome, Target
+from alerts.reports.rules.codes import Category, NeedState, Outcome, Target
 from alerts.reports.rules.guards import Problem
 from alerts.reports.rules.standing import FiledLine, FiledReport
 
@@ -70,6 +70,18 @@ class CheckFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class NeedFacts:
+    """One need of one report. `how_many` is in the words of the filer."""
+
+    report: FiledReport
+    position: int
+    what: str
+    how_many: str | None
+    by_when: datetime | None
+    state: NeedState
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerFacts:
     """Where people stand by their own answers. `safe_contacted` of `safe` have staff behind them."""
 
@@ -94,6 +106,7 @@ class SheetFacts:
     reports: tuple[FiledReport, ...] = ()
     lines: tuple[FiledLine, ...] = ()
     checks: tuple[CheckFacts, ...] = ()
+    needs: tuple[NeedFacts, ...] = ()
     register: Register | None = None
     reach: tuple[Reach, ...] = ()
     answers: AnswerFacts = AnswerFacts()

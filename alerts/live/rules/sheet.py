@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from uuid import UUID
+from typing import TypeVar
 
 from alerts.incidents.rules import FROM_LOWEST, SiagaLevel
 from alerts.live.rules.agreement import LABELS
 from alerts.live.rules.chasers import chaser_mark
 from alerts.live.rules.checks import newest_checks
 from alerts.live.rules.deaths import deaths_of
-from alerts.live.rules.facts import CheckFacts, MissionFacts, SheetFacts
+from alerts.live.rules.facts import CheckFacts, MissionFacts, NeedFacts, SheetFacts
 from alerts.live.rules.figures import (
     Frame,
     conflict_of,
@@ -24,6 +24,7 @@ from alerts.live.rules.figures import (
     with_parts,
     withdrawn_of,
 )
+from alerts.live.rules.needs import need_row, newest_needs
 from alerts.live.rules.questions import Material, answer_all, is_asked_by, own_total
 from alerts.live.rules.sentence import sentence_of
 from alerts.live.rules.unknowns import asked_of
@@ -46,6 +47,7 @@ from alerts.reports.rules.codes import Category, LineKind
 from alerts.reports.rules.mission_status import StatusFact, read_status
 from alerts.reports.rules.standing import FiledLine, FiledReport, Standing, is_visible, stand, visible
 
+Said = TypeVar("Said", CheckFacts, NeedFacts)
 NAMED = (
     Category.DEAD,
     Category.SERIOUSLY_INJURED,
@@ -88,6 +90,7 @@ def build_sheet(facts: SheetFacts, as_of: datetime, known_at: datetime) -> Answe
         deaths=deaths_of(facts.deaths),
         agreement=_agreement(facts),
         missions=[_mission_row(mission, reports, facts, frame) for mission in facts.missions],
+        needs=[need_row(need, frame) for need in newest_needs(_of_standing_reports(facts.needs, reports))],
         asked=asked_of(facts, {mission.code: _due(mission, reports) for mission in facts.missions}),
     )
 
@@ -97,8 +100,7 @@ def _material(facts: SheetFacts, standing: Standing, frame: Frame, reports: Sequ
     for line in standing.current:
         figures[line.cell.kind].append(figure_of(line, frame, standing))
     whole, orphans = with_parts(figures[LineKind.STANDING], figures[LineKind.OF_WHICH])
-    seen = {report.id for report in reports}
-    checks = newest_checks(_unsuperseded(facts, reports, seen))
+    checks = newest_checks(_of_standing_reports(facts.checks, reports))
     return Material(
         facts=facts,
         standing=standing,
@@ -113,9 +115,10 @@ def _material(facts: SheetFacts, standing: Standing, frame: Frame, reports: Sequ
     )
 
 
-def _unsuperseded(facts: SheetFacts, reports: Sequence[FiledReport], seen: set[UUID]) -> list[CheckFacts]:
-    superseded = {report.supersedes for report in reports}
-    return [check for check in facts.checks if check.report.id in seen and check.report.id not in superseded]
+def _of_standing_reports(rows: Iterable[Said], reports: Sequence[FiledReport]) -> list[Said]:
+    """Rows of the reports that are seen and were not corrected."""
+    seen, corrected = {report.id for report in reports}, {report.supersedes for report in reports}
+    return [row for row in rows if row.report.id in seen and row.report.id not in corrected]
 
 
 def _head(facts: SheetFacts) -> IncidentHead:

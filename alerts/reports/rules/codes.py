@@ -150,6 +150,13 @@ class Outcome(StrEnum):
     VISITED = "visited"
 
 
+class NeedState(StrEnum):
+    """Whether a mission still needs something."""
+
+    OPEN = "open"
+    MET = "met"
+
+
 class Rule(StrEnum):
     """Why a line is held, or what is asked about it."""
 
