@@ -37,6 +37,7 @@ from alerts.live.stream import Stream
 from alerts.places import place_name
 from alerts.staff.access import may, require
 from alerts.staff.rules import Permission
+from alerts.statements.queries import list_stale
 
 router = APIRouter(prefix="/incidents/{incident_id}", include_in_schema=False)
 Reader = Annotated[Actor, Depends(require(Permission.VIEW_SUMMARY))]
@@ -118,6 +119,7 @@ def minister_page(request: Request, incident: IncidentDep, session: Tx, actor: R
     sheet = current_sheet(session, incident, since_version=base)
     context = _place(request, incident) | _sheet(sheet)
     context |= {"clocks": clocks_of_incident(session, incident, actor), "lines": _lines(session, incident)}
+    context["stale_statements"] = list_stale(session, incident.id)
     return render(request, "minister.html", context, actor=actor)
 
 
@@ -126,6 +128,7 @@ def sheet_part(request: Request, incident: IncidentDep, session: Tx, actor: Read
     """The five answers alone, fetched when a newer version exists."""
     sheet = current_sheet(session, incident, since_version=find_base(session, actor=actor, incident_id=incident.id))
     context = _place(request, incident) | _sheet(sheet) | {"lines": _lines(session, incident)}
+    context["stale_statements"] = list_stale(session, incident.id)
     return render(request, "_sheet.html", context, actor=actor)
 
 

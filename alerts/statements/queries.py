@@ -91,6 +91,14 @@ def list_rumours(session: Session, incident_id: UUID, page: Paging) -> list[Rumo
     return list(session.scalars(query.order_by(Rumour.id.desc()).limit(page.limit + 1)))
 
 
+def list_stale(session: Session, incident_id: UUID) -> list[Statement]:
+    """What stands published or drafted and says otherwise than the sheet, newest first."""
+    query = select(Statement).where(
+        Statement.incident_id == incident_id, Statement.state != State.WITHDRAWN, Statement.stale_at.is_not(None)
+    )
+    return list(session.scalars(query.order_by(Statement.id.desc()).limit(SHOWN)))
+
+
 def find_page(session: Session, incident_id: UUID) -> PublicPage | None:
     return session.get(PublicPage, incident_id)
 

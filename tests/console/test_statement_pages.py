@@ -108,3 +108,18 @@ def test_another_incidents_statement_and_missions_see_nothing(session: Session, 
     session.commit()
     assert browse("minister").get(path.replace(str(incident.id), str(other.id))).status_code == 404
     assert browse("mission_staff").get(path).status_code == 403
+
+
+def test_the_ministers_page_says_that_a_published_figure_has_changed(session: Session, incident: Incident, browse: Browser) -> None:
+    writer, minister = browse("public_information"), browse("minister")
+    path = drafted(writer, incident)
+    writer.post(f"{path}/publish", **form_of(writer.get(path).text, f"{path}/publish"))
+    page = f"/incidents/{incident.id}/minister"
+    assert "Angka-angka telah berubah" not in minister.get(page).text
+    body = report_body(line("injured", 12), source="ministry", as_of=db_now(session).isoformat())
+    file_report(session, actor=OPENER, incident_id=incident.id, command=ReportIn.model_validate(body))
+    session.commit()
+    refresh(session, incident.id, no_more_often=timedelta(0))
+    session.commit()
+    for address in (page, f"{page}/sheet"):
+        assert "Angka-angka telah berubah" in minister.get(address).text
