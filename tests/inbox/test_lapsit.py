@@ -104,7 +104,7 @@ def test_a_message_becomes_a_report_and_is_repeated(session: Session, say: Say, 
         ("unaccounted", ["TR-31"], 40, None, "reported", "accepted"),
         ("safe", ["TR-31"], 12, None, "reported", "accepted"),
     ]
-    assert report.mission_status == {"staff_reached": "12", "staff_total": "14", "office": "berfungsi", "power": "tidak berfungsi"}
+    assert report.mission_status == {"staff_reached": 12, "staff_total": 14, "office": "working", "power": "not_working"}
     assert (report.filed["via"], report.filed["code"]) == ("sms", "none")
     assert "jembatan putus" in report.filed["text"]
     [answer] = answers(session)

@@ -159,6 +159,7 @@ def test_without_a_code_the_first_figure_or_place_is_not_taken_for_one(text: str
         ("PKL2400", ("PKL2400",)),
         ("LJT2561", ("LJT2561",)),
         ("STF-", ("STF-",)),
+        ("KDR3/4", ("KDR3/4",)),
     ],
 )
 def test_what_is_not_understood_is_named_and_not_guessed(text: str, unread: tuple[str, ...]) -> None:

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from alerts.kit.i18n import translator
 from alerts.reports.code_lists.rules import Verdict
 from alerts.reports.rules.codes import Category, Claim, Silence
 from alerts.reports.rules.lapsit import Lapsit, Tally
-from alerts.reports.schemas import LINES_MAX, ContactIn, LineIn, ReportIn
+from alerts.reports.rules.mission_status import PEOPLE, Works
+from alerts.reports.schemas import LINES_MAX, ContactIn, LineIn, MissionStatusIn, ReportIn
 
 RESENT_SECONDS = 900
 """The same words again from the same phone within this time are the same report: the sender saw no answer."""
@@ -22,8 +24,7 @@ CLOCK_AHEAD = timedelta(minutes=15)
 ASKED_FIRST = (Category.DEAD, Category.INJURED, Category.UNACCOUNTED)
 NOT_IN_CONTACT = frozenset({Category.DEAD, Category.MISSING, Category.UNACCOUNTED, Category.REGISTERED, Category.ESTIMATED_PRESENT})
 """Nobody was spoken to: how such a figure is known lifts no claim."""
-STATES = {"+": "berfungsi", "-": "tidak berfungsi", "?": "belum diketahui"}
-PEOPLE_OF_MISSION = ("staff", "families")
+STATES = {"+": Works.WORKING, "-": Works.NOT_WORKING, "?": Works.NOT_KNOWN}
 CODE = re.compile(r"#\s*\d{4,8}")
 CALLS_FOR_HELP = re.compile(r"(?<!\w)(?:tolong\w*|sos)(?!\w)")
 
@@ -62,7 +63,7 @@ def as_report(said: Lapsit, sender: Sender, received_at: datetime, verdict: Verd
         as_of=as_of,
         narrative=said.narrative or (translator("id").gettext("Nothing known yet") if said.is_nothing_known else None),
         next_report_at=coming(said.next_at, received_at, sender.zone) if said.next_at else None,
-        mission_status=dict(_status(said.mission)) or None,
+        mission_status=MissionStatusIn(**dict(_status(said.mission))) if said.mission else None,
         lines=lines,
     )
 
@@ -119,12 +120,14 @@ def _line(tally: Tally, sender: Sender, as_of: datetime, *, is_proven: bool) -> 
     )
 
 
-def _status(mission: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _status(mission: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     """In the fields of the form: people as reached and total."""
     for name, value in mission.items():
         reached, slash, total = value.partition("/")
-        if name in PEOPLE_OF_MISSION:
-            yield f"{name}_reached", reached
-            yield from [(f"{name}_total", total)] if slash else []
+        if name in PEOPLE:
+            yield f"{name}_reached", int(reached)
+            yield from [(f"{name}_total", int(total))] if slash else []
+        elif value in STATES:
+            yield name, STATES[value]
         else:
-            yield name, STATES.get(value, value)
+            yield name, int(reached)

@@ -294,7 +294,8 @@ class _Reading:
         if word in STATES_OF_MISSION and value in ("+", "-", "?"):
             self._mission[STATES_OF_MISSION[word]] = value
             return True
-        if word in COUNTS_OF_MISSION and re.fullmatch(r"\d{1,5}(/\d{1,5})?", value, re.ASCII):
+        whole = "" if COUNTS_OF_MISSION.get(word) == "vehicles" else r"(/\d{1,5})?"
+        if word in COUNTS_OF_MISSION and re.fullmatch(rf"\d{{1,5}}{whole}", value, re.ASCII):
             self._mission[COUNTS_OF_MISSION[word]] = value
             return True
         return False
