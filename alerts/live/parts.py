@@ -83,7 +83,8 @@ class Figure(Part):
     `key` is stable while the cell and its source are. `number` is null unless `answer` is a number or
     `none_found` (then 0). `text` is what a page prints. `claim` is the rung on which the figure counts;
     `claim_filed` is what its filer claimed. `mark` must be printed beside the figure when it is there.
-    `fell_from` is the same source's figure before, when that was higher. `of_which` are its parts.
+    `fell_from` is the same source's figure before, when that was higher. `moved` tells of a
+    nationality check that divided an earlier figure: before → after, and the reason. `of_which` are its parts.
     """
 
     key: str
@@ -117,6 +118,7 @@ class Figure(Part):
     is_conflicting: bool = False
     fell_from: int | None = None
     fall_reason: str | None = None
+    moved: Words | None = None
     publication: Publication = Publication.FREE
     mark: Words | None = None
     report_id: UUID | None = None

@@ -123,7 +123,9 @@ def _figures(sheet: AnswerSheet) -> Iterator[Figure]:
 
 def _figure_words(figure: Figure) -> Words:
     claim = figure.claim_label
-    return Words(id=f"{figure.text.id} ({claim.id})", en=f"{figure.text.en} ({claim.en})")
+    moved = figure.moved
+    more = Words(id=f"; {moved.id}", en=f"; {moved.en}") if moved else Words(id="", en="")
+    return Words(id=f"{figure.text.id} ({claim.id}){more.id}", en=f"{figure.text.en} ({claim.en}){more.en}")
 
 
 def _total_label(total: Total) -> Words:

@@ -144,11 +144,28 @@ def figure_of(line: FiledLine, frame: Frame, standing: Standing, *, is_current: 
         is_conflicting=line.id in standing.in_conflict,
         fell_from=fall.before if fall else None,
         fall_reason=fall.reason if fall else None,
+        moved=moved_words(line, standing),
         publication=publication,
         mark=MARKS.get(publication),
         report_id=report.id,
         line_id=line.id,
         of_which=[],
+    )
+
+
+def moved_words(line: FiledLine, standing: Standing) -> Words | None:
+    """The nationality check that a figure came from: what stood before, what it became, and why."""
+    split = standing.splits.get(line.id)
+    if split is None:
+        return None
+    before, mixed = number_words(split.before), words.NATIONALITY[Nationality.MIXED]
+    after = [(number_words(number), words.NATIONALITY[who]) for who, number in split.after]
+    reason = f": {split.reason}" if split.reason else ""
+    to_id = " + ".join(f"{number.id} {who.id}" for number, who in after)
+    to_en = " + ".join(f"{number.en} {who.en}" for number, who in after)
+    return Words(
+        id=f"pemeriksaan kewarganegaraan, {before.id} {mixed.id} → {to_id}{reason}",
+        en=f"nationality check, {before.en} {mixed.en} → {to_en}{reason}",
     )
 
 

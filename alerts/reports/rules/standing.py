@@ -19,6 +19,7 @@ from uuid import UUID
 
 from alerts.reports.rules.codes import SEVERITIES, Category, LineKind, LineState, Rule, Series, Silence
 from alerts.reports.rules.filed import Cell, FiledLine, FiledReport, Wording
+from alerts.reports.rules.splits import Split, overtaken_by, splits_of
 from alerts.reports.rules.values import differs, lies_within
 
 __all__ = ["Cell", "FiledLine", "FiledReport"]
@@ -89,6 +90,7 @@ class Standing:
     contradictions: list[Contradiction] = field(default_factory=list)
     withdrawn: list[tuple[FiledLine, FiledLine]] = field(default_factory=list)
     falls: dict[UUID, Fall] = field(default_factory=dict)
+    splits: dict[UUID, Split] = field(default_factory=dict)
     in_conflict: frozenset[UUID] = frozenset()
 
 
@@ -120,6 +122,8 @@ def stand(lines: Sequence[FiledLine], reports: Iterable[FiledReport], resolved: 
         _stand_in_cell(result, by_speaker[cell], resolved)
     _overtake_silences(result)
     _settle_severities(result, resolved)
+    result.splits = splits_of(result.current, lines, frozenset(withdrawals))
+    _overtake_undivided(result)
     result.in_conflict = frozenset(line.id for each in result.contradictions for line in each.lines)
     result.held = sorted((line for line in alive if _is_still_held(line, withdrawals, by_speaker)), key=_order)
     result.falls = _falls(result.current, lines, frozenset(withdrawals))
@@ -191,6 +195,14 @@ def _overtake_silences(result: Standing) -> None:
     """What is "none reported" for a country is overtaken by a newer number from a place in it."""
     numbers = [line for line in result.current if line.number is not None]
     overtaken = {line.id for line in result.current if line.number is None and any(_overtakes(number, line) for number in numbers)}
+    result.older.extend(line for line in result.current if line.id in overtaken)
+    result.current = [line for line in result.current if line.id not in overtaken]
+
+
+def _overtake_undivided(result: Standing) -> None:
+    """What was divided by nationality no longer stands beside its classes, unless somebody still contradicts it."""
+    disputed = {line.id for clash in result.contradictions for line in clash.lines}
+    overtaken = overtaken_by(result.splits) - disputed
     result.older.extend(line for line in result.current if line.id in overtaken)
     result.current = [line for line in result.current if line.id not in overtaken]
 
