@@ -32,6 +32,7 @@ API_SLICES = (
     "country_rules",
     "citizens",
     "notices",
+    "notices.crew",
     "incidents",
     "broadcasts",
     "deliveries",
@@ -53,6 +54,7 @@ API_SLICES = (
     "live.reach",
     "live.briefing",
     "statements",
+    "live.shifts",
 )
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 OPEN_PREFIXES = ("/hooks/", "/i/", "/c/", "/exercise/c/", "/exercise/i/", "/public/", "/exercise/public/")

@@ -190,6 +190,12 @@ class Paging(Group):
     alarm_seconds: float = Field(3600, gt=0, description="an alarm of one kind and sender is told at most this often")
 
 
+class Callout(Group):
+    """Calling the crew when an incident opens. Seconds."""
+
+    deputy_seconds: float = Field(180, gt=0, description="the next deputy is called after this, unless somebody says that they are coming")
+
+
 class Health(Group):
     """When what waits is a fault, and somebody is called. Seconds."""
 
@@ -256,6 +262,7 @@ class Settings(Group):
     roaming: Roaming = Roaming()
     relay: Relay = Relay()
     paging: Paging = Paging()
+    callout: Callout = Callout()
     live: Live = Live()
     health: Health = Health()
     web: Web = Web()

@@ -19,6 +19,9 @@ from alerts.deliveries.resting import Leave, ask_leave, open_if_at_work
 from alerts.deliveries.rules import Outcome, State
 from alerts.families import paging as families
 from alerts.inbox import paging as messages
+from alerts.incidents.calling_out import KIND as MISSION_OPENED
+from alerts.incidents.calling_out import call_out
+from alerts.incidents.calling_out import still_waits as waits_for_ministry
 from alerts.incidents.rules import Status
 from alerts.kit.db import Sessions, begin
 from alerts.kit.outbox import drain
@@ -26,6 +29,7 @@ from alerts.live.digests import TASK as DIGESTS
 from alerts.live.digests import incidents_of, list_due, tell
 from alerts.notices.actions import StillWaits, ring_due, settle
 from alerts.notices.alarms import take_alarms, tell_alarms
+from alerts.notices.crew.actions import call_due
 from alerts.notices.posting import Configured
 from alerts.notices.rules import Kind
 from alerts.notices.sending import expire_leases, send_due
@@ -43,6 +47,7 @@ STILL_WAITS: Mapping[str, StillWaits] = {
     families.KIND: families.still_waits,
     messages.KIND: messages.still_waits,
     chasing.KIND: chasing.still_waits,
+    MISSION_OPENED: waits_for_ministry,
 }
 """Kind of page → whether it is still needed. A kind that is not here is stopped by its own slice alone."""
 AT_ONCE = frozenset({CallKind.HOLD.value})
@@ -123,6 +128,19 @@ def page_for_families(runtime: Runtime, _: Payload) -> None:
 def page_readers(runtime: Runtime, _: Payload) -> None:
     with begin(runtime.sessions) as session:
         messages.page_readers(session, {UUID(payload["message_id"]) for payload in drain(session, "inbox.page_readers")})
+
+
+@task("incidents.call_out")
+def call_out_crew(runtime: Runtime, payload: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        call_out(session, UUID(payload["incident_id"]))
+
+
+@task("crew.call")
+def call_crew(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        drain(session, "crew.call")
+    call_due(runtime.sessions, configured=configured_of(runtime.settings), deputy_seconds=runtime.settings.callout.deputy_seconds)
 
 
 @task("notices.raise")

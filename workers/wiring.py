@@ -10,10 +10,14 @@ from alerts.settings import Settings
 
 REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "incident.opened": ("live.refresh", "reports.chase"),
-        "incident.changed": ("live.refresh", "reports.chase"),
+        "incident.opened": ("live.refresh", "reports.chase", "incidents.call_out"),
+        "incident.changed": ("live.refresh", "reports.chase", "incidents.call_out"),
         "incident.closed": ("live.refresh", "reports.chase"),
         "incident.reopened": ("live.refresh", "reports.chase"),
+        "incident.taken_over": ("live.refresh",),
+        "incident.merged": ("live.refresh", "reports.chase"),
+        "crew.wanted": ("crew.call",),
+        "crew.changed": ("live.refresh",),
         "broadcast.freeze_asked": ("broadcasts.freeze",),
         "broadcast.first_freeze_asked": ("broadcasts.freeze_first_alert",),
         "broadcast.copy_asked": ("deliveries.freeze_copied",),
@@ -54,6 +58,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 DRAINS: frozenset[str] = frozenset(
     {
         "checkins.page_owners",
+        "crew.call",
         "deliveries.begin_next",
         "deliveries.mark_answered",
         "families.page_owners",
@@ -105,6 +110,7 @@ def schedule(settings: Settings) -> Mapping[str, float]:
         "deliveries.look_up": settings.delivery.sweep_seconds,
         "deliveries.resend": settings.delivery.sweep_seconds,
         "notices.ring": settings.paging.poll_seconds,
+        "crew.call": settings.paging.poll_seconds,
         "notices.send": settings.paging.poll_seconds,
         "inbox.send_replies": settings.delivery.sweep_seconds,
         "deliveries.roaming": settings.delivery.sweep_seconds,

@@ -26,6 +26,7 @@ from alerts.console import (
     routes_roaming,
     routes_rules,
     routes_session,
+    routes_shifts,
     routes_staff,
     routes_statements,
 )
@@ -61,6 +62,7 @@ INCIDENT_ROUTERS = (
     routes_log.router,
     routes_statements.router,
     routes_statements.one_router,
+    routes_shifts.router,
     routes_moves.router,
     routes_calls.router,
     routes_inbox.router,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import time
 from typing import Annotated
@@ -25,8 +26,14 @@ from alerts.notices import presenting, queries
 from alerts.notices.actions import acknowledge_paging
 from alerts.notices.alarms import acknowledge_alarm
 from alerts.notices.contacts import DutyLine, NewContact, Place, add_contact, remove_contact, set_roster
+from alerts.notices.crew import queries as crew
+from alerts.notices.crew.actions import answer_call, set_crew_roster
+from alerts.notices.crew.queries import list_own_calls
+from alerts.notices.crew.rules import ROSTERED, Function
+from alerts.notices.crew.rules import Answer as CrewAnswer
+from alerts.notices.crew.schemas import CrewRosterView
 from alerts.notices.rules import ContactKind
-from alerts.notices.schemas import AlarmView, DutyView
+from alerts.notices.schemas import AlarmView, DutyPersonView, DutyView
 from alerts.settings import Settings, SettingsDep
 from alerts.staff.access import CurrentActor, may, require
 from alerts.staff.queries import list_staff, names_of
@@ -47,6 +54,7 @@ def duty_page(request: Request, session: Tx, settings: SettingsDep, actor: Curre
     pagings = queries.list_pagings(session, actor, MOST, status=status_of_route(request).value)
     assert actor.staff_id is not None
     context = {
+        "calls": list_own_calls(session, actor.staff_id, status=status_of_route(request).value),
         "pagings": presenting.present_pagings(session, pagings, lang),
         "alarms": _alarms(session, request, actor, lang),
         "urgent": count_urgent(session, actor, status_of_route(request)),
@@ -60,6 +68,17 @@ def have_paging_form(paging_id: UUID, request: Request, form: FormDep, session: 
     once = start_once(request, session, form, actor)
     paging = acknowledge_paging(session, actor=actor, paging_id=paging_id)
     return once.go(paging.path if paging.path.startswith(f"{root_of(request)}/") else f"{root_of(request)}/duty")
+
+
+@needs_router.post("/calls/{call_id}/answer")
+def answer_call_form(call_id: UUID, request: Request, form: FormDep, session: Tx, actor: CurrentActor) -> Response:
+    """Somebody of the crew says whether they are coming."""
+    once = start_once(request, session, form, actor)
+    said = form.text("answer", limit=10)
+    if said not in set(CrewAnswer):
+        raise InvalidError("unknown_choice", "Choose one of the values offered.", field="answer")
+    answer_call(session, actor=actor, call_id=call_id, answer=CrewAnswer(said))
+    return once.go(f"{root_of(request)}/duty")
 
 
 @router.post("/duty/alarms/{alarm_id}/have-it")
@@ -102,7 +121,23 @@ def rosters_page(request: Request, session: Tx, actor: Manager) -> Response:
     theirs = {(staff.role, staff.mission_code) for staff in list_staff(session) if staff.mission_code}
     places = sorted(ours | theirs, key=lambda place: (place[1] or "", place[0].value))
     rosters = [presenting.present_duty(session, role, code) for role, code in places]
-    return render(request, "rosters.html", {"rosters": rosters}, actor=actor)
+    functions = [crew.present_roster(session, function) for function in ROSTERED]
+    return render(request, "rosters.html", {"rosters": rosters, "functions": functions}, actor=actor)
+
+
+@router.get("/rosters/crew/{function}")
+def crew_roster_page(function: Function, request: Request, session: Tx, actor: Manager) -> Response:
+    view = crew.present_roster(session, function)
+    return render(request, "roster.html", {"view": view, "rows": _crew_rows(session, view)}, actor=actor)
+
+
+@router.post("/rosters/crew/{function}")
+def crew_roster_form(function: Function, form: FormDep, session: Tx, actor: Manager) -> Response:
+    if crew.present_roster(session, function).etag != form.text("etag", limit=64):
+        raise PreconditionFailedError("stale_version", "Somebody changed this roster since you opened it: look at it again.")
+    lines = [(_place(form, each), _line(form, each)) for each in form.all("staff") if form.text(f"place-{each}")]
+    set_crew_roster(session, actor=actor, function=function, lines=[line for _, line in sorted(lines, key=lambda p: p[0])])
+    return go("/rosters")
 
 
 MissionCode = Annotated[str | None, Query(max_length=100)]
@@ -140,7 +175,23 @@ class RosterRow:
 
 
 def _rows(session: Session, view: DutyView) -> list[RosterRow]:
-    listed = [
+    others = {each.staff_id: each for each in queries.list_candidates(session, view.role, view.mission_code)}
+    listed = _listed(view.people)
+    names = names_of(session, others.keys() - {row.staff_id for row in listed})
+    return listed + [RosterRow(each, name, bool(others[each].contacts)) for each, name in sorted(names.items(), key=lambda pair: pair[1])]
+
+
+def _crew_rows(session: Session, view: CrewRosterView) -> list[RosterRow]:
+    """Everybody of the ministry may stand on a function's roster."""
+    listed = _listed(view.people)
+    there = {row.staff_id for row in listed}
+    others = [each for each in list_staff(session) if each.is_active and each.role not in MISSION_ROLES and each.id not in there]
+    reached = queries.contacts_of(session, [each.id for each in others])
+    return listed + [RosterRow(each.id, each.display_name, bool(reached[each.id])) for each in others]
+
+
+def _listed(people: Sequence[DutyPersonView]) -> list[RosterRow]:
+    return [
         RosterRow(
             staff_id=each.staff_id,
             name=each.display_name,
@@ -151,11 +202,8 @@ def _rows(session: Session, view: DutyView) -> list[RosterRow]:
             until=f"{each.hours.until:%H:%M}" if each.hours else "",
             zone=each.zone,
         )
-        for each in view.people
+        for each in people
     ]
-    others = {each.staff_id: each for each in queries.list_candidates(session, view.role, view.mission_code)}
-    names = names_of(session, others.keys() - {row.staff_id for row in listed})
-    return listed + [RosterRow(each, name, bool(others[each].contacts)) for each, name in sorted(names.items(), key=lambda pair: pair[1])]
 
 
 def _place(form: Form, staff_id: str) -> int:

@@ -22,8 +22,8 @@ from alerts.console.routes_moves import words_for_level
 from alerts.console.sheet_view import changes_shown, current_sheet, marks_of, minutes_by_figure
 from alerts.console.sparkline import line_of
 from alerts.incidents.models import Incident
-from alerts.incidents.queries import incident_etag, list_area_specs, present_incident
-from alerts.incidents.rules import FROM_LOWEST, LEVEL_SETTERS
+from alerts.incidents.queries import incident_etag, list_area_specs, list_incidents, present_incident
+from alerts.incidents.rules import FROM_LOWEST, LEVEL_SETTERS, State
 from alerts.kit.actor import Actor
 from alerts.kit.audit import list_actions
 from alerts.kit.db import Tx
@@ -34,6 +34,7 @@ from alerts.live.looking import find_base, look
 from alerts.live.queries import Asked, latest_versions, load_sheet
 from alerts.live.schemas import AnswerSheet
 from alerts.live.stream import Stream
+from alerts.notices.crew.queries import present_crew
 from alerts.places import place_name
 from alerts.staff.access import may, require
 from alerts.staff.rules import Permission
@@ -44,6 +45,7 @@ Reader = Annotated[Actor, Depends(require(Permission.VIEW_SUMMARY))]
 LOG_LINES = 30
 PULSE_SECONDS = 300
 MESSAGES = 20
+OTHERS = 50
 FIGURE_NAMES = {
     "handed_over": both("handed to the carrier"),
     "delivered": both("delivered"),
@@ -72,6 +74,9 @@ def incident_page(request: Request, incident: IncidentDep, session: Tx, actor: V
         "messages": _messages(session, incident),
         "log": log,
         "names": actor_names(session, log),
+        "crew": present_crew(session, incident.id),
+        "leader": names_by_key(session, [incident.lead_by or ""]).get(incident.lead_by or ""),
+        "others": _others(session, incident, actor),
         "sheet": None,
         "urgent": count_urgent(session, actor, incident.status, incident.id),
     }
@@ -171,6 +176,14 @@ def _messages(session: Session, incident: Incident) -> list[dict[str, Any]]:
     rows = list_broadcasts(session, incident.id, Paging(None, MESSAGES))[:MESSAGES]
     audiences = [find_audience(session, row) for row in rows]
     return [{"row": row, "count": each.count if each else None} for row, each in zip(rows, audiences, strict=True)]
+
+
+def _others(session: Session, incident: Incident, actor: Actor) -> list[Incident]:
+    """What this incident could be merged into, for who may."""
+    if not may(actor, Permission.EDIT_INCIDENT) or incident.state is not State.OPEN:
+        return []
+    found = list_incidents(session, actor, Paging(None, OTHERS), state=State.OPEN, status=incident.status)
+    return [each for each in found if each.id != incident.id]
 
 
 def _map(session: Session, incident: Incident, posts: list[Post], lang: str) -> dict[str, Any]:

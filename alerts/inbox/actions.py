@@ -27,7 +27,7 @@ from alerts.inbox import rules
 from alerts.inbox.lapsit.actions import hear_lapsit
 from alerts.inbox.models import InboundMessage
 from alerts.inbox.queries import claim_message, find_member_of, is_urgent_unread, open_field
-from alerts.inbox.rules import Flag, State, Understood
+from alerts.inbox.rules import Flag, State, Understood, WayIn
 from alerts.inbox.schemas import HandleIn
 from alerts.incidents.queries import find_citizen_id, get_incident
 from alerts.incidents.rules import Status, is_bound_to_mission
@@ -38,6 +38,7 @@ from alerts.kit.crypto import Keyring
 from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from alerts.kit.outbox import publish
 from alerts.missions.queries import find_mission
+from alerts.notices.crew.actions import answer_by_text
 from alerts.reports.rules.lapsit import is_lapsit
 
 INBOX = Actor(via=Via.SYSTEM, label="inbox")
@@ -97,8 +98,10 @@ def understand_message(session: Session, *, keyring: Keyring, message_id: UUID) 
     if not row.carrier_opted_out and hear_lapsit(session, keyring=keyring, row=row, text=text):
         session.flush()
         return row.understood
-    reading = rules.understand(text, segments=row.segments, media=row.media, carrier_opted_out=row.carrier_opted_out)
     citizens = find_by_phone_index(session, row.from_index)
+    if not row.carrier_opted_out and _hear_crew(session, keyring, row=row, text=text, citizens=citizens):
+        return row.understood
+    reading = rules.understand(text, segments=row.segments, media=row.media, carrier_opted_out=row.carrier_opted_out)
     if note_reply(session, row.from_index) and not citizens:
         # Our own end answered a test message: nobody's answer, and nothing for a person to read.
         row.state, row.understood, row.handled_by, row.handled_at = State.HANDLED, reading.understood, INBOX.key, db_now(session)
@@ -120,6 +123,23 @@ def understand_message(session: Session, *, keyring: Keyring, message_id: UUID) 
         raise_for_sender(session, INBOX, keyring, row=row)
     session.flush()
     return reading.understood
+
+
+def _hear_crew(session: Session, keyring: Keyring, *, row: InboundMessage, text: str, citizens: Sequence[Citizen]) -> bool:
+    """Whether it is nothing but the answer of somebody of the staff who is called to an incident.
+
+    By the open link anybody may write any number into the form: that proves nothing.
+    """
+    if row.channel is WayIn.OPEN_LINK:
+        return False
+    number = open_field(row, "from_enc", keyring)
+    incident_id = answer_by_text(session, keyring, number=number, status=row.status.value, text=text, may_be_bare=not citizens)
+    if incident_id is None:
+        return False
+    row.state, row.understood, row.incident_id = State.HANDLED, Understood.CREW, incident_id
+    row.handled_by, row.handled_at = INBOX.key, db_now(session)
+    session.flush()
+    return True
 
 
 def _alert_desk(session: Session, row: InboundMessage, member: AudienceMember | None) -> None:

@@ -31,6 +31,7 @@ class Understood(StrEnum):
     UNCLEAR = "unclear"
     URGENT_UNREAD = "urgent_unread"
     LAPSIT = "lapsit"
+    CREW = "crew"
 
 
 class WayIn(StrEnum):

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from alerts.citizens.models import Citizen
 from alerts.incidents import rules
+from alerts.incidents.calling_out import page_ministry
 from alerts.incidents.models import Incident, IncidentArea, IncidentList, IncidentListMember, IncidentMission
 from alerts.incidents.queries import claim_incident, incident_etag, list_areas, list_missions, present_incident
 from alerts.incidents.rules import LevelBasis, Move, SiagaLevel
@@ -22,10 +23,11 @@ from alerts.incidents.sms_codes import free_sms_code
 from alerts.kit import audit
 from alerts.kit.actor import SYSTEM, Actor
 from alerts.kit.clock import db_now
-from alerts.kit.errors import ForbiddenError, InvalidError
+from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError
 from alerts.kit.http import check_if_match
 from alerts.kit.outbox import publish
 from alerts.missions.queries import relations_of, responsible_missions
+from alerts.notices.crew.actions import stop_callout
 from alerts.places import AreaSpec, touched_places
 
 OWN_FIELDS = ("kind", "title", "urgency", "severity", "certainty", "occurred_at")
@@ -64,6 +66,8 @@ def open_incident(session: Session, *, actor: Actor, command: IncidentOpen, repo
     areas = list_areas(session, incident.id)
     involved = _refresh_missions(session, change, areas)
     rules.check_opener(actor, involved, _places(areas))
+    if rules.is_bound_to_mission(actor):
+        page_ministry(session, incident)
     _record(session, change, "incident.opened", {"status": incident.status, "missions": len(involved)})
     return incident
 
@@ -132,12 +136,29 @@ def reopen_incident(session: Session, *, actor: Actor, incident_id: UUID, reason
     return _move(session, actor, incident_id, move=Move.REOPEN, reason=reason)
 
 
+def adopt_areas(session: Session, *, actor: Actor, source: Incident, target: Incident, report_due: timedelta) -> None:
+    """The ground of one incident, with its levels, becomes ground of another too; the missions of both answer for it."""
+    change = _Change(actor, target, db_now(session), report_due, {})
+    present = {row.spec for row in list_areas(session, target.id)}
+    for area in list_areas(session, source.id):
+        if area.spec not in present:
+            row = _add_area(session, change, area.spec, area.name)
+            for name in ("siaga_level", "level_basis", "level_set_by", "level_set_at"):
+                setattr(row, name, getattr(area, name))
+    session.flush()
+    _refresh_missions(session, change, list_areas(session, target.id))
+
+
 def _move(session: Session, actor: Actor, incident_id: UUID, *, move: Move, reason: str) -> Incident:
     incident = claim_incident(session, incident_id, actor)
+    if move is Move.REOPEN and incident.merged_into is not None:
+        raise ConflictError("incident_merged", "This incident goes on in another one: it is not opened again.")
     incident.state = rules.next_state(incident.state, move)
     if move is Move.REOPEN:
         incident.sms_code = free_sms_code(session, wanted=incident.sms_code)
     incident.version += 1
+    if move is Move.CLOSE:
+        stop_callout(session, incident.id)
     incident.state_changed_at = db_now(session)
     change = _Change(actor, incident, incident.state_changed_at, timedelta(), {})
     _record(session, change, "incident.closed" if move is Move.CLOSE else "incident.reopened", {"reason": reason})

@@ -32,6 +32,7 @@ class Incident(Base):
 
     `is_quiet`: attackers may hear a phone: no voice, no sound, no repeats, neutral first words.
     `sms_code`: how text messages call it; of an open incident no other open one has it.
+    `lead_by`: who of the ministry took it over. `merged_into`: the incident that goes on in its place; it is closed then.
     `is_synthetic`: the one under which our own senders are tried; nobody sees it, and it is always closed.
     """
 
@@ -40,6 +41,8 @@ class Incident(Base):
         UniqueConstraint("id", "status"),
         CheckConstraint("NOT is_synthetic OR (state = 'closed' AND status = 'Actual')", name="synthetic_is_closed"),
         Index("uq_incident_sms_code", "sms_code", unique=True, postgresql_where=text("state = 'open'")),
+        CheckConstraint("(merged_into IS NULL) = (merged_at IS NULL)", name="merged_says_when"),
+        CheckConstraint("merged_into IS NULL OR (state = 'closed' AND merged_into <> id)", name="merged_is_closed"),
         Index("uq_incident_synthetic", "is_synthetic", unique=True, postgresql_where=text("is_synthetic")),
     )
 
@@ -63,6 +66,10 @@ class Incident(Base):
     quiet_set_by: Mapped[str | None]
     quiet_set_at: Mapped[datetime | None]
     is_synthetic: Mapped[bool] = mapped_column(server_default=text("false"))
+    lead_by: Mapped[str | None]
+    lead_at: Mapped[datetime | None]
+    merged_into: Mapped[UUID | None] = mapped_column(ForeignKey("incident.id"), index=True)
+    merged_at: Mapped[datetime | None]
 
 
 class IncidentArea(Base):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -89,6 +90,13 @@ def list_missions(session: Session, incident_id: UUID) -> list[IncidentMission]:
     return list(session.scalars(query.order_by(IncidentMission.mission_code)))
 
 
+def with_merged(incident_id: UUID, known_at: datetime | None = None) -> Select[Any]:
+    """A Select of the ids of an incident and those merged into it by `known_at` (default: now), however many merges deep."""
+    this = select(Incident.id).where(Incident.id == incident_id).cte("these", recursive=True)
+    found = select(Incident.id).where(Incident.merged_into == this.c.id)
+    return select(this.union(found if known_at is None else found.where(Incident.merged_at <= known_at)).c.id)
+
+
 def find_involvement(session: Session, incident_id: UUID, mission_code: str) -> IncidentMission | None:
     """How this mission is involved now, or None."""
     query = select(IncidentMission).where(
@@ -138,6 +146,10 @@ def present_incident(session: Session, incident: Incident) -> IncidentView:
         quiet_reason=incident.quiet_reason,
         quiet_set_by=incident.quiet_set_by,
         quiet_set_at=incident.quiet_set_at,
+        lead_by=incident.lead_by,
+        lead_at=incident.lead_at,
+        merged_into=incident.merged_into,
+        merged_at=incident.merged_at,
         areas=[AreaView.model_validate(row) for row in list_areas(session, incident.id)],
         lists=[_list_view(count) for count in count_lists(session, incident.id)],
         missions=[MissionView.model_validate(row) for row in list_missions(session, incident.id)],

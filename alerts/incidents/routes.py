@@ -19,6 +19,8 @@ from alerts.kit.audit import list_actions
 from alerts.kit.db import Sessions, Tx
 from alerts.kit.http import IfMatch, Page, PagingDep, is_unchanged, page_of
 from alerts.kit.idempotency import Idem
+from alerts.notices.crew.queries import present_crew
+from alerts.notices.crew.schemas import CrewList
 from alerts.settings import Settings, SettingsDep
 from alerts.staff.access import require
 from alerts.staff.rules import Permission
@@ -88,6 +90,13 @@ def post_reopen(incident_id: UUID, body: Reason, actor: Closer, session: Tx, ide
     idem.start(actor.key)
     incident = actions.reopen_incident(session, actor=actor, incident_id=incident_id, reason=body.reason)
     return _answer(session, idem, incident, 200)
+
+
+@router.get("/{incident_id}/crew", operation_id="list_crew")
+def get_crew(incident_id: UUID, actor: Viewer, session: Tx) -> CrewList:
+    """Who is on, by function: who was called, in what order, and who is coming."""
+    queries.get_incident(session, incident_id, actor)
+    return CrewList(items=present_crew(session, incident_id))
 
 
 @router.get("/{incident_id}/log", operation_id="list_incident_actions")

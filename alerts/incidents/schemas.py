@@ -176,6 +176,25 @@ class Reason(Wire):
     reason: Annotated[str, Field(min_length=3, max_length=500)]
 
 
+class TakeOver(Wire):
+    """The ministry takes an incident on that a mission opened. `reason` where there is something to say."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Dampak lintas negara; dipimpin pusat."}]})
+
+    reason: Annotated[str, Field(min_length=3, max_length=500)] | None = None
+
+
+class MergeInto(Wire):
+    """The open incident that goes on in place of this one, and why they are the same."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"into": "01998d5e-0000-7000-8000-000000000001", "reason": "Gempa yang sama, dibuka dua kali."}]}
+    )
+
+    into: UUID
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
+
+
 class AreaView(View):
     """One current area and its level, with who set it and when."""
 
@@ -233,11 +252,18 @@ class IncidentSummaryView(View):
 
 
 class IncidentView(IncidentSummaryView):
-    """An incident with where it is and who answers for it. An empty `missions` says: none is known."""
+    """An incident with where it is and who answers for it. An empty `missions` says: none is known.
+
+    `lead_by`: who of the ministry took it over. `merged_into`: the incident that goes on in its place.
+    """
 
     quiet_reason: str | None
     quiet_set_by: str | None
     quiet_set_at: datetime | None
+    lead_by: str | None
+    lead_at: datetime | None
+    merged_into: UUID | None
+    merged_at: datetime | None
     areas: list[AreaView]
     lists: list[ListView]
     missions: list[MissionView]

@@ -20,8 +20,10 @@ from alerts.live.people import count_help_cases, read_agreement, read_families
 from alerts.live.rules.facts import CheckFacts, IncidentFacts, MissionFacts, NeedFacts, SheetFacts
 from alerts.live.rules.sheet import build_sheet
 from alerts.live.rules.totals import maximal
-from alerts.live.schemas import AnswerSheet, MinutePoint, Register
+from alerts.live.schemas import AnswerSheet, CrewLine, MinutePoint, Register
 from alerts.missions.queries import mission_names
+from alerts.notices.crew.queries import list_slots
+from alerts.notices.crew.rules import NAMES
 from alerts.people.deaths.queries import deaths_among
 from alerts.people.queries import Moment, TallyRow, standings, tally_of
 from alerts.people.rules import Axis, Nationality
@@ -155,7 +157,14 @@ def _load_facts(session: Session, incident: Incident, areas: list[IncidentArea],
         families=read_families(session, incident.id, at.heard_by),
         problems=filed.problems,
         resolutions=filed.resolutions,
+        crew=tuple(_crew(session, incident.id, at.known_at)),
     )
+
+
+def _crew(session: Session, incident_id: UUID, known_at: datetime) -> Iterable[CrewLine]:
+    for each in list_slots(session, incident_id, known_at=known_at):
+        function, mission = each.slot.function, each.slot.mission_code
+        yield CrewLine(function=function, name=dict(NAMES[function]), mission_code=mission, standing=each.standing, since=each.since)
 
 
 def _areas(session: Session, incident_id: UUID, known_at: datetime) -> list[IncidentArea]:

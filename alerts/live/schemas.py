@@ -32,6 +32,7 @@ from alerts.live.parts import (
     Withdrawn,
     Words,
 )
+from alerts.notices.crew.rules import Function, Standing
 from alerts.reports.rules.codes import (
     Category,
     Claim,
@@ -283,6 +284,16 @@ class AskedWhom(Part):
     due_at: datetime | None
 
 
+class CrewLine(Part):
+    """One function of the crew: whether somebody is on, being called, or nobody. `mission_code` for a mission's; no names."""
+
+    function: Function
+    name: Words
+    mission_code: str | None
+    standing: Standing
+    since: datetime | None
+
+
 class Change(Part):
     """One thing that differs from the version asked about. `before` is null for something new, `after` for something gone."""
 
@@ -360,6 +371,7 @@ class AnswerSheet(Part):
     missions: list[MissionRow]
     asked: list[AskedWhom] = Field(default_factory=list)
     needs: list[NeedRow] = Field(default_factory=list)
+    crew: list[CrewLine] = Field(default_factory=list)
     changes: Changes | None = None
 
 

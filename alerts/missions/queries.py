@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from alerts.kit.errors import NotFoundError
 from alerts.missions.models import Mission, MissionCountry, MissionDistrict
 from alerts.missions.rules import Holding, MissionFacts, MissionState, Network, Responsibility, responsibilities
+from alerts.places import distance_km
 
 
 def responsible_missions(session: Session, places: Iterable[str]) -> list[Responsibility]:
@@ -48,6 +49,14 @@ def get_mission(session: Session, code: str) -> Mission:
     if mission is None:
         raise NotFoundError("no_such_mission", "there is no mission of this code")
     return mission
+
+
+def nearest_missions(session: Session, here: Mission, *, without: Collection[str], limit: int) -> list[str]:
+    """Codes of the missions at work that stand nearest to this one, nearest first; permanent missions have no ground of theirs."""
+    at_work = select(Mission).where(Mission.state != MissionState.SUSPENDED, Mission.country_iso2.is_not(None), Mission.code != here.code)
+    others = [each for each in session.scalars(at_work) if each.code not in without]
+    others.sort(key=lambda each: (distance_km(here.lat, here.lon, each.lat, each.lon), each.code))
+    return [each.code for each in others[:limit]]
 
 
 def mission_names(session: Session, codes: Iterable[str] | None = None) -> dict[str, str]:

@@ -17,11 +17,13 @@ from alerts.kit.crypto import Keyring, UndecipherableError
 from alerts.kit.i18n import N_, translator
 from alerts.kit.ids import callback_token
 from alerts.notices.contacts import open_contact
+from alerts.notices.crew import rules as crew
 from alerts.notices.rules import EXERCISE, EXERCISE_WORD, Channel, attempt_name
 
 log = structlog.get_logger()
 HOOKS = "/hooks/notices"
 QUESTION = N_("Press 1 if you take this on.")
+QUESTIONS = {crew.KIND: crew.QUESTION}
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Writer:
             language=row["language"],
             answer_url=self._hook("voice", attempt),
             status_callback=self._hook("status", attempt),
-            question=translator(row["language"]).gettext(QUESTION),
+            question=translator(row["language"]).gettext(QUESTIONS.get(row["kind"], QUESTION)),
         )
 
     def _email(self, row: Mapping[str, Any], attempt: str) -> Message:

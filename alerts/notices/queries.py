@@ -55,7 +55,7 @@ def list_candidates(session: Session, role: Role, mission_code: str | None) -> l
         .join(Duty, duty, isouter=True)
         .where(Staff.is_active, Staff.role == role, Staff.mission_code.is_not_distinct_from(mission_code))
     ).all()
-    contacts = _contacts_of(session, [row.id for row in rows])
+    contacts = contacts_of(session, [row.id for row in rows])
     return [
         Candidate(
             staff_id=row.id,
@@ -159,7 +159,8 @@ def _line_of(staff: Staff, line: Duty | None) -> Candidate:
     return Candidate(staff.id, line.position, line.is_on, hours, line.zone, language=staff.language, is_of_mission=is_of_mission)
 
 
-def _contacts_of(session: Session, staff_ids: Sequence[UUID]) -> dict[UUID, list[Contact]]:
+def contacts_of(session: Session, staff_ids: Sequence[UUID]) -> dict[UUID, list[Contact]]:
+    """The current addresses of accounts, oldest first."""
     found: dict[UUID, list[Contact]] = defaultdict(list)
     current = select(StaffContact.staff_id, StaffContact.id, StaffContact.kind).where(
         StaffContact.staff_id.in_(staff_ids), StaffContact.retired_at.is_(None)

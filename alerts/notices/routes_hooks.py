@@ -14,6 +14,8 @@ from alerts.kit.db import Tx
 from alerts.kit.errors import ForbiddenError, InvalidError, NotFoundError
 from alerts.kit.ids import attempt_of_callback
 from alerts.notices.actions import acknowledge_by_call
+from alerts.notices.crew.actions import answer_by_call
+from alerts.notices.crew.rules import KIND as CALLOUT
 from alerts.notices.messages import HOOKS
 from alerts.notices.models import Notice
 from alerts.notices.rules import EXERCISE, parse_attempt
@@ -56,9 +58,17 @@ def post_status(attempt: str, signed: TwilioForm, session: Tx, settings: Setting
     openapi_extra=form_of("CallSid", "Digits"),
 )
 def post_keypress(attempt: str, signed: TwilioForm, session: Tx, settings: SettingsDep) -> Response:
-    """1: the person called takes it on, and nobody is paged any further. The answer is what the voice says next."""
+    """1: the person called takes it on, and nobody is paged any further; in a call-out of the crew 1 is coming and 2 cannot.
+
+    The answer is what the voice says next.
+    """
     notice_id, _ = _attempt(session, settings, attempt, is_exercise=signed.is_exercise)
-    words, language = acknowledge_by_call(session, notice_id, takes_it_on=str(signed.form.get("Digits") or "") == TAKES_ON)
+    key = str(signed.form.get("Digits") or "")
+    notice = session.get(Notice, notice_id)
+    if notice is not None and notice.kind == CALLOUT:
+        words, language = answer_by_call(session, notice, key=key)
+    else:
+        words, language = acknowledge_by_call(session, notice_id, takes_it_on=key == TAKES_ON)
     return Response(say_twiml(words, language=language), media_type="text/xml")
 
 

@@ -10,9 +10,10 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select, text, true
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, text, true
 from sqlalchemy.orm import Session
 
+from alerts.incidents.queries import with_merged
 from alerts.incidents.rules import is_bound_to_mission
 from alerts.kit.actor import Actor
 from alerts.kit.errors import NotFoundError
@@ -70,13 +71,13 @@ _LOCK_SHARED = text("SELECT pg_advisory_xact_lock_shared(hashtextextended(:name,
 def load_filed(
     session: Session, incident_id: UUID, known_at: datetime | None = None, *, categories: Collection[Category] | None = None
 ) -> Filed:
-    """Everything filed in an incident by `known_at` (default: all), in six statements whatever its size.
+    """Everything filed in an incident, and in those merged into it, by `known_at` (default: all), in six statements.
 
     With `categories` only the lines of these, and no checks, needs or problems: what a new report may contradict.
     """
-    own = Report.incident_id == incident_id
+    own: ColumnElement[bool] = Report.incident_id.in_(with_merged(incident_id, known_at))
     if known_at is not None:
-        own &= Report.known_at <= known_at
+        own = and_(own, Report.known_at <= known_at)
     filed = Filed()
     by_id: dict[UUID, FiledReport] = {}
     for row in session.execute(select(*REPORT_COLUMNS).where(own).order_by(Report.id)):
@@ -102,7 +103,7 @@ def known_line_ids(session: Session, incident_id: UUID, ids: Collection[UUID], *
     if not ids:
         return set()
     query = select(ReportLine.id).join(Report, Report.id == ReportLine.report_id)
-    query = query.where(Report.incident_id == incident_id, ReportLine.id.in_(ids))
+    query = query.where(Report.incident_id.in_(with_merged(incident_id)), ReportLine.id.in_(ids))
     return set(session.scalars(query if source is None else query.where(Report.source == source)))
 
 
@@ -231,7 +232,11 @@ def _problems_by_line(session: Session, ids: Select[UUID], lines: Iterable[Filed
 
 
 def _resolutions(session: Session, incident_id: UUID, known_at: datetime | None) -> dict[str, UUID]:
-    query = select(ConflictResolution).where(ConflictResolution.incident_id == incident_id).order_by(ConflictResolution.known_at)
+    query = (
+        select(ConflictResolution)
+        .where(ConflictResolution.incident_id.in_(with_merged(incident_id, known_at)))
+        .order_by(ConflictResolution.known_at)
+    )
     if known_at is not None:
         query = query.where(ConflictResolution.known_at <= known_at)
     return {row.conflict_id: row.keep_line_id for row in session.scalars(query)}

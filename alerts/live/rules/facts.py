@@ -10,7 +10,7 @@ from uuid import UUID
 
 from alerts.incidents.rules import SiagaLevel
 from alerts.live.rules.agreement import Agreement
-from alerts.live.schemas import FamiliesAsking, Reach, Register
+from alerts.live.schemas import CrewLine, FamiliesAsking, Reach, Register
 from alerts.people.deaths.rules import Death
 from alerts.reports.chasing.rules import Said
 from alerts.reports.rules.codes import Category, NeedState, Outcome, Target
@@ -118,6 +118,7 @@ class SheetFacts:
     help_cases: int | None = None
     families: FamiliesAsking = field(default_factory=FamiliesAsking)
     problems: Mapping[UUID, tuple[Problem, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    crew: tuple[CrewLine, ...] = ()
     resolutions: Mapping[str, UUID] = field(default_factory=lambda: MappingProxyType({}))
 
     @property

@@ -83,6 +83,7 @@ def build_sheet(facts: SheetFacts, as_of: datetime, known_at: datetime) -> Answe
         withdrawn=[withdrawn_of(line, by, frame, standing) for line, by in _in_order(standing)],
         registered=material.register,
         counted_at=facts.counted_at,
+        crew=list(facts.crew),
         reach=_widest(facts),
         messages=list(facts.reach),
         contact=_contacts(facts, material),

@@ -1,0 +1,1 @@
+"""Who is called to an incident when it opens: functions, deputies, answers."""
