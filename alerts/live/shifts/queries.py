@@ -24,6 +24,7 @@ from alerts.live.shifts.rules import Clock, in_order, report_clocks
 from alerts.people.models import Person
 from alerts.staff.models import Staff
 from alerts.staff.rules import MISSION_ROLES
+from alerts.statements.models import Statement
 
 AT_REST = (MessageState.DRAFT, MessageState.REJECTED)
 
@@ -71,6 +72,7 @@ def find_ties(session: Session, incident_id: UUID) -> list[str]:
         "checkins": exists().where(Checkin.incident_id == incident_id),
         "cases": exists().where(HelpCase.incident_id == incident_id),
         "persons": exists().where(Person.incident_id == incident_id),
+        "statements": exists().where(Statement.incident_id == incident_id, Statement.published_at.is_not(None)),
         "enquiries": exists().where(Enquiry.incident_id == incident_id),
     }
     return [name for name, tie in ties.items() if session.scalar(select(tie))]
