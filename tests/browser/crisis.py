@@ -34,6 +34,9 @@ from alerts.live.rules.briefing import brief_of
 from alerts.notices.alarms import raise_alarm
 from alerts.notices.rules import AlarmKind
 from alerts.reports.actions import file_report
+from alerts.reports.chasing.actions import acknowledge, cover
+from alerts.reports.chasing.clock import chase, pace_of
+from alerts.reports.chasing.schemas import CoverIn
 from alerts.reports.schemas import ReportIn
 from alerts.settings import Settings
 from alerts.staff.models import Staff
@@ -95,6 +98,7 @@ def make_crisis(sessions: Sessions, settings: Settings, staff: dict[str, str]) -
         _staff_on_duty(session, settings, staff, submitted.id)
         _somebody_writes(session, settings)
         family, dead = _families_ask(session, settings, incident)
+        _missions_are_asked(session, settings, writer, incident.id)
         refresh(session, incident.id)
         said = _statements(session, incident, actors)
         made = Crisis(incident.id, exercise.id, approved.id, submitted.id, draft.id, report, quiet.id, held.id, family, dead, *said)
@@ -159,6 +163,16 @@ def _statements(session: Session, incident: Incident, actors: dict[str, Actor]) 
     label, before, after = {"id": "luka-luka", "en": "injured"}, {"id": "7", "en": "7"}, {"id": "9", "en": "9"}
     second.stale_figures = [{"key": "own.injured", "label": label, "before": before, "after": after}]
     return typed.id, second.id, session.scalars(select(PublicPage.slug).where(PublicPage.incident_id == incident.id)).one()
+
+
+def _missions_are_asked(session: Session, settings: Settings, writer: Actor, incident_id: UUID) -> None:
+    """All clocks have run out; of one mission somebody has it, another stands in for a third."""
+    pace = pace_of(settings)
+    session.execute(text("UPDATE incident_mission SET report_due_at = clock_timestamp() - interval '4 minutes'"))
+    chase(session, pace)
+    acknowledge(session, (incident_id, "kjri-istanbul"), actor=writer, pace=pace)
+    command = CoverIn(mission_code="kbri-damascus", reason="KBRI terkena; telepon dan listrik padam.")
+    cover(session, (incident_id, "kbri-ankara"), actor=writer, command=command, pace=pace)
 
 
 def _message(session: Session, writer: Actor, incident_id: UUID, texts: Texts) -> Broadcast:

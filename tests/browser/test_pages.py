@@ -32,6 +32,9 @@ PAGES: dict[str | None, list[tuple[str, str]]] = {
         ("cases", "/cases"),
         ("inbox", "/inbox"),
         ("calls", INCIDENT + "/calls"),
+        ("missions", "/missions/board"),
+        ("missions-incident", INCIDENT + "/missions"),
+        ("missions-exercise", "/exercise/missions/board"),
         ("log", INCIDENT + "/log"),
         ("handover", INCIDENT + "/handover"),
         ("families", INCIDENT + "/families"),
@@ -59,6 +62,7 @@ PAGES: dict[str | None, list[tuple[str, str]]] = {
         ("duty", "/duty"),
     ],
     "mission_staff": [
+        ("missions-own", "/missions/board"),
         ("mission-incident", INCIDENT),
         ("report", f"{INCIDENT}/report"),
         ("report-filed", f"{INCIDENT}/reports/{{c.report}}"),
