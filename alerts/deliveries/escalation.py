@@ -9,12 +9,14 @@ of the batch. Whom a step surely did not reach need not wait for the clock.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.queries import REPEATED
+from alerts.deliveries.rules import STILL_OWED
 from alerts.incidents.rules import QUIET
 from alerts.kit.db import Sessions, begin
 from alerts.kit.outbox import drain
@@ -23,7 +25,20 @@ from alerts.settings import Settings
 BATCHES_AT_ONCE = 20
 """In one transaction: a cancel waits for no more."""
 ESCALATE_SECONDS = 10.0
+NEVER_SECONDS = 1e9
 TASK = "deliveries.begin_next"
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds: a step's time, and how long a handset that was off is left before its one repetition."""
+
+    step: float
+    repeat: float = 0.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Patience:
+        return cls(settings.delivery.step_seconds, settings.delivery.resend_after_seconds)
 
 
 def escalate_all(settings: Settings, sessions: Sessions) -> int:
@@ -32,25 +47,25 @@ def escalate_all(settings: Settings, sessions: Sessions) -> int:
     while time.monotonic() < ends_at:
         with begin(sessions) as session:
             batches = _take_due(session)
-            total += sum(begin_due_steps(session, each, step_seconds=settings.delivery.step_seconds) for each in batches)
+            total += sum(begin_due_steps(session, each, patience=Patience.of(settings)) for each in batches)
         if len(batches) < BATCHES_AT_ONCE:
             break
     return total
 
 
-def escalate(session: Session, *, step_seconds: float) -> int:
+def escalate(session: Session, *, patience: Patience) -> int:
     """The same for the batches that are due first."""
-    return sum(begin_due_steps(session, each, step_seconds=step_seconds) for each in _take_due(session))
+    return sum(begin_due_steps(session, each, patience=patience) for each in _take_due(session))
 
 
-def begin_due_steps(session: Session, batch_id: int, *, step_seconds: float) -> int:
+def begin_due_steps(session: Session, batch_id: int, *, patience: Patience) -> int:
     """The next step of those in a batch whose time is over, and when to look again; the count. The batch must be locked.
 
     Of a quiet incident, and of what goes by the way that worked (a correction, a "still valid"), nothing that was taken
     is followed by another step: only whoever is still queued goes on, and then this step is over for them. But a browser
     whose push service took a quiet message has reached nobody yet: whoever may have a text goes on.
     """
-    values = _values(batch_id, step_seconds=step_seconds, is_by_clock=True)
+    values = _values(batch_id, patience, is_by_clock=True)
     session.execute(MOVE_ON, values)
     count = int(session.execute(NEXT_STEP, values).scalar_one())
     session.execute(LOOK_AGAIN, values)
@@ -61,9 +76,11 @@ def begin_due_steps(session: Session, batch_id: int, *, step_seconds: float) -> 
 def begin_next_of_failed(session: Session, batch_id: int) -> int:
     """The next step of those in a batch whom this one surely did not reach; the count. The batch must be locked.
 
-    A handset that was off (30003) is first tried once more, where messages may be repeated; then the clock decides.
+    A handset that was off (30003) is first tried once more, where messages may be repeated (`resending`): its next way begins
+    when that failed, a step's time after it was taken, or a step's time after it should have been. Never both at once: after
+    the next way nothing is repeated.
     """
-    values = _values(batch_id, step_seconds=0, is_by_clock=False)
+    values = _values(batch_id, Patience(NEVER_SECONDS, NEVER_SECONDS), is_by_clock=False)
     count = int(session.execute(NEXT_STEP, values).scalar_one())
     session.execute(WAIT_FOR_CORRECTION, values)
     return count
@@ -85,8 +102,9 @@ def _take_due(session: Session) -> list[int]:
     return sorted(session.execute(TAKE_DUE, {"limit": BATCHES_AT_ONCE}).scalars())
 
 
-def _values(batch_id: int, *, step_seconds: float, is_by_clock: bool) -> dict[str, Any]:
-    return {"batch": batch_id, "by_clock": is_by_clock, "step": step_seconds, "barred": sorted(QUIET.barred_channels)}
+def _values(batch_id: int, patience: Patience, *, is_by_clock: bool) -> dict[str, Any]:
+    barred = sorted(QUIET.barred_channels)
+    return {"batch": batch_id, "by_clock": is_by_clock, "step": patience.step, "repeat": patience.repeat, "barred": barred}
 
 
 def _is_corrected(message: str, standing: str) -> str:
@@ -109,12 +127,24 @@ UPDATE delivery_batch b SET next_step_at = clock_timestamp() WHERE b.id = :batch
 
 LOCK = text("SELECT FROM delivery_batch WHERE id = ANY (:batches) ORDER BY id FOR NO KEY UPDATE")
 
+_STEP = "make_interval(secs => CAST(:step AS float8))"
+_REPEAT = "make_interval(secs => CAST(:repeat AS float8))"
 OUT = "('accepted', 'sent', 'delivered', 'unknown')"
 MOVED_ON = "moved_on"
 
 # Nobody gets a step after a cancel, past the validity, once a correction was asked for, or twice. In a quiet incident nobody is
 # called. `is_once`: nothing may follow what may have arrived; that a browser's push service took it says nothing of its
 # person, so a quiet message goes on to a text, if there is one. Not by the clock, only who was not reached is looked at.
+# What was a handset's one repetition (`r`), if it was made: what is only owed is none. Until it should have been, it is looked for once.
+_AGAIN = f"""
+    SELECT CASE WHEN r.state IN ('failed', 'undelivered') THEN clock_timestamp()
+            ELSE coalesce(r.resolved_at, a.resolved_at + {_REPEAT}) + {_STEP} END AS over_at,
+        CASE WHEN r.number IS NULL AND clock_timestamp() < a.resolved_at + {_REPEAT} + {_STEP} / 6
+            THEN a.resolved_at + {_REPEAT} + {_STEP} / 6 END AS look_at
+    FROM attempt a LEFT JOIN attempt r ON r.delivery_id = a.delivery_id AND r.resend_of = a.number
+        AND NOT (r.state = 'failed' AND r.error_code IS NOT DISTINCT FROM '{STILL_OWED}')
+    WHERE a.delivery_id = d.id AND d.state = 'undelivered' AND a.state = 'undelivered' AND a.error_code = '30003' AND a.resend_of IS NULL"""  # noqa: S608
+
 _LIVE = f"""
 live AS (
     SELECT b.id, b.broadcast_id, b.audience_id, b.state, i.is_quiet,
@@ -128,8 +158,10 @@ live AS (
     SELECT d.id, d.member_id, d.step, d.state, d.error_code, coalesce(d.accepted_at, d.state_at) AS at, m.way,
         live.is_once AND NOT (live.is_quiet AND d.channel = 'web_push' AND d.state IN ('accepted', 'sent', 'unknown') AND m.has_text)
             AS is_once, live.is_over_for_queued, EXISTS (SELECT FROM send_window w
-            WHERE w.closed_at IS NULL AND w.batch_id = :batch AND d.id = ANY (w.deliveries)) AS is_in_window
+            WHERE w.closed_at IS NULL AND w.batch_id = :batch AND d.id = ANY (w.deliveries)) AS is_in_window,
+        d.state = 'undelivered' AND d.error_code = '30003' AND NOT live.is_once AS was_off, again.over_at, again.look_at
     FROM live JOIN delivery d ON d.batch_id = live.id
+    CROSS JOIN LATERAL (SELECT max(over_at) AS over_at, max(look_at) AS look_at FROM ({_AGAIN}) a) again
     CROSS JOIN LATERAL (SELECT m.further_ways -> (d.step - 1) AS way,
             m.further_ways @@ CAST('exists ($[' || (d.step - 1) || ' to last] ? (@[0] == "sms"))' AS jsonpath) AS has_text
         FROM audience_member m WHERE m.id = d.member_id OFFSET 0) m
@@ -150,7 +182,7 @@ NEXT_STEP = text(f"""
 WITH {_LIVE}, due AS (
     SELECT member_id, step + 1 AS step, way ->> 0 AS channel, CAST(way ->> 1 AS uuid) AS address_id, coalesce(way ->> 2, '') AS lane
     FROM person
-    WHERE state IN ('failed', 'undelivered') AND (CAST(:by_clock AS boolean) OR is_once OR error_code IS DISTINCT FROM '30003')
+    WHERE state IN ('failed', 'undelivered') AND (NOT was_off OR over_at <= clock_timestamp())
        OR state = 'expired' AND error_code = '{MOVED_ON}'
        OR CAST(:by_clock AS boolean) AND NOT is_once AND (
             state IN {OUT} AND at <= clock_timestamp() - make_interval(secs => CAST(:step AS float8))
@@ -179,7 +211,8 @@ FROM (
     SELECT min(r.at) AS first_at, max(r.at) AS last_at, make_interval(secs => CAST(:step AS float8) / 6) AS sixth
     FROM (
         SELECT CASE WHEN p.state = 'queued' THEN clock_timestamp() + make_interval(secs => CAST(:step AS float8) / 6)
+            WHEN p.was_off THEN coalesce(p.look_at, p.over_at)
             ELSE p.at + make_interval(secs => CAST(:step AS float8)) END AS at
-        FROM person p WHERE p.state = 'queued' OR p.state IN {OUT} AND NOT p.is_once) r) q
+        FROM person p WHERE p.state = 'queued' OR p.was_off OR p.state IN {OUT} AND NOT p.is_once) r) q
 WHERE b.id = :batch
 """)  # noqa: S608

@@ -220,7 +220,8 @@ WITH candidate AS (
     FROM candidate a JOIN delivery d ON d.id = a.delivery_id AND d.state = a.state
     JOIN broadcast b ON b.id = d.broadcast_id JOIN incident i ON i.id = b.incident_id
     JOIN audience_member m ON m.id = d.member_id JOIN citizen c ON c.id = m.citizen_id
-    WHERE b.state = 'approved' AND (a.state <> 'unknown' OR b.resend_unknown = 'once') AND NOT i.is_quiet
+    WHERE (a.state = 'unknown' OR NOT EXISTS (SELECT FROM delivery n WHERE n.id = d.id + 1))
+      AND b.state = 'approved' AND (a.state <> 'unknown' OR b.resend_unknown = 'once') AND NOT i.is_quiet
       AND clock_timestamp() < b.approved_at + make_interval(secs => b.validity_seconds)
       AND c.opted_out_at IS NULL AND c.died_at IS NULL AND c.merged_into IS NULL AND d.answered_at IS NULL
       AND NOT EXISTS (SELECT FROM attempt r WHERE r.delivery_id = d.id AND r.resend_of = a.number

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from alerts.channels.rule_book_outlets import outlets_by_sender
 from alerts.deliveries.actions import release_all
-from alerts.deliveries.escalation import begin_due_steps
+from alerts.deliveries.escalation import Patience, begin_due_steps
 from alerts.deliveries.rules import Evidence
 from alerts.deliveries.statements import EXPIRE
 from alerts.kit.actor import SYSTEM
@@ -88,7 +88,7 @@ def _doubt(session: Session, settings: Settings, approved_before: datetime | Non
     session.execute(FENCE)
     values: dict[str, Any] = {"before": approved_before}
     for batch_id in session.execute(DUE_STEPS, values).scalars().all():
-        begin_due_steps(session, batch_id, step_seconds=settings.delivery.step_seconds)
+        begin_due_steps(session, batch_id, patience=Patience.of(settings))
     windows = list(session.execute(OPEN_WINDOWS).scalars())
     lost = len(session.execute(EXPIRE, {"windows": windows, "evidence": Evidence.RESTORED.value}).all()) if windows else 0
     names = {

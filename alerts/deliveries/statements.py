@@ -239,6 +239,7 @@ UPDATE delivery_batch b SET lease_until = NULL, owner = NULL, state = CASE WHEN 
 FROM (SELECT min(coalesce(next_attempt_at, clock_timestamp())) FILTER (WHERE state = 'queued') AS due_at,
           bool_or(state IN ('failed', 'undelivered')) AS has_failures, min(r.at) AS first_at, max(r.at) AS last_at
       FROM delivery CROSS JOIN LATERAL (SELECT CASE WHEN state IN ('accepted', 'sent', 'delivered', 'unknown')
+              OR state = 'undelivered' AND error_code = '30003'
           THEN coalesce(accepted_at, state_at) END AS at) r WHERE batch_id = :batch) q
 WHERE b.id = :batch AND b.generation = :generation AND b.state || '' = 'claimed' RETURNING b.state, q.has_failures
 """)

@@ -23,7 +23,7 @@ from alerts.channels.rule_book_outlets import SenderSets
 from alerts.deliveries.actions import release
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.correcting import approve_message, correct_broadcast
-from alerts.deliveries.escalation import TASK, begin_next_of_told, escalate
+from alerts.deliveries.escalation import TASK, Patience, begin_next_of_told, escalate
 from alerts.deliveries.evidence import apply_receipts
 from alerts.deliveries.queries import reach_of_incident
 from alerts.deliveries.receipts import Receipt, keep_receipts
@@ -191,7 +191,7 @@ class Fanout:
         for statement in STEP_IS_OVER:
             self.run(statement, seconds=self.settings.delivery.step_seconds)
         with begin(self.sessions) as session:
-            return escalate(session, step_seconds=self.settings.delivery.step_seconds)
+            return escalate(session, patience=Patience.of(self.settings))
 
     def run(self, statement: str, **values: Any) -> None:
         with begin(self.sessions) as session:

@@ -19,7 +19,7 @@ from alerts.country_rules.actions import change_rule, claim_rule, load_packaged_
 from alerts.deliveries.actions import release, stop
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.correcting import approve_message, correct_broadcast, freeze_copied
-from alerts.deliveries.escalation import escalate
+from alerts.deliveries.escalation import Patience, escalate
 from alerts.kit.actor import Actor, Via
 from alerts.kit.db import begin
 from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError
@@ -177,7 +177,7 @@ def test_while_free_words_wait_the_original_takes_no_further_step(fanout: Make, 
     with begin(message.sessions) as session:
         reject_broadcast(session, actor=make_actor(session, "approver"), broadcast_id=correction.id, reason="tidak perlu")
     with begin(message.sessions) as session:
-        assert escalate(session, step_seconds=message.settings.delivery.step_seconds) == 1  # it was only put off
+        assert escalate(session, patience=Patience.of(message.settings)) == 1  # it was only put off
 
 
 @pytest.mark.parametrize(("sms", "first", "second"), [("undelivered", "push", "sms"), ("delivered", "sms", "push")])

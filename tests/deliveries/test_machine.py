@@ -21,7 +21,7 @@ from sqlalchemy import text
 from alerts.broadcasts.actions import approve_broadcast, cancel_broadcast, draft_broadcast, submit_broadcast
 from alerts.broadcasts.schemas import Approval, BroadcastDraft
 from alerts.deliveries.actions import release, ring_due, stop, sweep
-from alerts.deliveries.escalation import begin_next_of_failed, escalate
+from alerts.deliveries.escalation import Patience, begin_next_of_failed, escalate
 from alerts.deliveries.evidence import apply_receipts, mark_answered
 from alerts.deliveries.facts import export_facts
 from alerts.deliveries.lookups import look_up
@@ -194,7 +194,7 @@ class Deliveries(RuleBasedStateMachine):
         for statement in STEP_IS_OVER:
             self._run(statement, seconds=STEP_SECONDS)
         with begin(self.world.sessions) as session:
-            escalate(session, step_seconds=STEP_SECONDS)
+            escalate(session, patience=Patience(STEP_SECONDS))
 
     @rule()
     def who_failed_goes_on(self) -> None:

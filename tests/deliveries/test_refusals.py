@@ -12,7 +12,7 @@ from alerts.broadcasts.actions import cancel_broadcast
 from alerts.channels.ports import Message, Step
 from alerts.deliveries.buckets import Lane
 from alerts.deliveries.carriers import Answers, Carriers
-from alerts.deliveries.escalation import escalate
+from alerts.deliveries.escalation import Patience, escalate
 from alerts.deliveries.evidence import apply_all_receipts
 from alerts.deliveries.lookups import look_up
 from alerts.deliveries.queries import invariants
@@ -299,7 +299,7 @@ def test_a_batch_with_many_dead_devices_stops_and_nobody_of_it_is_lost(fanout: M
 
     message.run("UPDATE delivery_batch SET begun_at = begun_at - interval '10 minutes', next_step_at = clock_timestamp()")
     with begin(message.sessions) as session:
-        escalate(session, step_seconds=180)
+        escalate(session, patience=Patience(180))
     by_phone = message.rows("SELECT count(*) AS n FROM delivery WHERE channel = 'sms'")
     assert by_phone == [{"n": 20 - states["accepted"]}], "the clock does not wait: whoever was not handed it goes on by phone"
     due_again(message)

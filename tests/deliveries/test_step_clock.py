@@ -9,6 +9,7 @@ import pytest
 
 from alerts.deliveries.call_list.queries import list_calls
 from alerts.deliveries.carriers import Carriers
+from alerts.deliveries.resending import resend_unknown
 from alerts.kit.db import begin
 from tests.deliveries.conftest import Fanout, go_on_after_receipts
 from tests.support.stages import wait_until
@@ -143,3 +144,55 @@ def test_receipts_ask_once_for_a_batch_and_not_at_all_where_there_is_no_other_wa
         message.hear(attempt, "undelivered", provider_id=attempt["provider_id"], code="30005")
     message.apply()
     assert message.rows("SELECT count(*) AS n FROM outbox_event WHERE name = 'delivery.not_reached'") == [{"n": 1}]
+
+
+def was_off(fanout: Make, carriers: Carriers, number: str = "+6281250000003") -> Fanout:
+    message = fanout(people=[{"phones": (number, "+905321234503")}])
+    message.release()
+    message.send(carriers)
+    [attempt] = message.attempts()
+    message.hear(attempt, "undelivered", provider_id=attempt["provider_id"], code="30003")
+    message.apply()
+    return message
+
+
+def time_passes(message: Fanout, seconds: float) -> int:
+    """For the attempts too; the count of people whose next step begins."""
+    message.run("UPDATE attempt SET resolved_at = resolved_at - make_interval(secs => :seconds)", seconds=seconds)
+    return message.step_time_passes()
+
+
+def test_the_next_way_of_a_handset_that_was_off_waits_for_the_repetition(fanout: Make, carriers: Carriers) -> None:
+    message = was_off(fanout, carriers)
+    assert time_passes(message, 180) == 0
+    assert resend_unknown(message.settings, message.sessions, carriers) == 0, "not yet"
+    assert time_passes(message, 125) == 0
+    assert message.rows("SELECT 1 FROM delivery_batch WHERE next_step_at IS NOT NULL"), "it is looked at again"
+    assert resend_unknown(message.settings, message.sessions, carriers) == 1
+    assert time_passes(message, 170) == 0, "a step's time after the repetition was taken"
+    assert time_passes(message, 15) == 1
+    message.send(carriers)
+    assert steps(message) == [(1, "ID", "undelivered"), (2, "TR", "accepted")]
+
+
+def test_the_next_way_begins_when_the_repetition_failed(fanout: Make, carriers: Carriers) -> None:
+    message = was_off(fanout, carriers)
+    time_passes(message, 305)
+    assert resend_unknown(message.settings, message.sessions, carriers) == 1
+    message.run("UPDATE attempt SET state = 'undelivered', evidence = 'callback', error_code = '30003' WHERE number = 2")
+    assert time_passes(message, 0) == 1
+
+
+def test_a_repetition_that_never_came_is_not_waited_for_and_comes_no_more(fanout: Make, carriers: Carriers) -> None:
+    message = was_off(fanout, carriers)
+    assert time_passes(message, 470) == 0
+    assert time_passes(message, 15) == 1
+    assert resend_unknown(message.settings, message.sessions, carriers) == 0
+
+
+def test_who_was_off_before_the_batch_was_given_back_is_looked_at(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(people=[{"phones": ("+6281250000003", "+905321234503")}])
+    message.release()
+    message.run("UPDATE delivery SET state = 'undelivered', error_code = '30003', provider_id = 'SM1', accepted_at = clock_timestamp()")
+    message.send(carriers)
+    assert message.rows("SELECT 1 FROM delivery_batch WHERE next_step_at IS NOT NULL")

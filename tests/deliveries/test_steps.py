@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from alerts.broadcasts.actions import cancel_broadcast
 from alerts.deliveries.carriers import Carriers
-from alerts.deliveries.escalation import NEXT_STEP, escalate
+from alerts.deliveries.escalation import NEXT_STEP, Patience, escalate
 from alerts.deliveries.evidence import mark_answered
 from alerts.deliveries.queries import invariants
 from alerts.deliveries.resending import resend_unknown
@@ -78,7 +78,7 @@ def test_of_those_not_reached_nobody_elses_list_is_read(fanout: Make, carriers: 
     [batch] = message.batches()
     message.send(carriers)
     message.run("DELETE FROM delivery WHERE step = 2")
-    values = {"batch": batch, "by_clock": False, "step": 0, "barred": []}
+    values = {"batch": batch, "by_clock": False, "step": 0, "repeat": 0, "barred": []}
     with begin(message.sessions) as session:
         plan = session.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {NEXT_STEP.text}"), values).scalar_one()
     assert message.rows("SELECT count(*) AS n FROM delivery WHERE step = 2") == [{"n": 1}]
@@ -118,7 +118,7 @@ def test_two_clocks_begin_a_step_once(fanout: Make, carriers: Carriers) -> None:
     for statement in STEP_IS_OVER:
         message.run(statement, seconds=180)
     with begin(message.sessions) as first, begin(message.sessions) as second:
-        assert (escalate(first, step_seconds=180), escalate(second, step_seconds=180)) == (1, 0)
+        assert (escalate(first, patience=Patience(180)), escalate(second, patience=Patience(180))) == (1, 0)
     assert steps(message) == [(1, "push", "accepted"), (2, "sms", "queued")]
 
 
