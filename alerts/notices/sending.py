@@ -177,7 +177,7 @@ WITH due AS (
         lease_until = clock_timestamp() + make_interval(secs => :lease), error_code = NULL
     FROM due WHERE n.id = due.id AND n.state = 'queued' RETURNING n.*
 )
-SELECT m.id, m.attempts, m.channel, m.status, m.language, m.body, m.path, m.is_quiet, m.contact_id,
+SELECT m.id, m.kind, m.attempts, m.channel, m.status, m.language, m.body, m.path, m.is_quiet, m.contact_id,
     greatest(1, extract(epoch FROM m.expires_at - clock_timestamp())::int) AS seconds_left,
     c.address_enc, c.p256dh_enc, c.auth_enc, c.number_country
 FROM moved m JOIN staff_contact c ON c.id = m.contact_id ORDER BY m.id
