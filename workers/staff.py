@@ -27,6 +27,7 @@ from alerts.kit.db import Sessions, begin
 from alerts.kit.outbox import drain
 from alerts.live.digests import TASK as DIGESTS
 from alerts.live.digests import incidents_of, list_due, tell
+from alerts.live.rules.digest import Reason
 from alerts.notices.actions import StillWaits, ring_due, settle
 from alerts.notices.alarms import take_alarms, tell_alarms
 from alerts.notices.crew.actions import call_due
@@ -153,10 +154,13 @@ def raise_alarms(runtime: Runtime, _: Payload) -> None:
 def digest(runtime: Runtime, _: Payload) -> None:
     settings, configured = runtime.settings, configured_of(runtime.settings)
     with begin(runtime.sessions) as session:
-        wanted = incidents_of(drain(session, DIGESTS)) | set(list_due(session))
+        heard = drain(session, DIGESTS)
+        wanted = incidents_of(heard) | set(list_due(session))
+    published = incidents_of(each for each in heard if each.get("is_published"))
     for incident_id in sorted(wanted):
+        more = {Reason.PUBLISHED_FIGURE} if incident_id in published else set()
         with begin(runtime.sessions) as session:
-            tell(session, incident_id, configured=configured, every_seconds=settings.live.digest_seconds)
+            tell(session, incident_id, configured=configured, every_seconds=settings.live.digest_seconds, more=more)
 
 
 @task("reports.chase")

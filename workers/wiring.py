@@ -52,6 +52,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "report.filed": ("live.refresh", "reports.chase"),
         "report.resolved": ("live.refresh",),
         "sheet.changed": ("live.digest",),
+        "statement.stale": ("live.digest",),
     }
 )
 

@@ -49,7 +49,7 @@ def list_due(session: Session) -> list[UUID]:
 def tell(
     session: Session, incident_id: UUID, *, configured: Configured, every_seconds: float, more: Collection[Reason] = ()
 ) -> set[Reason]:
-    """Tell the ministers on duty, if there is a reason; the reasons, empty for none. `more`: what the sheet itself cannot show.
+    """Tell the ministers on duty, if there is a reason; the reasons, empty for none. `more`: what the sheet itself cannot show; that does not wait.
 
     Nothing is told of a replayed incident. What came within a minute of the last message waits for the end of that minute.
     """
@@ -66,7 +66,7 @@ def tell(
     if not reasons:
         state.is_waiting = False
         return set()
-    if state.told_at is not None and now - state.told_at < NO_SOONER:
+    if not more and state.told_at is not None and now - state.told_at < NO_SOONER:
         state.is_waiting = True
         return set()
     texts = text_of(after, reasons, is_quiet=incident.is_quiet).model_dump()

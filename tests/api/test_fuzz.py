@@ -33,6 +33,7 @@ GROUPS = (
     ("persons", "check-ins", "inbox", "staff", "missions", "citizens", "health"),
     ("calls for help", "call list", "open link", "a citizen's link", "country rules"),
     ("reach", "exports"),
+    ("statements", "families"),
 )
 ENDS = {"sign_out"}
 SUPPLIED = ("idempotency-key", "if-match")

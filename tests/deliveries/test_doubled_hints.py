@@ -245,6 +245,7 @@ class Life:
         self.run("UPDATE delivery_batch SET due_at = clock_timestamp() WHERE state = 'waiting'")
         self.run("UPDATE broadcast SET next_message_at = clock_timestamp() - interval '1 second' WHERE next_message_at IS NOT NULL")
         self.run("UPDATE paging SET next_at = clock_timestamp() WHERE stopped_at IS NULL")
+        self.run("UPDATE incident_mission SET report_due_at = clock_timestamp() - interval '5 minutes'")
 
 
 def test_every_task_of_the_wiring_is_known() -> None:
