@@ -49,7 +49,8 @@ def list_due(session: Session) -> list[UUID]:
 def tell(
     session: Session, incident_id: UUID, *, configured: Configured, every_seconds: float, more: Collection[Reason] = ()
 ) -> set[Reason]:
-    """Tell the ministers on duty, if there is a reason; the reasons, empty for none. `more`: what the sheet itself cannot show; that does not wait.
+    """Tell the ministers on duty, if there is a reason; the reasons, empty for none. `more` is
+    what the sheet itself cannot show; that does not wait.
 
     Nothing is told of a replayed incident. What came within a minute of the last message waits for the end of that minute.
     """
