@@ -65,7 +65,7 @@ def handover_form(request: Request, form: FormDep, incident: IncidentDep, sessio
     if len(note) < NOTE_MIN:
         raise InvalidError("note_missing", "Write in a few words what the next shift must know.", field="note")
     number = int(version) if version.isascii() and version.isdigit() and int(version) else None
-    command = HandoverIn(to=parse_id(form.text("to", limit=36), "to"), note=note, sheet_version=number)
+    command = HandoverIn(to_staff=parse_id(form.text("to_staff", limit=36), "to_staff"), note=note, sheet_version=number)
     hand_over(session, actor=actor, incident=incident, command=command)
     return once.go(f"{root_of(request)}/incidents/{incident.id}/handover")
 

@@ -24,15 +24,20 @@ from alerts.deliveries.exports.models import ReachExport
 from alerts.deliveries.rules import attempt_name
 from alerts.inbox.actions import Inbound, receive_message, understand_message
 from alerts.inbox.models import InboundMessage
+from alerts.incidents.calling_out import call_out
 from alerts.incidents.models import Incident
 from alerts.incidents.queries import list_areas
-from alerts.kit.actor import SYSTEM
+from alerts.kit.actor import SYSTEM, Via
 from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions, make_engine, make_sessions
 from alerts.kit.ids import callback_token, incident_code
 from alerts.live.actions import refresh
+from alerts.live.shifts.actions import hand_over
+from alerts.live.shifts.schemas import HandoverIn
 from alerts.notices.actions import PagingStart, start_paging
 from alerts.notices.alarms import raise_alarm
+from alerts.notices.crew.models import CrewCall, CrewSlot
+from alerts.notices.crew.rules import Function
 from alerts.notices.queries import list_contacts
 from alerts.notices.rules import AlarmKind
 from alerts.people.deaths.actions import tell_kin
@@ -43,6 +48,7 @@ from alerts.reports.code_lists.actions import issue_code_list
 from alerts.settings import Settings
 from alerts.staff.models import Staff
 from alerts.staff.rules import Role
+from alerts.staff.sign_in import actor_of
 from tests.api.interface import Operation, headers_for, load_document
 from tests.channels.ways import SECRET, described
 from tests.factories.checkins import link_of, make_citizen, make_member
@@ -184,6 +190,7 @@ def make_world(client: TestClient, session: Session, keyring: Keyring, settings:
     world.ids |= _call_for_help(session, keyring, incident)
     _add_dead(world, session, keyring, incident)
     _add_families(world, session, keyring, incident)
+    _add_crew(world, session, incident, people)
     codes = issue_code_list(session, actor=SYSTEM, keyring=keyring, mission_code="kbri-ankara", size=2)
     session.commit()
     world.ids |= {
@@ -203,6 +210,7 @@ def make_world(client: TestClient, session: Session, keyring: Keyring, settings:
         "conflict_id": "ab12",
         "slug": "earthquake-tr-222222",
         "alert_code": "222222",
+        "function": "spokesman",
     }
     # The usual message is a draft, which nobody may forward.
     world.others["get_forwardable_text"] = {"broadcast_id": world.ids.pop("approved_id")}
@@ -245,6 +253,21 @@ def _add_families(world: World, session: Session, keyring: Keyring, incident: In
     other.enquiry.joined_into = mother.enquiry.id
     world.ids |= {"enquiry_id": str(mother.enquiry.id), "call_id": str(mother.call.id), "into": str(mother.enquiry.id)}
     world.others |= {"join_enquiry": {"enquiry_id": str(friend.enquiry.id)}, "separate_enquiry": {"enquiry_id": str(other.enquiry.id)}}
+
+
+def _add_crew(world: World, session: Session, incident: Incident, people: dict[Role, Staff]) -> None:
+    """The duty officer is called to the incident, and two shifts were handed over."""
+    call_out(session, incident.id)
+    slot = session.scalars(select(CrewSlot).where(CrewSlot.function == Function.DUTY_OFFICER)).one()
+    officer = people[Role.DUTY_OFFICER]
+    call = CrewCall(slot_id=slot.id, staff_id=officer.id)
+    session.add(call)
+    session.flush()
+    world.others["answer_crew_call"] = {"call_id": str(call.id)}
+    world.ids["to_staff"] = str(people[Role.APPROVER].id)
+    for _ in range(2):
+        command = HandoverIn(to_staff=people[Role.APPROVER].id, note="Uji")
+        hand_over(session, actor=actor_of(officer, Via.SESSION), incident=incident, command=command)
 
 
 def _ask_for_exports(session: Session, broadcast_id: str) -> str:

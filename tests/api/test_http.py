@@ -202,6 +202,8 @@ def _spare(operation: Operation) -> dict[str, Any]:
         "enrol_as_tester": {"consented_at": "2026-01-01T00:00:00Z"},
         "close_incident": {"reason": "lain"},
         "reopen_incident": {"reason": "lain"},
+        "answer_crew_call": {"answer": "cannot"},
+        "take_over_incident": {"reason": "lain"},
         "reject_broadcast": {"reason": "lain"},
         "revoke_report_codes": {"reason": "lain"},
         "cancel_broadcast": {"reason": "lain"},

@@ -168,7 +168,7 @@ class TestHandover:
     ) -> None:
         incident, relief = make_incident(session), make_staff(session, "duty_officer")
         session.commit()
-        answer = post(client, officer, f"{incident.id}/handovers", to=str(relief.id), note="Kemlu Turki menelepon.")
+        answer = post(client, officer, f"{incident.id}/handovers", to_staff=str(relief.id), note="Kemlu Turki menelepon.")
         assert answer.status_code == 201, answer.text
         body = answer.json()
         assert (body["to_staff"], body["note"], body["sheet_version"]) == (str(relief.id), "Kemlu Turki menelepon.", None)
@@ -186,9 +186,9 @@ class TestHandover:
         head = make_staff(session, "head_of_mission", mission_code="kbri-ankara")
         session.commit()
         for body, field in (
-            ({"to": str(head.id)}, "to"),
-            ({"to": str(uuid4())}, "to"),
-            ({"to": str(relief.id), "sheet_version": 999}, "sheet_version"),
+            ({"to_staff": str(head.id)}, "to_staff"),
+            ({"to_staff": str(uuid4())}, "to_staff"),
+            ({"to_staff": str(relief.id), "sheet_version": 999}, "sheet_version"),
         ):
             answer = post(client, officer, f"{incident.id}/handovers", note="catatan", **body)
             assert answer.status_code == 422, answer.text

@@ -30,9 +30,9 @@ def hand_over(session: Session, *, actor: Actor, incident: Incident, command: Ha
     """
     if actor.staff_id is None:
         raise ForbiddenError("person_signs", "A handover is signed by a person.")
-    to = session.get(Staff, command.to)
+    to = session.get(Staff, command.to_staff)
     if to is None or not to.is_active or to.role in MISSION_ROLES or to.id == actor.staff_id:
-        raise InvalidError("no_successor", "A shift goes to another active account of the ministry.", field="to")
+        raise InvalidError("no_successor", "A shift goes to another active account of the ministry.", field="to_staff")
     if command.sheet_version is not None and find_snapshot(session, incident.id, command.sheet_version) is None:
         raise InvalidError("no_such_version", "The sheet has no such version.", field="sheet_version")
     points = open_points(load_sheet(session, incident), cases=count_open_cases(session, incident.id))
