@@ -31,6 +31,7 @@ from alerts.channels.ports import (
     Rejected,
     Sender,
     SmsMessage,
+    Step,
     Transient,
     Unknown,
     VoiceMessage,
@@ -39,12 +40,12 @@ from alerts.channels.ports import (
 from alerts.channels.rule_book import Outlet, current_book
 from alerts.channels.rule_book_outlets import outlets_by_sender, sent_by
 from alerts.channels.texts import measure
-from alerts.deliveries.buckets import COST_MAX
+from alerts.deliveries.buckets import COST_MAX, Lane
 from alerts.deliveries.lanes import lane_of
 from alerts.deliveries.messages import Messages
 from alerts.deliveries.pacing import Pacer
 from alerts.deliveries.routing import Candidate, Router
-from alerts.deliveries.rules import Outcome, State, refused
+from alerts.deliveries.rules import Outcome, State, refused, rest_seconds_of
 from alerts.deliveries.shared import Shared
 from alerts.incidents.rules import Status
 from alerts.settings import Settings
@@ -126,6 +127,14 @@ class Carriers:
         lost = sum(outcome.state is State.UNKNOWN for outcome in troubled)
         unsent = sum(outcome.is_out_of_reach or outcome.is_senders_fault for outcome in troubled)
         self._routers[status].note(name, ok=len(outcomes) - lost - unsent, surely_not_sent=unsent, unknown=lost, latency_seconds=seconds)
+
+    def slow(self, lane: Lane, outcomes: Sequence[Outcome], *, rest_seconds: float) -> None:
+        """Heed "not now": of the lane, and of the whole sender where it is the sender's own queue that is full."""
+        rest = rest_seconds_of(outcomes, rest_seconds=rest_seconds)
+        if rest is not None:
+            self.pacer.shrink(lane, rest or None)
+        if any(outcome.step is Step.BACK_OFF_SENDER for outcome in outcomes):
+            self.pacer.shut(lane, rest_seconds)
 
     def submit(self, status: Status, name: str, messages: Sequence[Message], *, until: float) -> Answers:
         """Begin to hand a window over by a sender; its answers come later, in order.

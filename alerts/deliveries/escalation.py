@@ -16,6 +16,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.queries import REPEATED
+from alerts.channels.answers import TWILIO_ANSWERS, WHATSAPP_ANSWERS
+from alerts.channels.ports import Step
 from alerts.deliveries.rules import STILL_OWED
 from alerts.incidents.rules import QUIET
 from alerts.kit.db import Sessions, begin
@@ -104,7 +106,14 @@ def _take_due(session: Session) -> list[int]:
 
 def _values(batch_id: int, patience: Patience, *, is_by_clock: bool) -> dict[str, Any]:
     barred = sorted(QUIET.barred_channels)
-    return {"batch": batch_id, "by_clock": is_by_clock, "step": patience.step, "repeat": patience.repeat, "barred": barred}
+    return {
+        "batch": batch_id,
+        "by_clock": is_by_clock,
+        "step": patience.step,
+        "repeat": patience.repeat,
+        "barred": barred,
+        "blocked": BLOCKED,
+    }
 
 
 def _is_corrected(message: str, standing: str) -> str:
@@ -131,9 +140,13 @@ _STEP = "make_interval(secs => CAST(:step AS float8))"
 _REPEAT = "make_interval(secs => CAST(:repeat AS float8))"
 OUT = "('accepted', 'sent', 'delivered', 'unknown')"
 MOVED_ON = "moved_on"
+TEXT_BLOCKED = "text_blocked"
+"""Of a way that was passed over: these words do not get through by its channel."""
+BLOCKED = sorted(code for code, answer in {**TWILIO_ANSWERS, **WHATSAPP_ANSWERS}.items() if answer.step is Step.DO_NOT_REPEAT_TEXT)
 
 # Nobody gets a step after a cancel, past the validity, once a correction was asked for, or twice. In a quiet incident nobody is
-# called. `is_once`: nothing may follow what may have arrived; that a browser's push service took it says nothing of its
+# called. Words that a network blocked are not sent once more by the same channel: those ways are passed over, each with a row
+# that says so. `is_once`: nothing may follow what may have arrived; that a browser's push service took it says nothing of its
 # person, so a quiet message goes on to a text, if there is one. Not by the clock, only who was not reached is looked at.
 # What was a handset's one repetition (`r`), if it was made: what is only owed is none. Until it should have been, it is looked for once.
 _AGAIN = f"""
@@ -155,19 +168,25 @@ live AS (
       AND NOT {_is_corrected("m.id", "k.state IN ('freezing', 'submitted', 'approved') OR k.released_at IS NOT NULL")}
     FOR SHARE OF m
 ), person AS MATERIALIZED (
-    SELECT d.id, d.member_id, d.step, d.state, d.error_code, coalesce(d.accepted_at, d.state_at) AS at, m.way,
+    SELECT d.id, d.member_id, d.step, d.state, d.error_code, coalesce(d.accepted_at, d.state_at) AS at, w.way, w.place,
+        m.further_ways,
         live.is_once AND NOT (live.is_quiet AND d.channel = 'web_push' AND d.state IN ('accepted', 'sent', 'unknown') AND m.has_text)
             AS is_once, live.is_over_for_queued, EXISTS (SELECT FROM send_window w
             WHERE w.closed_at IS NULL AND w.batch_id = :batch AND d.id = ANY (w.deliveries)) AS is_in_window,
         d.state = 'undelivered' AND d.error_code = '30003' AND NOT live.is_once AS was_off, again.over_at, again.look_at
     FROM live JOIN delivery d ON d.batch_id = live.id
     CROSS JOIN LATERAL (SELECT max(over_at) AS over_at, max(look_at) AS look_at FROM ({_AGAIN}) a) again
-    CROSS JOIN LATERAL (SELECT m.further_ways -> (d.step - 1) AS way,
+    CROSS JOIN LATERAL (SELECT m.further_ways,
             m.further_ways @@ CAST('exists ($[' || (d.step - 1) || ' to last] ? (@[0] == "sms"))' AS jsonpath) AS has_text
         FROM audience_member m WHERE m.id = d.member_id OFFSET 0) m
+    CROSS JOIN LATERAL (SELECT w.way, CAST(w.place AS int) AS place
+        FROM jsonb_array_elements(m.further_ways) WITH ORDINALITY AS w(way, place)
+        WHERE w.place >= d.step AND NOT EXISTS (SELECT FROM delivery p WHERE p.id BETWEEN d.member_id * 64 + 1 AND d.id
+            AND p.channel = w.way ->> 0 AND p.state IN ('failed', 'undelivered') AND p.error_code = ANY (CAST(:blocked AS text[])))
+        ORDER BY w.place LIMIT 1) w
     WHERE (CAST(:by_clock AS boolean) OR d.state IN ('failed', 'undelivered') OR d.error_code = '{MOVED_ON}')
-      AND m.way IS NOT NULL AND d.answered_at IS NULL AND NOT EXISTS (SELECT FROM delivery n WHERE n.id = d.id + 1)
-      AND NOT (live.is_quiet AND m.way ->> 0 = ANY (CAST(:barred AS text[])))
+      AND d.answered_at IS NULL AND NOT EXISTS (SELECT FROM delivery n WHERE n.id = d.id + 1)
+      AND NOT (live.is_quiet AND w.way ->> 0 = ANY (CAST(:barred AS text[])))
 )"""  # noqa: S608 - our own words
 
 # The batch is locked and nobody has claimed it: nothing of it can begin to be sent.
@@ -180,7 +199,7 @@ UPDATE delivery d SET state = 'expired', error_code = '{MOVED_ON}', state_at = c
 
 NEXT_STEP = text(f"""
 WITH {_LIVE}, due AS (
-    SELECT member_id, step + 1 AS step, way ->> 0 AS channel, CAST(way ->> 1 AS uuid) AS address_id, coalesce(way ->> 2, '') AS lane
+    SELECT member_id, step + 1 AS first, place + 1 AS step, further_ways, way ->> 0 AS channel, coalesce(way ->> 2, '') AS lane
     FROM person
     WHERE state IN ('failed', 'undelivered') AND (NOT was_off OR over_at <= clock_timestamp())
        OR state = 'expired' AND error_code = '{MOVED_ON}'
@@ -193,14 +212,17 @@ WITH {_LIVE}, due AS (
     FROM due w CROSS JOIN live GROUP BY 1, 2, 3, 4, 5 ORDER BY 6
     RETURNING id, step, channel, number_country
 ), begun AS (
-    INSERT INTO delivery (id, member_id, broadcast_id, batch_id, address_id, step, channel, number_country)
-    SELECT w.member_id * 64 + w.step, w.member_id, live.broadcast_id, made.id, w.address_id, w.step, w.channel, nullif(w.lane, '')
+    INSERT INTO delivery (id, member_id, broadcast_id, batch_id, address_id, step, channel, number_country, state, error_code)
+    SELECT w.member_id * 64 + s.step, w.member_id, live.broadcast_id, made.id, CAST(s.way ->> 1 AS uuid), s.step, s.way ->> 0,
+        nullif(s.way ->> 2, ''), CASE WHEN s.step = w.step THEN 'queued' ELSE 'failed' END,
+        CASE WHEN s.step < w.step THEN '{TEXT_BLOCKED}' END
     FROM due w JOIN made ON made.step = w.step AND made.channel = w.channel AND made.number_country = w.lane CROSS JOIN live
-    ORDER BY 1 RETURNING 1
+    CROSS JOIN LATERAL (SELECT n AS step, w.further_ways -> (n - 2) AS way FROM generate_series(w.first, w.step) n) s
+    ORDER BY 1 RETURNING state
 ), rung AS (
     INSERT INTO outbox_event (name, payload) SELECT 'delivery.batch_due', jsonb_build_object('batch_id', id) FROM made ORDER BY id
 )
-SELECT count(*) FROM begun
+SELECT count(*) FROM begun WHERE state = 'queued'
 """)  # noqa: S608
 
 # Together where their times end together, and at most a sixth of the step's time late. Nobody left: no more looking.

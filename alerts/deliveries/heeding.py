@@ -65,13 +65,14 @@ def heed(session: Session, failures: Iterable[Failure], *, rest_seconds: float) 
 
 
 def slow_down(settings: Settings, carriers: Carriers, lanes: Iterable[Slowed]) -> None:
-    """Shut these lanes for a while, for every worker. Never inside a transaction."""
+    """Shut these senders for a while, for every worker; the lanes come back at half their rate. Never inside a transaction."""
     for sender, country in lanes:
         is_exercise = sender.startswith(EXERCISE_SENDER)
         outlet = outlets_by_sender(settings, is_exercise=is_exercise).get(sender)
         if outlet is not None:
             lane = lane_of(settings.pace, current_book(), outlet, country, is_exercise=is_exercise)
             carriers.pacer.shrink(lane, settings.delivery.rest_seconds)
+            carriers.pacer.shut(lane, settings.delivery.rest_seconds)
 
 
 # An attempt whose callback was quicker than our own record has its sender in its window alone.

@@ -13,7 +13,20 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from alerts.deliveries.buckets import COST_MAX, LIMITS, Grant, Lane, Limit, OwnShare, Rates, Slow, keys_of, slowed
+from alerts.deliveries.buckets import (
+    CLOSED_SECONDS_MAX,
+    CLOSED_SECONDS_MIN,
+    COST_MAX,
+    LIMITS,
+    Grant,
+    Lane,
+    Limit,
+    OwnShare,
+    Rates,
+    Slow,
+    keys_of,
+    slowed,
+)
 from alerts.deliveries.shared import Shared, micros
 from alerts.settings import Settings
 
@@ -28,11 +41,13 @@ class Pacer:
     def __init__(self, settings: Settings, shared: Shared) -> None:
         self._pace, self._shared = settings.pace, shared
         self._take, self._shrink, self._give = (shared.script(name) for name in ("take", "shrink", "give_back"))
-        self._charge = shared.script("charge")
+        self._charge, self._shut = shared.script("charge"), shared.script("shut")
         self._lock = threading.Lock()
         self._own: OwnShare | None = None
         self._slow: dict[Lane, Slow] = {}
         self._untold: set[Lane] = set()
+        self._shut_until: dict[tuple[str, str], float] = {}
+        self._untold_shut: set[tuple[str, str]] = set()
 
     def take(self, lane: Lane, wanted: int, *, cost: int = 1) -> Grant:
         """Up to `wanted` messages of `cost` segments each, all of which may begin now, or how long to wait.
@@ -74,6 +89,14 @@ class Pacer:
             self._untold.add(lane)
         self._tell()
 
+    def shut(self, lane: Lane, seconds: float) -> None:
+        """The lane's sender as a whole takes nothing more for so long (its own queue is full): no country of it, in no worker."""
+        sender, until = (lane.account, lane.sender), time.monotonic() + min(max(seconds, CLOSED_SECONDS_MIN), CLOSED_SECONDS_MAX)
+        with self._lock:
+            self._shut_until[sender] = max(until, self._shut_until.get(sender, 0.0))
+            self._untold_shut.add(sender)
+        self._tell()
+
     def give_back(self, lane: Lane, count: int, *, cost: int = 1) -> None:
         """Put back messages that a shared grant allowed and that were not begun (the batch was at its end, or cancelled)."""
         if count > 0:
@@ -100,6 +123,7 @@ class Pacer:
         args: list[str | float] = [self._shared.name, micros(self._shared.life_seconds), wanted, cost]
         args += [micros(pace.burst_seconds), micros(pace.settle_seconds), micros(pace.regain_seconds), *_numbers(lane)]
         keys = [key("workers"), key("opened"), *self._slow_keys(lane), *self._bucket_keys(lane)]
+        keys.append(key("shut", lane.account, lane.sender))
         return self._take(keys=keys, args=args)
 
     def _take_own(self, lane: Lane, wanted: int, *, cost: int) -> Grant:
@@ -116,10 +140,11 @@ class Pacer:
         return max(self._shared.workers, self._pace.processes)
 
     def _shut_by_us(self, lane: Lane) -> float:
-        """Seconds for which a 429 that the others could not be told of still shuts this lane."""
+        """Seconds for which a full sender, or a 429 that the others could not be told of, still shuts this lane."""
         with self._lock:
             slow = self._slow.get(lane) if lane in self._untold else None
-            return slow.closed_until - time.monotonic() if slow else 0.0
+            until = max(slow.closed_until if slow else 0.0, self._shut_until.get((lane.account, lane.sender), 0.0))
+            return until - time.monotonic()
 
     def _slow_of(self, lane: Lane, now: float) -> Slow | None:
         slow = self._slow.get(lane)
@@ -139,12 +164,19 @@ class Pacer:
                 self._slow.pop(lane, None)
 
     def _tell(self) -> None:
-        """Tell the others of 429s, now or as soon as Valkey is back."""
+        """Tell the others of 429s and of full senders, now or as soon as Valkey is back."""
+        with self._lock:
+            shut = [(sender, self._shut_until[sender]) for sender in self._untold_shut]
+        for sender, until in shut:
+            left = micros(max(0.0, until - time.monotonic()))
+            if left and self._shared.ask(partial(self._shut, keys=[self._shared.key("shut", *sender)], args=[left])) is None:
+                return
+            with self._lock:
+                self._untold_shut.discard(sender)
         with self._lock:
             untold = [(lane, self._slow[lane]) for lane in self._untold if lane in self._slow]
         for lane, slow in untold:
-            shut = micros(max(0.0, slow.closed_until - time.monotonic()))
-            args = [shut, micros(self._pace.regain_seconds)]
+            args = [micros(max(0.0, slow.closed_until - time.monotonic())), micros(self._pace.regain_seconds)]
             told: Any = self._shared.ask(partial(self._shrink, keys=self._slow_keys(lane), args=args))
             if told is None:
                 return

@@ -32,7 +32,7 @@ from alerts.deliveries.messages import Messages, Row
 from alerts.deliveries.pruning import count_dead, dead_of, prune
 from alerts.deliveries.resting import Leave, ask_leave, open_if_at_work
 from alerts.deliveries.restoring import may_send
-from alerts.deliveries.rules import BACKOFF_SECONDS_MAX, STILL_OWED, Evidence, Outcome, State, rest_seconds_of
+from alerts.deliveries.rules import BACKOFF_SECONDS_MAX, STILL_OWED, Evidence, Outcome, State
 from alerts.deliveries.sending import CANNOT_BE_WRITTEN, NOT_BEGUN, TASK_SECONDS, begin_until
 from alerts.deliveries.statements import SEALED
 from alerts.incidents.rules import Status
@@ -155,9 +155,7 @@ def _hand_over(  # noqa: PLR0917 - a window is told by all of these
     for row, outcome in zip(rows, outcomes, strict=True):
         by_country[row["number_country"] or ""].append(outcome)
     for country, answered in by_country.items():
-        rest = rest_seconds_of(answered, rest_seconds=settings.delivery.rest_seconds)
-        if rest is not None:
-            carriers.pacer.shrink(messages.lane(sender, country), rest or None)
+        carriers.slow(messages.lane(sender, country), answered, rest_seconds=settings.delivery.rest_seconds)
     return outcomes
 
 

@@ -26,7 +26,7 @@ from alerts.deliveries.findings import Told, remember
 from alerts.deliveries.messages import Row
 from alerts.deliveries.pruning import count_dead, dead_of, prune
 from alerts.deliveries.resting import Rests
-from alerts.deliveries.rules import Outcome, State, backoff_seconds, rest_seconds_of
+from alerts.deliveries.rules import Outcome, State, backoff_seconds
 from alerts.deliveries.turns import take_turns
 from alerts.deliveries.windows import (
     Ahead,
@@ -255,9 +255,7 @@ class _Sending:
         outcomes = flight.outcomes()
         seconds, sender = time.monotonic() - flight.began_at, flight.window.sender
         self._carriers.note(self._claim.status, sender, outcomes, seconds=seconds)
-        rest = rest_seconds_of(outcomes, rest_seconds=self._delivery.rest_seconds)
-        if rest is not None:
-            self._carriers.pacer.shrink(self._lane(sender), rest or None)
+        self._carriers.slow(self._lane(sender), outcomes, rest_seconds=self._delivery.rest_seconds)
         self._rests.hear(sender, outcomes, rest_seconds=self._delivery.rest_seconds)
         return outcomes
 

@@ -235,6 +235,20 @@ def test_a_429_shuts_one_country_for_all_workers_and_no_other(make_pacer: Callab
     assert other.take(Lane("account", "second", "TR"), 64).count == 64
 
 
+def test_a_full_sender_is_shut_in_every_country_for_all_workers(make_pacer: Callable[..., Pacer]) -> None:
+    one, other = make_pacer(), make_pacer()
+    until_granted(one, TURKEY, 64)
+    one.shut(TURKEY, 30.0)
+    one.shut(IRAQ, 10.0)
+    for pacer in (one, other):
+        refused = [pacer.take(lane, 64) for lane in (TURKEY, IRAQ)]
+        assert [(grant.count, grant.limit) for grant in refused] == [(0, Limit.RETRY_AFTER)] * 2
+        assert all(20 < grant.wait_seconds <= 30 for grant in refused)
+        assert pacer.take(Lane("account", "second", "TR"), 64).count == 64
+    one._shared.client.delete(one._shared.key("shut", "account", "sender"))
+    assert other.take(IRAQ, 64).count == 64, "when it is over, at the rate that it had"
+
+
 def test_many_429s_of_one_moment_halve_once_and_the_next_ones_again(make_pacer: Callable[..., Pacer]) -> None:
     pacers = [make_pacer() for _ in range(WORKERS)]
     lane = lane_of(country=1000)

@@ -196,3 +196,41 @@ def test_who_was_off_before_the_batch_was_given_back_is_looked_at(fanout: Make, 
     message.run("UPDATE delivery SET state = 'undelivered', error_code = '30003', provider_id = 'SM1', accepted_at = clock_timestamp()")
     message.send(carriers)
     assert message.rows("SELECT 1 FROM delivery_batch WHERE next_step_at IS NOT NULL")
+
+
+WITH_DEVICE = {"phones": ("+6281250000003", "+6281250000004"), "device": "token-of-an-app"}
+FROM_NUMBERS_TO_THE_APP = """UPDATE audience_member SET channel = 'sms', number_country = 'ID',
+    phone_id = CAST(further_ways -> 0 ->> 1 AS uuid), address_id = CAST(further_ways -> 0 ->> 1 AS uuid),
+    further_ways = jsonb_build_array(further_ways -> 1, jsonb_build_array('push', address_id, NULL))"""
+
+
+@pytest.mark.parametrize(("code", "way"), [("30007", ["sms", "push"]), ("30004", ["sms", "push"]), ("30005", ["sms"])])
+def test_words_that_a_network_blocked_are_not_sent_to_the_second_number(
+    fanout: Make, carriers: Carriers, code: str, way: list[str]
+) -> None:
+    message = fanout(people=[WITH_DEVICE])
+    message.run("ALTER TABLE audience_member DISABLE TRIGGER USER")
+    message.run(FROM_NUMBERS_TO_THE_APP)
+    message.release()
+    message.send(carriers)
+    [attempt] = message.attempts()
+    message.hear(attempt, "undelivered", provider_id=attempt["provider_id"], code=code)
+    message.apply()
+    assert go_on_after_receipts(message.sessions) == 1
+    message.send(carriers)
+    rows = message.rows("SELECT channel, state, error_code FROM delivery WHERE step > 1 ORDER BY step")
+    passed_over = [{"channel": "sms", "state": "failed", "error_code": "text_blocked"}] if "push" in way else []
+    assert rows == [*passed_over, {"channel": way[-1], "state": "accepted", "error_code": None}]
+    assert message.rows("SELECT count(*) AS n FROM attempt") == [{"n": 2}]
+
+
+def test_where_all_other_ways_are_of_the_channel_nobody_is_sent_blocked_words_again(fanout: Make, carriers: Carriers) -> None:
+    message = fanout(people=[{"phones": ("+6281250000003", "+6281250000004")}])
+    message.release()
+    message.send(carriers)
+    [attempt] = message.attempts()
+    message.hear(attempt, "undelivered", provider_id=attempt["provider_id"], code="30007")
+    message.apply()
+    assert go_on_after_receipts(message.sessions) == 0
+    assert message.step_time_passes() == 0
+    assert called(message) == ["undelivered"]

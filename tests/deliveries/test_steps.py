@@ -78,7 +78,7 @@ def test_of_those_not_reached_nobody_elses_list_is_read(fanout: Make, carriers: 
     [batch] = message.batches()
     message.send(carriers)
     message.run("DELETE FROM delivery WHERE step = 2")
-    values = {"batch": batch, "by_clock": False, "step": 0, "repeat": 0, "barred": []}
+    values = {"batch": batch, "by_clock": False, "step": 0, "repeat": 0, "barred": [], "blocked": []}
     with begin(message.sessions) as session:
         plan = session.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {NEXT_STEP.text}"), values).scalar_one()
     assert message.rows("SELECT count(*) AS n FROM delivery WHERE step = 2") == [{"n": 1}]

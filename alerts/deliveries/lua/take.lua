@@ -1,7 +1,7 @@
 -- Takes a window's tokens from the buckets of account, sender and country: from all three or from none.
 -- GCRA as in redis-cell and throttled-py (both take from one key; we need three, and less than was asked for).
 -- Only this server's clock decides; all times are whole microseconds. The same decision, explained: deliveries/buckets.py.
--- KEYS: workers, opened, slow, flow, account, sender, country
+-- KEYS: workers, opened, slow, flow, account, sender, country, shut
 -- ARGV: worker, worker's life, wanted, cost, burst, settle, regain (µs), rates of account, sender, country (per s, 0: none)
 -- Answer: {count, or 0, or -1 (keep to your share); wait µs; workers; limit 0-4; factor × 1e6; shut for µs; base × 1e6}
 local COST_MAX, CLOSED_MAX = 32, 3600 * 1000000
@@ -32,6 +32,10 @@ if slow[1] then
     base = tonumber(slow[3])
     rates[3] = (rates[3] > 0 and rates[3] or base) * factor
     empty_until[3] = math.max(opened, closed_until)
+end
+local sender_shut = math.min(tonumber(redis.call('GET', KEYS[8]) or 0) - now, CLOSED_MAX)
+if sender_shut > 0 then
+    return {0, math.ceil(sender_shut), workers, 4, math.floor(factor * 1e6), shut, math.floor(base * 1e6)}
 end
 if now < opened then
     return {-1, opened - now, workers, 0, math.floor(factor * 1e6), shut, math.floor(base * 1e6)}
