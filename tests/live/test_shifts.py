@@ -187,6 +187,7 @@ class TestHandover:
         session.commit()
         for body, field in (
             ({"to_staff": str(head.id)}, "to_staff"),
+            ({"to_staff": str(make_staff(session, "administrator").id)}, "to_staff"),
             ({"to_staff": str(uuid4())}, "to_staff"),
             ({"to_staff": str(relief.id), "sheet_version": 999}, "sheet_version"),
         ):

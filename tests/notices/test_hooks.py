@@ -13,16 +13,19 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 from twilio.request_validator import RequestValidator
 
+from alerts.incidents.calling_out import call_out
 from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions
 from alerts.kit.ids import callback_token
 from alerts.notices.actions import PagingStart, start_paging
+from alerts.notices.crew.actions import call_due
 from alerts.notices.posting import Post, post
 from alerts.notices.queries import list_candidates
 from alerts.notices.rules import Channel, Contact, ContactKind, attempt_name
 from alerts.notices.sending import commit_intents
 from alerts.settings import Settings
 from alerts.staff.rules import Role
+from tests.factories.incidents import make_incident
 from tests.factories.notices import make_reachable
 from tests.support.apps import lent
 
@@ -112,3 +115,21 @@ def test_the_key_1_takes_it_on(hooked: TestClient, session: Session, attempt: st
     assert logged.via == "link"
     assert logged.actor.startswith("staff:")
     assert "Recorded" in send(hooked, path, {"CallSid": "CA1", "Digits": "1"}).text
+
+
+@pytest.mark.parametrize(("key", "said"), [("1", "coming"), ("2", "cannot"), ("7", None)])
+def test_a_key_in_a_call_out_says_whether_one_is_coming(
+    hooked: TestClient, session: Session, keyring: Keyring, savepoint_sessions: Sessions, key: str, said: str | None
+) -> None:
+    make_reachable(session, keyring, "duty_officer", language="en")
+    incident = make_incident(session)
+    call_out(session, incident.id)
+    session.commit()
+    call_due(savepoint_sessions, configured=lambda _: frozenset({"voice"}), deputy_seconds=180)
+    [row] = commit_intents(session, limit=1, lease_seconds=60)
+    session.commit()
+    path = f"/hooks/notices/voice/{callback_token(keyring.callback, attempt_name(row['id'], row['attempts']))}"
+    answer = send(hooked, path, {"CallSid": "CA1", "Digits": key})
+    assert answer.status_code == 200
+    assert ("Recorded" in answer.text) == (said is not None)
+    assert session.scalars(text("SELECT answer FROM crew_answer")).all() == ([said] if said else [])

@@ -16,11 +16,10 @@ from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError
 from alerts.kit.outbox import publish
 from alerts.live.queries import find_snapshot, load_sheet
 from alerts.live.shifts.models import Handover
-from alerts.live.shifts.queries import count_open_cases, find_ties
+from alerts.live.shifts.queries import SUCCESSORS, count_open_cases, find_ties
 from alerts.live.shifts.rules import open_points
 from alerts.live.shifts.schemas import HandoverIn
 from alerts.staff.models import Staff
-from alerts.staff.rules import MISSION_ROLES
 
 
 def hand_over(session: Session, *, actor: Actor, incident: Incident, command: HandoverIn) -> Handover:
@@ -31,7 +30,7 @@ def hand_over(session: Session, *, actor: Actor, incident: Incident, command: Ha
     if actor.staff_id is None:
         raise ForbiddenError("person_signs", "A handover is signed by a person.")
     to = session.get(Staff, command.to_staff)
-    if to is None or not to.is_active or to.role in MISSION_ROLES or to.id == actor.staff_id:
+    if to is None or not to.is_active or to.role not in SUCCESSORS or to.id == actor.staff_id:
         raise InvalidError("no_successor", "A shift goes to another active account of the ministry.", field="to_staff")
     if command.sheet_version is not None and find_snapshot(session, incident.id, command.sheet_version) is None:
         raise InvalidError("no_such_version", "The sheet has no such version.", field="sheet_version")

@@ -23,9 +23,10 @@ from alerts.live.shifts.models import Handover
 from alerts.live.shifts.rules import Clock, in_order, report_clocks
 from alerts.people.models import Person
 from alerts.staff.models import Staff
-from alerts.staff.rules import MISSION_ROLES
+from alerts.staff.rules import Permission, Role, is_allowed
 from alerts.statements.models import Statement
 
+SUCCESSORS = tuple(role for role in Role if is_allowed(role, Permission.VIEW_SUMMARY))
 AT_REST = (MessageState.DRAFT, MessageState.REJECTED)
 
 
@@ -59,8 +60,8 @@ def list_clocks(session: Session, incident_id: UUID, sheet: AnswerSheet) -> list
 
 
 def list_successors(session: Session, staff_id: UUID | None) -> list[Staff]:
-    """Who of the ministry may take a shift over from this person."""
-    query = select(Staff).where(Staff.is_active, Staff.role.not_in(MISSION_ROLES), Staff.id != staff_id)
+    """Who may take a shift over from this person: whoever of the ministry may read the sheet."""
+    query = select(Staff).where(Staff.is_active, Staff.role.in_(SUCCESSORS), Staff.id != staff_id)
     return list(session.scalars(query.order_by(Staff.display_name, Staff.id)))
 
 
