@@ -34,7 +34,7 @@ from alerts.live.queries import latest_snapshot
 from alerts.stage import Account, free_port
 
 FULL, QUICK = 5_000, 50
-REPORTS, REPORTS_QUICK, NAIVE_SHARE = 10, 2, 50
+REPORTS, REPORTS_QUICK, NAIVE_SHARE = 10, 1, 50
 MISSION, HEAD, PEOPLE = "kbri-ankara", "head.ankara", 500
 PROCESSES = ("sandbox", "serve", "quick", "relay")
 NAIVE = CHECKOUT / "tests" / "support" / "naive_live.py"

@@ -59,7 +59,8 @@ def count(session: Session, incident: Incident, areas: list[IncidentArea], *, as
     register = _register(session, incident, areas, as_of=as_of) if is_now else None
     reach = tuple(_reach(row) for row in reach_of_incident(session, incident.id, known_at=heard_by))
     answers = _answers(session, incident.id, heard_by)
-    return Counted(register, reach, answers, db_now(session), perf_counter() - began)
+    # Of a past moment the same question has the same answer, whenever it is asked.
+    return Counted(register, reach, answers, db_now(session) if is_now else heard_by, perf_counter() - began)
 
 
 def find_kept(session: Session, incident_id: UUID, now: datetime) -> Counted | None:
