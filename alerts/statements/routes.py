@@ -13,6 +13,7 @@ from alerts.incidents.queries import get_incident
 from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor
 from alerts.kit.db import Tx
+from alerts.kit.errors import NotFoundError
 from alerts.kit.http import Page, PagingDep, is_unchanged, page_of
 from alerts.kit.i18n import Translator, choose_language, translator
 from alerts.kit.idempotency import Idem
@@ -98,7 +99,7 @@ def get_feed(slug: str, request: Request, session: Tx, settings: SettingsDep, t:
     """The same as an Atom feed. Exercises have none: a feed is read by machines that know no difference."""
     shown = queries.find_shown(session, slug, Status.ACTUAL)
     if shown is None:
-        return missing_page(t)
+        raise NotFoundError("nothing_published", "Nothing was published under this address.", field="path.slug")
     headers = CACHED | {"ETag": _tag(shown.etag, t)}
     if is_unchanged(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
