@@ -26,8 +26,7 @@ from alerts.incidents.rules import Status
 from alerts.kit.db import Sessions, begin
 from alerts.kit.outbox import drain
 from alerts.live.digests import TASK as DIGESTS
-from alerts.live.digests import incidents_of, list_due, tell
-from alerts.live.rules.digest import Reason
+from alerts.live.digests import incidents_of, list_due, note_changed, tell
 from alerts.notices.actions import StillWaits, ring_due, settle
 from alerts.notices.alarms import take_alarms, tell_alarms
 from alerts.notices.crew.actions import call_due
@@ -154,20 +153,12 @@ def raise_alarms(runtime: Runtime, _: Payload) -> None:
 def digest(runtime: Runtime, _: Payload) -> None:
     settings, configured = runtime.settings, configured_of(runtime.settings)
     with begin(runtime.sessions) as session:
-        heard = drain(session, DIGESTS)
-        wanted = incidents_of(heard) | set(list_due(session))
-    published = incidents_of(each for each in heard if each.get("is_published"))
-    for incident_id in sorted(wanted):
-        more = {Reason.PUBLISHED_FIGURE} if incident_id in published else set()
-        with begin(runtime.sessions) as session:
-            tell(session, incident_id, configured=configured, every_seconds=settings.live.digest_seconds, more=more)
-
-
-@task("reports.chase")
-def chase_missions(runtime: Runtime, _: Payload) -> None:
+        note_changed(session, incidents_of(drain(session, DIGESTS)))
     with begin(runtime.sessions) as session:
-        drain(session, chasing.TASK)
-        chasing.chase(session, chasing.pace_of(runtime.settings))
+        due = list_due(session)
+    for incident_id in due:
+        with begin(runtime.sessions) as session:
+            tell(session, incident_id, configured=configured, every_seconds=settings.live.digest_seconds)
 
 
 @task("notices.ring")

@@ -27,7 +27,8 @@ from sqlalchemy import text
 from alerts.bench import naive
 from alerts.bench.ground import COUNTRY, WARM_UP_COUNTRY, Ground, Say, ground
 from alerts.bench.outcome import Goal, Outcome, Plan, Round
-from alerts.bench.postman import Figures, Postman, postman
+from alerts.bench.pipe import Figures
+from alerts.bench.postman import Postman, postman
 from alerts.deliveries.actions import release
 from alerts.embedded import EmbeddedError, Services
 from alerts.embedded.scratch import CHECKOUT

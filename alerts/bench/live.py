@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +24,7 @@ from uuid import UUID
 from alerts.bench.desk import Desk
 from alerts.bench.ground import COUNTRY, Ground, Say, ground
 from alerts.bench.outcome import Goal, Outcome, Plan, Round
+from alerts.bench.pipe import Pipe, pipe_to
 from alerts.bench.receipts import wait_for_port
 from alerts.embedded import Services
 from alerts.embedded.scratch import CHECKOUT
@@ -41,32 +40,12 @@ NAIVE = CHECKOUT / "tests" / "support" / "naive_live.py"
 GOALS = {"p95_ms": Goal(at_most=1000), "kb_per_watcher": Goal(at_most=64), "ratio_to_naive": Goal(at_least=5, floor=2)}
 
 
-class Screens:
-    """The pipe to the process that holds the screens."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def order(self, do: str, **more: Any) -> dict[str, Any]:
-        """One order, and its answer."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(json.dumps({"do": do, **more}) + "\n")
-        stdin.flush()
-        line = stdout.readline()
-        if not line:
-            raise RuntimeError(f"the process of the screens is gone: {self._process.wait(10)}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-
 @dataclass(frozen=True)
 class Show:
     """One run: so many screens, so many reports."""
 
     floor: Ground
-    screens: Screens
+    screens: Pipe
     incident_id: UUID
     count: int
     reports: int
@@ -81,7 +60,7 @@ def measure(services: Services, plan: Plan, say: Say) -> Outcome:
     """See the module. `exact`: every screen got every report's version, none an older one after it."""
     count = plan.size(full=FULL, quick=QUICK)
     reports = REPORTS_QUICK if plan.is_quick else REPORTS
-    with ground(services, "live", plan=plan, say=say) as floor, _screens() as screens:
+    with ground(services, "live", plan=plan, say=say) as floor, pipe_to("alerts.bench.screens") as screens:
         floor.invent_people(PEOPLE)
         show = Show(floor, screens, floor.open_incident(COUNTRY), count, reports, floor.stage.make_accounts({MISSION: HEAD}))
         seconds, memory, octets = _ours(show)
@@ -203,14 +182,3 @@ def _rss_kb(pid: int) -> int:
 def _stop(floor: Ground, names: tuple[str, ...]) -> None:
     for name in names:
         floor.stage.services.stop_process(name, signal.SIGKILL)
-
-
-@contextmanager
-def _screens() -> Iterator[Screens]:
-    argv = [sys.executable, "-m", "alerts.bench.screens"]
-    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(argv, cwd=CHECKOUT, **pipes) as process:  # noqa: S603 - our own module
-        try:
-            yield Screens(process)
-        finally:
-            process.kill()

@@ -21,7 +21,8 @@ from alerts.bench import naive
 from alerts.bench.fanout import Pace, Sent, send, standing
 from alerts.bench.ground import COUNTRY, Ground, Say
 from alerts.bench.outcome import Goal, Outcome, Plan, Round
-from alerts.bench.postman import Figures, Postman, postman
+from alerts.bench.pipe import Figures
+from alerts.bench.postman import Postman, postman
 from alerts.embedded import Services
 from alerts.stage import free_port, post_json
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import AudienceMember, Broadcast
@@ -22,6 +22,7 @@ from alerts.kit import audit
 from alerts.kit.actor import Actor, Via
 from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring
+from alerts.kit.db import new_id
 from alerts.kit.errors import NotFoundError
 from alerts.kit.ids import is_member_token_valid, parse_member_token
 from alerts.kit.outbox import publish
@@ -76,7 +77,7 @@ def record_checkin(session: Session, *, actor: Actor, keyring: Keyring, new: New
     """
     rules.check_contact(new.contact, new.channel, db_now(session))
     row = Checkin(
-        id=session.execute(select(func.uuidv7())).scalar_one(),
+        id=new_id(session),
         incident_id=new.incident_id,
         citizen_id=new.citizen_id,
         answer=new.answer,

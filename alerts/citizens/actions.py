@@ -19,6 +19,7 @@ from alerts.citizens.rules import DevicePlatform, ImportState, LinkUsed, OptSour
 from alerts.kit import audit
 from alerts.kit.actor import Actor
 from alerts.kit.crypto import Keyring
+from alerts.kit.db import new_id
 from alerts.kit.errors import ConflictError, InvalidError, TooLargeError
 from alerts.kit.outbox import publish
 
@@ -89,7 +90,7 @@ def register_device(
         _check_replaceable(session, index, citizen_id)
     moved = (Device.token_index == index, Device.citizen_id != citizen_id, Device.retired_at.is_(None))
     session.execute(update(Device).where(*moved).values(retired_at=func.now()))
-    device_id = session.execute(select(func.uuidv7())).scalar_one()
+    device_id = new_id(session)
     seal = keyring.encrypt(token, table="device", column="token_enc", row=device_id)
     seen = seen_at or func.now()
     values = {"id": device_id, "citizen_id": citizen_id, "token_enc": seal, "token_index": index, "last_seen_at": seen}

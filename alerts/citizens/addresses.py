@@ -15,6 +15,7 @@ from alerts.citizens.schemas import BrowserIn
 from alerts.kit import audit
 from alerts.kit.actor import Actor
 from alerts.kit.crypto import Keyring
+from alerts.kit.db import new_id
 from alerts.kit.errors import ConflictError, InvalidError, NotFoundError
 from alerts.kit.p256 import public_text
 from alerts.settings import Settings
@@ -102,7 +103,7 @@ def set_email(session: Session, keyring: Keyring, *, citizen_id: UUID, written: 
         return current
     if current is not None:
         retire_email(session, current.id)
-    email_id = session.execute(select(func.uuidv7())).scalar_one()
+    email_id = new_id(session)
     seal = keyring.encrypt(address, table="email_address", column="address_enc", row=email_id)
     row = EmailAddress(id=email_id, citizen_id=person.id, address_enc=seal, address_index=index)
     session.add(row)
@@ -153,7 +154,7 @@ def _has_keys(keyring: Keyring, row: WebPushSubscription, browser: Browser) -> b
 
 
 def _sealed_browser(session: Session, keyring: Keyring, citizen_id: UUID, browser: Browser) -> WebPushSubscription:
-    row_id = session.execute(select(func.uuidv7())).scalar_one()
+    row_id = new_id(session)
 
     def seal(value: str, column: str) -> bytes:
         return keyring.encrypt(value, table="web_push_subscription", column=column, row=row_id)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, text
 from sqlalchemy.orm import Session
 
 from alerts.citizens.models import Citizen, Device, EmailAddress, Phone, WebPushSubscription
 from alerts.citizens.rules import NOWHERE, CitizenClass, DevicePlatform, find_phone, fold_email, parse_browser, parse_email
 from alerts.kit.crypto import Keyring
+from alerts.kit.db import new_id
 from alerts.kit.errors import InvalidError
 from alerts.settings_groups import SUBSCRIPTION
 
@@ -20,7 +21,7 @@ TABLES = {"push": "device", "web_push": "web_push_subscription", "email": "email
 
 def make_synthetic_citizen(session: Session, keyring: Keyring, *, label: str) -> UUID:
     """A new one; the label is what stands where others have a name."""
-    citizen_id = _new_id(session)
+    citizen_id = new_id(session)
     citizen = Citizen(
         id=citizen_id,
         name_enc=keyring.encrypt(label, table="citizen", column="name_enc", row=citizen_id),
@@ -43,7 +44,7 @@ def set_synthetic_address(session: Session, keyring: Keyring, *, citizen_id: UUI
     """This made-up citizen's one address from now on; its row's id. 422 for what is no address."""
     table = "phone" if channel in PHONE_CHANNELS else TABLES[channel]
     session.execute(text(f"UPDATE {table} SET retired_at = now() WHERE citizen_id = :id AND retired_at IS NULL"), {"id": citizen_id})  # noqa: S608
-    row_id = _new_id(session)
+    row_id = new_id(session)
     model, values = _sealed(keyring, channel, written, row_id)
     session.execute(insert(model).values(id=row_id, citizen_id=citizen_id, **values))
     return row_id
@@ -87,8 +88,3 @@ def _canonical(channel: str, written: str) -> str:
     if channel == "email":
         return fold_email(parse_email(written))
     return SUBSCRIPTION.validate_json(written).endpoint if channel == "web_push" else written
-
-
-def _new_id(session: Session) -> UUID:
-    new: UUID = session.execute(select(func.uuidv7())).scalar_one()
-    return new

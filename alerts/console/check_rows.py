@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session, aliased
 
+from alerts.live.queries import check_facts
 from alerts.live.rules.checks import newest_checks
 from alerts.live.rules.facts import CheckFacts
 from alerts.reports.models import Report, ReportCheck
@@ -63,19 +64,4 @@ def last_checks(session: Session, incident_id: UUID, source: str) -> list[CheckF
     corrected = exists().where(later.supersedes == Report.id)
     query = select(ReportCheck, Report).join(Report, Report.id == ReportCheck.report_id)
     query = query.where(Report.incident_id == incident_id, Report.source == source, ~corrected)
-    return newest_checks(_facts(report, check) for check, report in session.execute(query))
-
-
-def _facts(report: Report, check: ReportCheck) -> CheckFacts:
-    return CheckFacts(
-        report=filed_report(report),
-        position=check.position,
-        target=check.target,
-        name=check.name,
-        places=tuple(check.places),
-        outcome=check.outcome,
-        at=check.at,
-        by=check.by,
-        answer=check.answer,
-        found=check.found,
-    )
+    return newest_checks(check_facts(filed_report(report), check) for check, report in session.execute(query))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.checkins.cases.queries import find_owner_of_place
@@ -29,12 +29,13 @@ from alerts.kit import audit
 from alerts.kit.actor import Actor
 from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring
+from alerts.kit.db import new_id
 from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from alerts.kit.outbox import publish
 from alerts.kit.text import clean
 from alerts.missions.queries import find_mission
 from alerts.people.queries import get_person
-from alerts.places import find_province, is_country
+from alerts.places import checked_place
 
 HOME = "ID"
 
@@ -187,11 +188,11 @@ def _open(session: Session, actor: Actor, keyring: Keyring, *, incident: Inciden
     name = clean(command.sought_name, rules.NAME_MAX)
     if name is None:
         raise InvalidError("name_missing", "Say whom the caller asks after.", field="sought_name")
-    place = _checked_place(command.place_code)
+    place = checked_place(command.place_code)
     desk = actor.mission_code if is_bound_to_mission(actor) else None
     owner = Owner(desk) if desk else find_owner_of_place(session, incident_id=incident.id, place=place)
     enquiry = Enquiry(
-        id=_new_id(session),
+        id=new_id(session),
         incident_id=incident.id,
         status=incident.status,
         sought_sounds=fingerprints(keyring, name),
@@ -210,7 +211,7 @@ def _open(session: Session, actor: Actor, keyring: Keyring, *, incident: Inciden
 
 
 def _add_call(session: Session, actor: Actor, keyring: Keyring, *, enquiry: Enquiry, command: EnquiryIn) -> EnquiryCall:
-    call = EnquiryCall(id=_new_id(session), enquiry_id=enquiry.id, reference=rules.new_reference(), taken_by=actor.key)
+    call = EnquiryCall(id=new_id(session), enquiry_id=enquiry.id, reference=rules.new_reference(), taken_by=actor.key)
     call.relation, call.last_contact_at = command.relation, command.last_contact_at
     call.caller_phone_index = _index(keyring, command.caller_phone)
     sealed = {
@@ -249,7 +250,7 @@ def _move(session: Session, actor: Actor, keyring: Keyring, enquiry: Enquiry, to
 
 
 def _add(session: Session, actor: Actor, keyring: Keyring, enquiry: Enquiry, kind: EntryKind, line: Line) -> None:  # noqa: PLR0917
-    entry = EnquiryEntry(id=_new_id(session), enquiry_id=enquiry.id, kind=kind, actor=actor.key, call_id=line.call_id)
+    entry = EnquiryEntry(id=new_id(session), enquiry_id=enquiry.id, kind=kind, actor=actor.key, call_id=line.call_id)
     entry.to_state, entry.to_mission, entry.other_id, entry.tells = line.to_state, line.to_mission, line.other_id, list(line.tells)
     if line.contact is not None:
         entry.contacted_by, entry.contacted_at, entry.contact_how = line.contact.who, line.contact.when, line.contact.how
@@ -286,14 +287,3 @@ def _index(keyring: Keyring, written: str | None) -> bytes | None:
 def _with_number(command: EnquiryIn) -> str | None:
     """What is known of the person sought, with their number: it is not looked for only, but also dialled."""
     return "\n".join(each for each in (command.about, command.sought_phone) if each) or None
-
-
-def _checked_place(code: str | None) -> str | None:
-    if code is not None and not is_country(code) and find_province(code) is None:
-        raise InvalidError("unknown_place", "A place is an ISO 3166-1 or 3166-2 code that we know.", field="place_code")
-    return code
-
-
-def _new_id(session: Session) -> UUID:
-    new: UUID = session.execute(select(func.uuidv7())).scalar_one()
-    return new

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -35,6 +35,7 @@ from alerts.kit import audit
 from alerts.kit.actor import Actor, Via
 from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring
+from alerts.kit.db import new_id
 from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from alerts.kit.outbox import publish
 from alerts.missions.queries import find_mission
@@ -65,7 +66,7 @@ class Inbound:
 
 def receive_message(session: Session, *, keyring: Keyring, inbound: Inbound) -> bool:
     """Keep the message raw and publish `inbound.received`; False when this provider id was kept before."""
-    message_id = session.execute(select(func.uuidv7())).scalar_one()
+    message_id = new_id(session)
     way, number = rules.split_sender(inbound.sender)
     values = {
         "id": message_id,

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from fastapi import Depends, Request
-from sqlalchemy import Connection, DateTime, Engine, Enum, MetaData, Text, create_engine, func, text
+from sqlalchemy import Connection, DateTime, Engine, Enum, MetaData, Text, create_engine, func, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.types import Uuid
 
@@ -40,6 +40,12 @@ class Base(DeclarativeBase):
 def uuid_pk() -> Mapped[UUID]:
     """A UUIDv7 primary key made by Postgres, so that newest first is ordering by id."""
     return mapped_column(primary_key=True, server_default=func.uuidv7())
+
+
+def new_id(session: Session) -> UUID:
+    """An id before its row: what is sealed in a row is bound to its id."""
+    new: UUID = session.execute(select(func.uuidv7())).scalar_one()
+    return new
 
 
 def created_at() -> Mapped[datetime]:

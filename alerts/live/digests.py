@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import select
@@ -23,6 +23,7 @@ from alerts.notices.posting import Configured, Post, post
 from alerts.notices.queries import list_candidates
 from alerts.notices.rules import channels_of, on_duty
 from alerts.staff.rules import Role
+from alerts.statements.queries import has_turned_stale
 
 KIND = "digest"
 TASK = "live.digest"
@@ -30,8 +31,16 @@ NO_SOONER = timedelta(seconds=60)
 """Changes that come together are told together."""
 
 
+def note_changed(session: Session, incident_ids: Iterable[UUID]) -> None:
+    """Something changed in these: `tell` has to look, whatever becomes of whoever heard of it."""
+    rows = [{"incident_id": each, "is_waiting": True} for each in sorted(incident_ids)]
+    if rows:
+        statement = insert(DigestState).values(rows)
+        session.execute(statement.on_conflict_do_update(index_elements=["incident_id"], set_={"is_waiting": True}))
+
+
 def list_due(session: Session) -> list[UUID]:
-    """Open incidents whose promised time has come, and those of which nobody was told yet."""
+    """Open incidents that changed, whose promised time has come, or of which nobody was told yet."""
     state = DigestState
     due = (
         select(Incident.id)
@@ -46,11 +55,8 @@ def list_due(session: Session) -> list[UUID]:
     return list(session.scalars(due.order_by(Incident.id)))
 
 
-def tell(
-    session: Session, incident_id: UUID, *, configured: Configured, every_seconds: float, more: Collection[Reason] = ()
-) -> set[Reason]:
-    """Tell the ministers on duty, if there is a reason; the reasons, empty for none. `more` is
-    what the sheet itself cannot show; that does not wait.
+def tell(session: Session, incident_id: UUID, *, configured: Configured, every_seconds: float) -> set[Reason]:
+    """Tell the ministers on duty, if there is a reason; the reasons, empty for none.
 
     Nothing is told of a replayed incident. What came within a minute of the last message waits for the end of that minute.
     """
@@ -61,13 +67,15 @@ def tell(
     now, state = db_now(session), _lock(session, incident_id)
     before = find_snapshot(session, incident_id, state.version) if state.version else None
     after = sheet_of(newest)
-    reasons = reasons_between(sheet_of(before) if before else None, after) | set(more)
+    reasons = reasons_between(sheet_of(before) if before else None, after)
+    if has_turned_stale(session, incident_id, state.told_at):
+        reasons.add(Reason.PUBLISHED_FIGURE)
     if incident.state is State.OPEN and state.next_at is not None and state.next_at <= now:
         reasons.add(Reason.PROMISED)
     if not reasons:
         state.is_waiting = False
         return set()
-    if not more and state.told_at is not None and now - state.told_at < NO_SOONER:
+    if state.told_at is not None and now - state.told_at < NO_SOONER:
         state.is_waiting = True
         return set()
     texts = text_of(after, reasons, is_quiet=incident.is_quiet).model_dump()
@@ -77,11 +85,6 @@ def tell(
     detail = {"reasons": sorted(reasons), "messages": count, "version": newest.version}
     audit.record(session, actor=SYSTEM, action="digest.told", incident_id=incident_id, subject=("incident", incident_id), detail=detail)
     return reasons
-
-
-def next_told_at(session: Session, incident_id: UUID) -> datetime | None:
-    """When the next digest is promised."""
-    return session.scalar(select(DigestState.next_at).where(DigestState.incident_id == incident_id))
 
 
 def incidents_of(payloads: Iterable[dict[str, str]]) -> set[UUID]:

@@ -29,8 +29,10 @@ from alerts.people.queries import Moment, TallyRow, standings, tally_of
 from alerts.people.rules import Axis, Nationality
 from alerts.places import touched_places
 from alerts.reports.chasing.queries import said_by_name
+from alerts.reports.models import ReportCheck
 from alerts.reports.queries import Filed, await_filings, load_filed
 from alerts.reports.rules.codes import Category
+from alerts.reports.rules.filed import FiledReport
 
 NAMED_AS = {
     (Axis.CONDITION, "dead"): (Category.DEAD,),
@@ -143,7 +145,7 @@ def _load_facts(session: Session, incident: Incident, areas: list[IncidentArea],
         missions=_missions(session, incident.id, at),
         reports=tuple(filed.reports),
         lines=tuple(filed.lines),
-        checks=tuple(_checks(filed)),
+        checks=tuple(check_facts(report, check) for report, check in filed.checks),
         needs=tuple(_needs(filed)),
         register=counted.register if at.is_now else _register_then(session, incident.id, at.known_at),
         reach=counted.reach,
@@ -225,20 +227,20 @@ def _needs(filed: Filed) -> Iterable[NeedFacts]:
         yield NeedFacts(report, need.position, need.what, need.how_many, need.by_when, need.state)
 
 
-def _checks(filed: Filed) -> Iterable[CheckFacts]:
-    for report, check in filed.checks:
-        yield CheckFacts(
-            report=report,
-            position=check.position,
-            target=check.target,
-            name=check.name,
-            places=tuple(check.places),
-            outcome=check.outcome,
-            at=check.at,
-            by=check.by,
-            answer=check.answer,
-            found=check.found,
-        )
+def check_facts(report: FiledReport, check: ReportCheck) -> CheckFacts:
+    """A check as the rules read it."""
+    return CheckFacts(
+        report=report,
+        position=check.position,
+        target=check.target,
+        name=check.name,
+        places=tuple(check.places),
+        outcome=check.outcome,
+        at=check.at,
+        by=check.by,
+        answer=check.answer,
+        found=check.found,
+    )
 
 
 def _register_then(session: Session, incident_id: UUID, known_at: datetime) -> Register | None:

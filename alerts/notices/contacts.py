@@ -15,6 +15,7 @@ from alerts.citizens.rules import fold_email, mask_phone, parse_browser, parse_e
 from alerts.kit import audit
 from alerts.kit.actor import Actor, Via
 from alerts.kit.crypto import Keyring
+from alerts.kit.db import new_id
 from alerts.kit.errors import ConflictError, InvalidError, NotFoundError
 from alerts.kit.i18n import find_zone
 from alerts.missions.models import Mission
@@ -197,7 +198,7 @@ def _read_endpoint(command: NewContact, place: Place) -> str:
 
 
 def _sealed(session: Session, keyring: Keyring, command: NewContact, address: str) -> StaffContact:
-    row = session.execute(select(func.uuidv7())).scalar_one()
+    row = new_id(session)
 
     def seal(plain: str, column: str) -> bytes:
         return keyring.encrypt(plain, table=TABLE, column=column, row=row)

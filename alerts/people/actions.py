@@ -15,6 +15,7 @@ from alerts.kit import audit
 from alerts.kit.actor import Actor
 from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring
+from alerts.kit.db import new_id
 from alerts.kit.errors import ConflictError, InvalidError, NotFoundError
 from alerts.kit.outbox import publish
 from alerts.kit.text import clean
@@ -23,7 +24,7 @@ from alerts.people import rules
 from alerts.people.models import Person, PersonStatement
 from alerts.people.queries import claim_person, find_by_citizen
 from alerts.people.schemas import PersonIn, StatementIn, WithdrawalIn
-from alerts.places import find_province, is_country
+from alerts.places import checked_place
 
 WORDS_CHARACTERS = 2_000
 
@@ -39,12 +40,12 @@ def open_person(session: Session, *, actor: Actor, keyring: Keyring, command: Pe
     if citizen_id is not None:
         _check_not_named(session, incident.id, citizen_id)
     person = Person(
-        id=_new_id(session),
+        id=new_id(session),
         incident_id=incident.id,
         citizen_id=citizen_id,
         nationality=command.nationality,
         mission_code=_mission_of(session, actor, command),
-        place_code=_checked_place(command.place_code),
+        place_code=checked_place(command.place_code),
         created_by=actor.key,
     )
     name = clean(command.name, 200)
@@ -105,7 +106,7 @@ def _say(session: Session, actor: Actor, keyring: Keyring, *, person: Person, co
     contact = command.contact
     filed = rules.file_statement(command.axis, command.value, command.claim, has_contact=contact is not None)
     row = PersonStatement(
-        id=_new_id(session),
+        id=new_id(session),
         person_id=person.id,
         axis=command.axis,
         value=filed.value,
@@ -166,14 +167,3 @@ def _mission_of(session: Session, actor: Actor, command: PersonIn) -> str | None
     if command.mission_code is not None and find_mission(session, command.mission_code) is None:
         raise InvalidError("unknown_mission", "There is no mission of this code.", field="mission_code")
     return command.mission_code
-
-
-def _checked_place(code: str | None) -> str | None:
-    if code is not None and not is_country(code) and find_province(code) is None:
-        raise InvalidError("unknown_place", "A place is an ISO 3166-1 or 3166-2 code that we know.", field="place_code")
-    return code
-
-
-def _new_id(session: Session) -> UUID:
-    new: UUID = session.execute(select(func.uuidv7())).scalar_one()
-    return new

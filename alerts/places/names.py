@@ -133,6 +133,13 @@ def find_province(code: str) -> Province | None:
     return provinces().get(code)
 
 
+def checked_place(code: str | None, *, field: str = "place_code") -> str | None:
+    """The code, if it is a country's or a province's that we know, or none; else InvalidError naming the field."""
+    if code is not None and not is_country(code) and find_province(code) is None:
+        raise InvalidError("unknown_place", "A place is an ISO 3166-1 or 3166-2 code that we know.", field=field)
+    return code
+
+
 def place_name(code: str, lang: str = "id") -> str:
     """The name of a country or a province code; a code that nobody knows is given back as it is."""
     province = find_province(code)

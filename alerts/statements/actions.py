@@ -22,7 +22,7 @@ from alerts.kit.errors import ConflictError, InvalidError
 from alerts.kit.ids import CODE_LETTERS
 from alerts.kit.outbox import publish
 from alerts.statements.models import PublicPage, Rumour, Statement
-from alerts.statements.queries import claim_statement, content_hash_of
+from alerts.statements.queries import claim_statement, content_hash_of, newest_published
 from alerts.statements.rules import ALLOWED, State, check_texts
 from alerts.statements.schemas import RumourIn, Withdrawal
 
@@ -125,9 +125,8 @@ def answer_rumour(session: Session, *, actor: Actor, incident: Incident, command
 
 def flag_stale(session: Session, incident_id: UUID, current: Mapping[str, Mapping[str, Any]]) -> None:
     """Compare drafts and what stands published with the figures of now. Publishes `statement.stale` when one turns stale."""
-    standing = select(Statement.id).where(Statement.incident_id == incident_id, Statement.state == State.PUBLISHED)
-    newest = standing.order_by(Statement.published_at.desc()).limit(1).scalar_subquery()
-    query = select(Statement).where(Statement.incident_id == incident_id, or_(Statement.state == State.DRAFT, Statement.id == newest))
+    stands = or_(Statement.state == State.DRAFT, Statement.id == newest_published(incident_id))
+    query = select(Statement).where(Statement.incident_id == incident_id, stands)
     for row in session.scalars(query.order_by(Statement.id).with_for_update()):
         changed = changed_figures(row.figures, current)
         if changed == (row.stale_figures or []):

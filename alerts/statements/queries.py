@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ScalarSelect, or_, select
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import Broadcast
@@ -91,12 +91,23 @@ def list_rumours(session: Session, incident_id: UUID, page: Paging) -> list[Rumo
     return list(session.scalars(query.order_by(Rumour.id.desc()).limit(page.limit + 1)))
 
 
+def newest_published(incident_id: UUID) -> ScalarSelect[UUID]:
+    """The statement that stands in public now; those before it are history."""
+    published = select(Statement.id).where(Statement.incident_id == incident_id, Statement.state == State.PUBLISHED)
+    return published.order_by(Statement.published_at.desc()).limit(1).scalar_subquery()
+
+
 def list_stale(session: Session, incident_id: UUID) -> list[Statement]:
-    """What stands published or drafted and says otherwise than the sheet, newest first."""
-    query = select(Statement).where(
-        Statement.incident_id == incident_id, Statement.state != State.WITHDRAWN, Statement.stale_at.is_not(None)
-    )
+    """Drafts, and what stands in public, that say otherwise than the sheet; newest first."""
+    stands = or_(Statement.state == State.DRAFT, Statement.id == newest_published(incident_id))
+    query = select(Statement).where(Statement.incident_id == incident_id, stands, Statement.stale_at.is_not(None))
     return list(session.scalars(query.order_by(Statement.id.desc()).limit(SHOWN)))
+
+
+def has_turned_stale(session: Session, incident_id: UUID, since: datetime | None) -> bool:
+    """Whether what stands in public turned stale after a moment (None: at all)."""
+    stale_at = session.scalar(select(Statement.stale_at).where(Statement.id == newest_published(incident_id)))
+    return stale_at is not None and (since is None or stale_at > since)
 
 
 def find_page(session: Session, incident_id: UUID) -> PublicPage | None:

@@ -106,7 +106,9 @@ def get_feed(slug: str, request: Request, session: Tx, settings: SettingsDep, t:
     return Response(feed_of(t, shown, settings.public_url.rstrip("/")), 200, headers, "application/atom+xml; charset=utf-8")
 
 
-@router.get("/public/a", response_class=HTMLResponse, operation_id="ask_alert")
+@router.get(
+    "/public/a", response_class=HTMLResponse, operation_id="ask_alert", responses={404: {"description": "no message of ours has this code"}}
+)
 def get_alert_form(session: Tx, settings: SettingsDep, t: Reader, code: Code = "") -> HTMLResponse:
     """Is a message that somebody received ours? By the code at its end."""
     return _alert(session, settings, t, code)

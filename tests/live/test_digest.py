@@ -16,13 +16,15 @@ from alerts.incidents.models import Incident, IncidentArea
 from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring
 from alerts.live.actions import refresh
-from alerts.live.digests import list_due, tell
+from alerts.live.briefing.actions import draft, publish
+from alerts.live.digests import list_due, note_changed, tell
 from alerts.live.rules.digest import CHARACTERS, LOOK, NEUTRAL, Reason, reasons_between, text_of
 from alerts.live.rules.sheet import build_sheet
 from alerts.live.schemas import AnswerSheet
 from alerts.reports.actions import file_report
 from alerts.reports.schemas import ReportIn
 from alerts.staff.rules import Role
+from alerts.statements.schemas import Hotline, StatementIn
 from tests.factories.incidents import OPENER, make_incident
 from tests.factories.notices import make_reachable
 from tests.factories.reports import Filing, incident_facts, line, report_body
@@ -174,3 +176,41 @@ def test_only_ministers_are_told(session: Session, keyring: Keyring) -> None:
     session.commit()
     assert told(session, incident) == {Reason.OPENED}
     assert notices(session) == []
+
+
+def publish_brief(session: Session, incident: Incident) -> None:
+    writer = make_actor(session, Role.PUBLIC_INFORMATION)
+    command = StatementIn(clauses=["as_of", "injured", "appeal"], hotlines=[Hotline(name="KBRI Ankara", number="+90 532 135 2298")])
+    made = draft(session, actor=writer, incident=incident, command=command)
+    publish(session, actor=writer, statement_id=made.id)
+    session.commit()
+
+
+def test_whoever_hears_of_a_change_may_die_before_telling(session: Session, minister: object) -> None:
+    incident = make_incident(session)
+    session.commit()
+    refresh(session, incident.id, no_more_often=timedelta(0))
+    session.commit()
+    told(session, incident)
+    pass_time(session, minutes=2)
+    file(session, incident, line("injured", 3))
+    note_changed(session, {incident.id})
+    session.commit()
+    assert list_due(session) == [incident.id], "the event is answered, and what it was about still waits"
+    assert told(session, incident) == {Reason.FIRST_VICTIM}
+    assert list_due(session) == []
+
+
+def test_a_published_figure_that_changed_is_told_once(session: Session, keyring: Keyring, minister: object) -> None:
+    incident = make_incident(session)
+    file(session, incident, line("injured", 3))
+    told(session, incident)
+    publish_brief(session, incident)
+    pass_time(session, minutes=2)
+    assert told(session, incident) == set()
+    file(session, incident, line("injured", 5))
+    assert told(session, incident) == {Reason.PUBLISHED_FIGURE}
+    pass_time(session, minutes=2)
+    session.execute(text("UPDATE statement SET stale_at = stale_at - interval '2 minutes' WHERE stale_at IS NOT NULL"))
+    session.commit()
+    assert told(session, incident) == set()

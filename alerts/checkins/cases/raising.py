@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.checkins.cases import rules
@@ -21,6 +20,7 @@ from alerts.kit import audit
 from alerts.kit.actor import Actor
 from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring
+from alerts.kit.db import new_id
 from alerts.kit.outbox import publish
 from alerts.kit.text import clean
 
@@ -76,7 +76,7 @@ def hear_unknown(session: Session, *, actor: Actor, keyring: Keyring, unknown: U
             case.status = Status.ACTUAL  # whoever also asks by the number that is meant, means it
         add_entry(session, actor, keyring, case=case, kind=EntryKind.CLAIM, said=Said(message_id=unknown.message_id))
         return case
-    case_id = _new_id(session)
+    case_id = new_id(session)
     sealed = keyring.encrypt(unknown.sender, table="help_case", column="sender_enc", row=case_id)
     who: dict[str, Any] = {"id": case_id, "incident_id": incident_id, "citizen_id": citizen_id, "sender_index": index}
     who |= {"sender_enc": sealed, "first_message_id": unknown.message_id, "status": unknown.status}
@@ -107,7 +107,7 @@ def identify(session: Session, *, actor: Actor, keyring: Keyring, case_id: UUID,
 def add_entry(session: Session, actor: Actor, keyring: Keyring, *, case: HelpCase, kind: EntryKind, said: Said) -> None:
     """Write one line of the history, raise the version, log it, and publish `case.changed`."""
     entry = HelpCaseEntry(
-        id=_new_id(session),
+        id=new_id(session),
         case_id=case.id,
         kind=kind,
         actor=actor.key,
@@ -138,7 +138,7 @@ def _raise(session: Session, actor: Actor, keyring: Keyring, *, who: dict[str, A
     incident_id = who["incident_id"]
     owner = find_owner(session, incident_id=incident_id, citizen_id=who.get("citizen_id"))
     status = get_incident(session, incident_id).status if incident_id else Status.ACTUAL
-    values = {"id": _new_id(session), "status": status, "owner_mission": owner.mission_code, "is_owner_assumed": owner.is_assumed}
+    values = {"id": new_id(session), "status": status, "owner_mission": owner.mission_code, "is_owner_assumed": owner.is_assumed}
     case = HelpCase(**(values | who), version=0)
     session.add(case)
     session.flush()
@@ -166,8 +166,3 @@ def _tell(session: Session, actor: Actor, case: HelpCase, kind: EntryKind) -> No
     detail = {"kind": kind, "state": case.state, "owner": case.owner_mission}
     audit.record(session, actor=actor, action=action, incident_id=case.incident_id, subject=("help_case", case.id), detail=detail)
     publish(session, action, case_id=case.id, incident_id=case.incident_id, mission_code=case.owner_mission)
-
-
-def _new_id(session: Session) -> UUID:
-    new: UUID = session.execute(select(func.uuidv7())).scalar_one()
-    return new

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,7 @@ from alerts.kit import audit
 from alerts.kit.actor import Actor
 from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring
+from alerts.kit.db import new_id
 from alerts.kit.errors import ConflictError
 from alerts.kit.outbox import publish
 from alerts.kit.text import clean
@@ -75,7 +76,7 @@ def record_outcome(session: Session, *, actor: Actor, keyring: Keyring, member_i
     rules.check_outcome(ended.outcome, has_contact=ended.has_contact, call_back_at=ended.call_back_at, now=now)
     _, broadcast = get_member(session, row.member_id, actor)
     outcome = CallOutcome(
-        id=session.execute(select(func.uuidv7())).scalar_one(),
+        id=new_id(session),
         call_row_id=row.id,
         broadcast_id=broadcast.id,
         mission_code=actor.mission_code,

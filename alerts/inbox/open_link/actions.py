@@ -34,6 +34,7 @@ from alerts.incidents.rules import State as IncidentState
 from alerts.incidents.rules import Status
 from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring
+from alerts.kit.db import new_id
 from alerts.kit.ids import incident_code
 from alerts.staff.rules import retry_after_seconds
 
@@ -114,7 +115,7 @@ def _keep(session: Session, keyring: Keyring, incident: Incident, *, claimed: Cl
     regions = [posted.home_country, *dict.fromkeys(area.code[:2] for area in list_areas(session, incident.id) if area.code)]
     found = find_phone(claimed.phone, regions)
     sender = found.e164 if found else claimed.phone
-    message_id: UUID = session.execute(select(func.uuidv7())).scalar_one()
+    message_id: UUID = new_id(session)
     values: dict[str, Any] = {
         "id": message_id,
         "channel": WayIn.OPEN_LINK,

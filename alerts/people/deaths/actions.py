@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.incidents.queries import get_open_incident
@@ -13,6 +13,7 @@ from alerts.incidents.rules import check_moment
 from alerts.kit import audit
 from alerts.kit.actor import Actor
 from alerts.kit.clock import db_now
+from alerts.kit.db import new_id
 from alerts.kit.errors import ConflictError, NotFoundError
 from alerts.kit.outbox import publish
 from alerts.people.deaths.models import DeathStep
@@ -79,7 +80,7 @@ def _claim(session: Session, actor: Actor, person_id: UUID, *, step: Step, basis
 
 def _record(session: Session, actor: Actor, person: Person, row: DeathStep, *, reason: str, as_of: datetime) -> Person:
     check_moment(as_of, db_now(session), field="as_of")
-    row.id = session.execute(select(func.uuidv7())).scalar_one()
+    row.id = new_id(session)
     row.person_id, row.reason, row.as_of = person.id, reason, as_of
     row.recorded_by, row.role = actor.key, actor.role
     session.add(row)
