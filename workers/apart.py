@@ -1,4 +1,4 @@
-"""One message's fault stays its own: each in a transaction of its own, and whoever is on duty is told of the one that failed."""
+"""One's fault stays its own: each in a transaction of its own. Of a message that failed whoever is on duty is told."""
 
 from __future__ import annotations
 
@@ -34,3 +34,13 @@ def each_apart(sessions: Sessions, broadcast_ids: Iterable[UUID], work: Work, *,
                 if when_refused is not None and isinstance(error, AppError):
                     when_refused(session, broadcast_id)
                 raise_stuck(session, broadcast_id)
+
+
+def each_alone(sessions: Sessions, ids: Iterable[UUID], work: Work) -> None:
+    """The same for what is due until it is done: one that fails is in the log, holds up nobody, and is tried again by the clock."""
+    for each in ids:
+        try:
+            with begin(sessions) as session:
+                work(session, each)
+        except (AppError, DBAPIError, ValueError) as error:
+            log.error("one.failed", id=str(each), kind=type(error).__name__)  # noqa: TRY400 - parameters hold texts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +35,7 @@ from alerts.notices.rules import Kind
 from alerts.notices.sending import expire_leases, send_due
 from alerts.reports.chasing import clock as chasing
 from alerts.settings import Settings
+from workers.apart import each_alone
 from workers.app import Runtime
 from workers.tasks import Payload, task
 
@@ -156,9 +157,14 @@ def digest(runtime: Runtime, _: Payload) -> None:
         note_changed(session, incidents_of(drain(session, DIGESTS)))
     with begin(runtime.sessions) as session:
         due = list_due(session)
-    for incident_id in due:
-        with begin(runtime.sessions) as session:
-            tell(session, incident_id, configured=configured, every_seconds=settings.live.digest_seconds)
+    each_alone(runtime.sessions, due, partial(tell, configured=configured, every_seconds=settings.live.digest_seconds))
+
+
+@task("reports.chase")
+def chase_missions(runtime: Runtime, _: Payload) -> None:
+    with begin(runtime.sessions) as session:
+        drain(session, chasing.TASK)
+        chasing.chase(session, chasing.pace_of(runtime.settings))
 
 
 @task("notices.ring")

@@ -60,11 +60,11 @@ def tell(session: Session, incident_id: UUID, *, configured: Configured, every_s
 
     Nothing is told of a replayed incident. What came within a minute of the last message waits for the end of that minute.
     """
-    incident = get_incident(session, incident_id)
+    incident, state = get_incident(session, incident_id), _lock(session, incident_id)
     newest = latest_snapshot(session, incident_id)
     if newest is None or incident.is_replayed or incident.is_synthetic:
         return set()
-    now, state = db_now(session), _lock(session, incident_id)
+    now = db_now(session)
     before = find_snapshot(session, incident_id, state.version) if state.version else None
     after = sheet_of(newest)
     reasons = reasons_between(sheet_of(before) if before else None, after)
