@@ -107,8 +107,10 @@ def _turn(floor: Ground, urls: dict[str, str], people: int) -> tuple[Turn, bool]
     used = floor.cpu_seconds("serve")
     ours = _answer(floor, urls["ours"], answers)
     cpu = (floor.cpu_seconds("serve") - used) / people * 1000
-    is_exact = _is_written(floor, incident_id, people) and all(each["statuses"] == {"200": people} for each in (ours, limit))
-    return Turn(ours, _answer(floor, urls["naive"], apart), limit, cpu), is_exact
+    is_exact = _is_written(floor, incident_id, people)
+    theirs = _answer(floor, urls["naive"], apart)
+    doors = ((ours, people), (limit, people), (theirs, len(apart)))
+    return Turn(ours, theirs, limit, cpu), is_exact and all(each["statuses"] == {"200": count} for each, count in doors)
 
 
 def _answers(floor: Ground, broadcast_id: UUID) -> Answers:
@@ -133,13 +135,14 @@ def _is_written(floor: Ground, incident_id: UUID, people: int) -> bool:
     """Everybody's answer once, an event for each, and an open case for each call for help."""
     with begin(floor.sessions) as session:
         found = session.execute(text(COUNT), {"incident": incident_id}).one()
-    return tuple(found) == (people, people, people // HELP_EVERY, people // HELP_EVERY)
+    return tuple(found) == (people, people, people // HELP_EVERY, people // HELP_EVERY, people)
 
 
 MEMBERS = "SELECT id, link_generation FROM audience_member WHERE broadcast_id = :broadcast ORDER BY hashint8(id), id"
 
 COUNT = """
 SELECT count(*), count(DISTINCT c.member_id), count(*) FILTER (WHERE c.answer = 'need_help'),
-    (SELECT count(*) FROM help_case h WHERE h.incident_id = :incident)
+    (SELECT count(*) FROM help_case h WHERE h.incident_id = :incident),
+    (SELECT count(*) FROM outbox_event e WHERE e.name = 'checkin.recorded' AND e.payload ->> 'incident_id' = CAST(:incident AS text))
 FROM checkin c WHERE c.incident_id = :incident
 """

@@ -26,24 +26,27 @@ class Screen(asyncio.Protocol):
     """One stream. Of what comes only the newest whole event's version is kept."""
 
     def __init__(self, request: bytes) -> None:
-        self._request, self._begun, self._tail = request, b"", b""
+        self._request, self._begun, self._tail, self._octets = request, b"", b"", 0
         self._transport: asyncio.WriteTransport | None = None
-        self.version, self.at, self.octets = -1, 0.0, 0
+        self.version, self.at, self.event_octets, self.went_back = -1, 0.0, 0, 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.WriteTransport", transport)
         self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        self.octets += len(data)
+        self._octets += len(data)
         head = VERSION.findall(self._begun + data[:200] if self._begun else data)
         if head:
             self._begun = b"\nid: " + head[-1]
         self._tail = (self._tail + data[-TAIL:])[-TAIL:]
         if self._tail.removesuffix(b"\r\n").endswith(EVENT_END):  # in a chunk of its own, or not
             found = VERSION.search(self._begun)
-            if found and int(found[1]) > self.version:
-                self.version, self.at = int(found[1]), time.monotonic()
+            version = int(found[1]) if found else self.version
+            self.went_back += version < self.version
+            if version > self.version:
+                self.version, self.at = version, time.monotonic()
+            self.event_octets, self._octets = self._octets, 0
             self._begun = b""
 
     def close(self) -> None:
@@ -80,9 +83,10 @@ class Wall:
         """Hang up everywhere."""
         for screen in self._screens:
             screen.close()
-        octets = sum(screen.octets for screen in self._screens)
+        last = [screen.event_octets for screen in self._screens]
+        went_back = sum(screen.went_back for screen in self._screens)
         self._screens = []
-        return {"octets": octets}
+        return {"event_octets": sum(last) / max(1, len(last)), "went_back": went_back}
 
     async def _until(self, is_so: Any) -> None:
         ends_at = time.monotonic() + PATIENCE_SECONDS

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Row, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from alerts.checkins.actions import LinkHolder, actor_of_link, holder_of_row
@@ -35,6 +37,8 @@ from alerts.missions.queries import mission_names
 
 TOGETHER_MAX = 250
 """Each person's answers are locked against another process's: so many locks at once fit Postgres' own table of them."""
+PASSING = frozenset({"40P01", "40001", "55P03"})
+"""What is soon over: a deadlock, a serialization failure, a lock that somebody else holds."""
 
 
 class Knock(NamedTuple):
@@ -80,14 +84,36 @@ def make_door(sessions: Sessions, keyring: Keyring) -> Door:
 
 
 def hear_all(sessions: Sessions, keyring: Keyring, knocks: Sequence[Knock]) -> list[Heard]:
-    """All in one transaction; if that fails, each in one of its own, so that nobody pays for another's."""
+    """All in one transaction; if that fails, each in one of its own, so that nobody pays for another's.
+
+    While the database is away nobody is tried alone: everybody is told at once to come again.
+    """
     try:
-        with begin(sessions) as session:
-            return list(_hear(session, keyring, knocks))
+        return _hear_together(sessions, keyring, knocks)
     except Exception as error:  # noqa: BLE001 - its caller is told, whatever it was
-        if len(knocks) == 1:
-            return [Refused(error)]
+        if len(knocks) == 1 or _is_away(error):
+            return [Refused(error) for _ in knocks]
     return [heard for knock in knocks for heard in hear_all(sessions, keyring, [knock])]
+
+
+def _hear_together(sessions: Sessions, keyring: Keyring, knocks: Sequence[Knock]) -> list[Heard]:
+    """One transaction; once more if somebody else's locks were in the way."""
+    for tries_left in (1, 0):
+        try:
+            with begin(sessions) as session:
+                session.execute(LOCK_TIMEOUT)
+                return _hear(session, keyring, knocks)
+        except DBAPIError as error:
+            if not tries_left or getattr(error.orig, "sqlstate", None) not in PASSING:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether there was no connection, or it broke: nothing of one answer's own."""
+    if isinstance(error, PoolTimeoutError):
+        return True
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or getattr(error.orig, "sqlstate", None) is None)
 
 
 def _hear(session: Session, keyring: Keyring, knocks: Sequence[Knock]) -> list[Heard]:
@@ -96,8 +122,8 @@ def _hear(session: Session, keyring: Keyring, knocks: Sequence[Knock]) -> list[H
     holders = [_holder(keyring, members, knock, token) for knock, token in zip(knocks, tokens, strict=True)]
     heard: list[Heard] = [None] * len(knocks)
     left = [place for place, holder in enumerate(holders) if holder is not None]
-    while left:  # somebody who answered twice in a group is heard twice, in turn
-        turn = {holders[place].member_id: place for place in reversed(left)}  # type: ignore[union-attr]
+    while left:  # somebody who answered twice in a group, by one link or by two, is heard twice, in turn
+        turn = {(holders[place].incident_id, holders[place].citizen_id): place for place in reversed(left)}  # type: ignore[union-attr]
         places = sorted(turn.values())
         for place, noted in zip(places, _note(session, keyring, [(holders[p], knocks[p].form) for p in places]), strict=True):  # type: ignore[misc]
             heard[place] = noted
@@ -187,6 +213,9 @@ def _people(holders: Iterable[LinkHolder]) -> dict[str, str]:
         "incidents": array_of(each.incident_id for each in people),
     }
 
+
+LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '2s'")
+"""One person's lock, held elsewhere, must not hold up everybody's door."""
 
 # By one lock per person and incident, in one order everywhere: that of their call for help (`cases.queries.claim_current_case`).
 LOCK_MEMBERS = text("""

@@ -7,6 +7,7 @@ so many as before: a batch that was passed over is asked for again if the one ta
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,11 +29,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Taken:
-    """A claimed batch: what of it is due, and what to write."""
+    """A claimed batch: what of it is due, and what to write. `asked_at` (monotonic seconds): just before its lease began."""
 
     claim: Claim
     rows: Sequence[Row]
     messages: Messages
+    asked_at: float
 
 
 def take_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, batch_id: int, owner: str, broken: list[int]) -> Taken | bool:
@@ -41,7 +43,7 @@ def take_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, ba
     One that cannot be begun joins `broken` and is passed over; only if it is the batch itself its fault is raised.
     """
     while True:
-        chosen = batch_id
+        chosen, asked_at = batch_id, time.monotonic()
         try:
             with begin(sessions) as session:
                 if not may_send(session):
@@ -51,7 +53,7 @@ def take_batch(settings: Settings, sessions: Sessions, carriers: Carriers, *, ba
                 if claim is None:
                     return not is_owed(session, batch_id, broken)
                 rows = [] if claim.is_over else load_rows(session, claim)
-                return Taken(claim, rows, carriers.texts_of(session, settings, claim.broadcast_id))
+                return Taken(claim, rows, carriers.texts_of(session, settings, claim.broadcast_id), asked_at)
         except Exception as error:
             if chosen == batch_id:
                 raise

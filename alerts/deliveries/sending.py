@@ -131,7 +131,7 @@ class _Sending:
         self._delivery, self._own, self._carriers = settings.delivery, own, carriers
         self._claim, self._messages = taken.claim, taken.messages
         self._ends_at = ends_at
-        self._renew_at = time.monotonic() + self._delivery.lease_seconds / 3
+        self._renew_at = taken.asked_at + self._delivery.lease_seconds / 3
         self._left: deque[Row] = deque(taken.rows)
         self._wait_seconds = self._rest_seconds = 0.0
         self._is_unserved, self._has_left_out = False, taken.claim.is_over

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from alerts.broadcasts.models import AudienceMember
 from alerts.checkins.rules import Answer, Channel
@@ -14,7 +14,7 @@ from alerts.checkins.schemas import LinkAnswer
 from alerts.checkins.storm import Heard, Knock, Noted, Refused, hear_all
 from alerts.incidents.rules import Status
 from alerts.kit.crypto import Keyring
-from alerts.kit.db import Sessions
+from alerts.kit.db import Sessions, make_engine, make_sessions
 from alerts.kit.errors import NotFoundError
 from alerts.kit.ids import member_token
 from tests.factories.checkins import make_citizen, make_member
@@ -116,3 +116,39 @@ def test_processes_that_write_the_same_people_at_once_write_each_once(
     assert sorted(rows(sessions)) == sorted((member.id, "need_help") for member in members)
     with sessions() as session:
         assert session.execute(text("SELECT count(*) FROM help_case")).scalar_one() == len(members)
+
+
+def test_two_links_of_one_person_in_a_group_are_one_persons(sessions: Sessions, keyring: Keyring) -> None:
+    """The second answer meets the case that the first one has just raised, as it would alone."""
+    with sessions.begin() as session:
+        incident, person = make_incident(session), make_citizen(session, keyring)
+        first, second = make_member(session, incident, person), make_member(session, incident, person)
+    heard = noted(hear_all(sessions, keyring, [knock(keyring, first, "need_help"), knock(keyring, second)]))
+    assert heard[1].case is not None
+    assert heard[1].case.says_safe_at is not None
+
+
+def test_a_lock_held_elsewhere_keeps_one_waiting_and_not_the_others(
+    sessions: Sessions, engine: Engine, keyring: Keyring, members: list[AudienceMember]
+) -> None:
+    stuck, *others = members
+    with engine.begin() as elsewhere:
+        key = f"case:{_incident_of(sessions, stuck)}:{stuck.citizen_id}"
+        elsewhere.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
+        heard = hear_all(sessions, keyring, [knock(keyring, member) for member in members])
+    assert [type(each) for each in heard] == [Refused, Noted, Noted, Noted]
+    assert sorted(rows(sessions)) == sorted((member.id, "safe") for member in others)
+    assert isinstance(hear_all(sessions, keyring, [knock(keyring, stuck)])[0], Noted)
+
+
+def test_without_a_database_everybody_is_told_at_once_to_come_again(keyring: Keyring, members: list[AudienceMember]) -> None:
+    nowhere = make_engine("postgresql+psycopg://nobody:x@127.0.0.1:9/nothing", pool_size=1)
+    heard = hear_all(make_sessions(nowhere), keyring, [knock(keyring, member) for member in members * 50])
+    assert {type(each) for each in heard} == {Refused}
+    assert len({id(each.error) for each in heard if isinstance(each, Refused)}) == 1, "one try for all"
+
+
+def _incident_of(sessions: Sessions, member: AudienceMember) -> str:
+    with sessions() as session:
+        query = "SELECT b.incident_id FROM audience_member m JOIN broadcast b ON b.id = m.broadcast_id WHERE m.id = :id"
+        return str(session.execute(text(query), {"id": member.id}).scalar_one())

@@ -157,14 +157,18 @@ class UnderWay:
         [row] = self.scene.rows("SELECT count(*) AS n FROM receipt WHERE applied_at IS NULL")
         return bool(row["n"] == 0)
 
-    def keeps_the_promise(self, *, unknown: int = 0, frozen: int | None = None) -> dict[str, int]:
-        """Nobody missed, nobody texted twice by us, and after look-up nobody whom the carrier accepted reads unknown."""
+    def keeps_the_promise(self, *, unknown: int = 0, left_out: int = 0, frozen: int | None = None) -> dict[str, int]:
+        """Nobody missed, nobody texted twice by us, and after look-up nobody whom the carrier accepted reads unknown.
+
+        Where nobody answers, dies or is merged, nobody may be left out as if they had.
+        """
         count = self.settle()
         told = f"{count} (seed {self.scene.seed}: {SEED_VARIABLE}={self.scene.seed} repeats it)"
         assert count["frozen"] == (self.broadcast["audience_count"] if frozen is None else frozen), told
         broken = {name: count[name] for name in ("missed", "sent_twice", "accepted_reads_unknown", "outsiders", "unproven") if count[name]}
         assert not broken, told
         assert count["unknown"] <= unknown, told
+        assert count["left_out"] <= left_out, told
         return count
 
 

@@ -72,7 +72,8 @@ class Watch:
                 per_kill[kills[0]] += 1
                 late.append((row["intent_at"] - self.killed[kills[0]][1]).total_seconds())
             else:
-                assert row["at"] >= row["lease_until"], f"{name} was given up while {pid} was alive and in time (seed {scene.seed})"
+                told = f"{name} was given up while {pid} was alive and in time: {row['evidence']} {row['error_code']} (seed {scene.seed})"
+                assert row["at"] >= row["lease_until"], told
                 slept.append((row["at"] - row["lease_until"]).total_seconds())
         most = max(per_kill.values(), default=0)
         longest = max(slept, default=0.0)
@@ -96,7 +97,7 @@ def kill_workers(under_way: UnderWay, times: int, watch: Watch) -> None:
         """Celery gives up when a child dies while it starts: whatever watches over the worker starts it anew."""
         if stage.services.process_pid("worker") is None:
             stage.start("worker")
-            watch.killed[-1] = (watch.killed[-1][0] | watch.recent_owners(), watch.now())
+            watch.note_kill(watch.recent_owners())
 
     def once() -> None:
         alive = set(wait_until(lambda: supervise() or children(stage), seconds=SETTLE_SECONDS))
@@ -115,13 +116,14 @@ def kill_workers(under_way: UnderWay, times: int, watch: Watch) -> None:
 
 
 LOST = """
-SELECT u.delivery_id, u.number, u.at, o.owner, o.intent_at, w.lease_until
+SELECT u.delivery_id, u.number, u.at, u.evidence, u.error_code, o.owner, o.intent_at, w.lease_until
 FROM watched_unknown u LEFT JOIN watched_window o ON o.id = u.window_id LEFT JOIN send_window w ON w.id = u.window_id
 """
 WATCH = (
     """
     CREATE TABLE watched_unknown (
-        delivery_id bigint, number smallint, window_id bigint, at timestamptz, PRIMARY KEY (delivery_id, number))
+        delivery_id bigint, number smallint, window_id bigint, at timestamptz, evidence text, error_code text,
+        PRIMARY KEY (delivery_id, number))
     """,
     "CREATE TABLE watched_window (id bigint PRIMARY KEY, owner text, intent_at timestamptz)",
     """
@@ -138,7 +140,8 @@ WATCH = (
         IF TG_OP = 'UPDATE' THEN  -- an unknown of an earlier message that is looked up again became so before this watch
             IF OLD.state = 'unknown' THEN RETURN NULL; END IF;
         END IF;
-        INSERT INTO watched_unknown VALUES (NEW.delivery_id, NEW.number, NEW.window_id, clock_timestamp()) ON CONFLICT DO NOTHING;
+        INSERT INTO watched_unknown VALUES (NEW.delivery_id, NEW.number, NEW.window_id, clock_timestamp(), NEW.evidence, NEW.error_code)
+            ON CONFLICT DO NOTHING;
         RETURN NULL;
     END $$
     """,
