@@ -104,3 +104,16 @@ def test_a_broken_promise_is_named(fanout: Make, carriers: Carriers, name: str) 
             session.execute(text(statement))
         assert name in {violation.invariant for violation in (*invariants(session), *late(session, watch(message.settings)))}
         session.rollback()
+
+
+@pytest.mark.breaks_promises
+@pytest.mark.parametrize(("channel", "state", "is_late"), [("push", "unknown", False), ("push", "queued", True), ("sms", "unknown", True)])
+def test_what_no_list_can_answer_has_to_be_shown(fanout: Make, carriers: Carriers, channel: str, state: str, is_late: bool) -> None:
+    message = fanout(*numbers(1))
+    message.release()
+    message.send(carriers)
+    message.run("UPDATE attempt SET state = 'unknown', channel = :channel, intent_at = now() - interval '11 minutes'", channel=channel)
+    message.run("UPDATE delivery SET state = :state", state=state)
+    with message.sessions() as session:
+        found = {violation.invariant for violation in late(session, watch(message.settings))}
+    assert ("I10 unknown is resolved within ten minutes, or shown" in found) == is_late

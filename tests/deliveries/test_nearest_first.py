@@ -110,6 +110,7 @@ def test_a_hint_that_found_what_is_locked_is_told_again(fanout: Make, carriers: 
     assert message.states() == {"accepted": 1, "expired": 1}
 
 
+@pytest.mark.leaves_work
 def test_a_batch_that_waits_for_the_hint_of_another_is_not_late(fanout: Make) -> None:
     message = batches_of(fanout, count=2, size=1)
     [_, last] = message.batches()
