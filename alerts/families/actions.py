@@ -17,7 +17,7 @@ from alerts.checkins.rules import Channel, Contact, check_contact
 from alerts.citizens.finding import fingerprints
 from alerts.citizens.rules import find_phone
 from alerts.families import rules
-from alerts.families.matching import Sought, find_enquiries
+from alerts.families.matching import Sought, asked_before
 from alerts.families.models import Enquiry, EnquiryCall, EnquiryEntry
 from alerts.families.queries import claim_enquiry, get_enquiry, list_calls, tells_now
 from alerts.families.rules import EnquiryState, EntryKind
@@ -63,7 +63,9 @@ class Line:
 
 
 def log_call(session: Session, *, actor: Actor, keyring: Keyring, incident_id: UUID, command: EnquiryIn) -> Logged:
-    """Write down a call. It joins the enquiry that it names, or this caller's earlier one about the same name; else it makes one.
+    """Write down a call. It joins the enquiry that it names, or this caller's earlier one about surely the same person; else it makes one.
+
+    What the caller said is kept with the call, whatever it joins.
 
     Staff of a mission make enquiries that their mission has; the ministry's go to whoever answers for the place.
     404: an incident or enquiry that the actor may not know of. 409: a closed incident. 422: no name, an unknown place, a moment ahead.
@@ -71,10 +73,10 @@ def log_call(session: Session, *, actor: Actor, keyring: Keyring, incident_id: U
     incident = get_open_incident(session, incident_id, actor)
     if command.last_contact_at is not None:
         check_moment(command.last_contact_at, db_now(session), field="last_contact_at")
-    caller = _index(keyring, command.caller_phone)
-    into = _join_target(session, actor, keyring, incident=incident, command=command, caller=caller)
-    enquiry = into or _open(session, actor, keyring, incident=incident, command=command)
-    call = _add_call(session, actor, keyring, enquiry=enquiry, command=command)
+    sought = _sought(keyring, incident.id, command)
+    into = _join_target(session, actor, keyring, sought=sought, joins=command.joins)
+    enquiry = into or _open(session, actor, keyring, incident=incident, sought=sought, about=_with_number(command))
+    call = _add_call(session, actor, keyring, enquiry=enquiry, sought=sought, command=command)
     enquiry.last_call_at = call.at
     if into is not None:
         enquiry.version += 1
@@ -184,37 +186,44 @@ def record_call_back(session: Session, *, actor: Actor, keyring: Keyring, enquir
     return _changed(session, actor, enquiry, EntryKind.TOLD)
 
 
-def _open(session: Session, actor: Actor, keyring: Keyring, *, incident: Incident, command: EnquiryIn) -> Enquiry:
+def _sought(keyring: Keyring, incident_id: UUID, command: EnquiryIn) -> Sought:
+    """Whom the caller asks after. 422: no name, an unknown place."""
     name = clean(command.sought_name, rules.NAME_MAX)
     if name is None:
         raise InvalidError("name_missing", "Say whom the caller asks after.", field="sought_name")
-    place = checked_place(command.place_code)
+    numbers = (_index(keyring, command.sought_phone), _index(keyring, command.caller_phone))
+    return Sought(incident_id, name, checked_place(command.place_code), *numbers)
+
+
+def _open(session: Session, actor: Actor, keyring: Keyring, *, incident: Incident, sought: Sought, about: str | None) -> Enquiry:
     desk = actor.mission_code if is_bound_to_mission(actor) else None
-    owner = Owner(desk) if desk else find_owner_of_place(session, incident_id=incident.id, place=place)
+    owner = Owner(desk) if desk else find_owner_of_place(session, incident_id=incident.id, place=sought.place_code)
     enquiry = Enquiry(
         id=new_id(session),
         incident_id=incident.id,
         status=incident.status,
-        sought_sounds=fingerprints(keyring, name),
-        sought_phone_index=_index(keyring, command.sought_phone),
-        place_code=place,
+        sought_sounds=fingerprints(keyring, sought.name),
+        sought_phone_index=sought.phone_index,
+        place_code=sought.place_code,
         owner_mission=owner.mission_code,
         is_owner_assumed=owner.is_assumed,
         is_handed_over=owner.mission_code != desk,
     )
-    enquiry.sought_name_enc = keyring.encrypt(name, table="enquiry", column="sought_name_enc", row=enquiry.id)
-    if about := clean(_with_number(command), rules.WORDS_MAX):
+    enquiry.sought_name_enc = keyring.encrypt(sought.name, table="enquiry", column="sought_name_enc", row=enquiry.id)
+    if about is not None:
         enquiry.about_enc = keyring.encrypt(about, table="enquiry", column="about_enc", row=enquiry.id)
     session.add(enquiry)
     session.flush()
     return enquiry
 
 
-def _add_call(session: Session, actor: Actor, keyring: Keyring, *, enquiry: Enquiry, command: EnquiryIn) -> EnquiryCall:
+def _add_call(session: Session, actor: Actor, keyring: Keyring, *, enquiry: Enquiry, sought: Sought, command: EnquiryIn) -> EnquiryCall:
     call = EnquiryCall(id=new_id(session), enquiry_id=enquiry.id, reference=rules.new_reference(), taken_by=actor.key)
     call.relation, call.last_contact_at = command.relation, command.last_contact_at
-    call.caller_phone_index = _index(keyring, command.caller_phone)
+    call.caller_phone_index, call.sought_phone_index, call.place_code = sought.caller_index, sought.phone_index, sought.place_code
     sealed = {
+        "sought_name_enc": sought.name,
+        "about_enc": _with_number(command),
         "caller_name_enc": clean(command.caller_name, rules.NAME_MAX),
         "caller_phone_enc": clean(command.caller_phone, 60),
         "last_contact_enc": clean(command.last_contact, rules.WORDS_MAX),
@@ -228,20 +237,17 @@ def _add_call(session: Session, actor: Actor, keyring: Keyring, *, enquiry: Enqu
     return call
 
 
-def _join_target(
-    session: Session, actor: Actor, keyring: Keyring, *, incident: Incident, command: EnquiryIn, caller: bytes | None
-) -> Enquiry | None:
-    """The enquiry that was named; else the one that this caller made before about the same name. Anything less a person decides."""
-    if command.joins is not None:
-        named = get_enquiry(session, command.joins, actor)
-        if named.incident_id != incident.id:
+def _join_target(session: Session, actor: Actor, keyring: Keyring, *, sought: Sought, joins: UUID | None) -> Enquiry | None:
+    """The enquiry that was named; else the one in which this caller asked after surely the same person. All else a person decides."""
+    if joins is not None:
+        named = get_enquiry(session, joins, actor)
+        if named.incident_id != sought.incident_id:
             raise NotFoundError("enquiry_not_found", "There is no such enquiry.", field="joins")
         return claim_enquiry(session, named.joined_into or named.id, actor)
-    if caller is None:
+    if sought.caller_index is None:
         return None
-    sought = Sought(incident.id, command.sought_name, caller_index=caller)
-    before = [each for each in find_enquiries(session, keyring, actor, sought) if each.is_same_number and each.is_strong]
-    return claim_enquiry(session, before[0].id, actor) if len(before) == 1 else None
+    before = asked_before(session, keyring, actor, sought)
+    return claim_enquiry(session, before[0], actor) if len(before) == 1 else None
 
 
 def _move(session: Session, actor: Actor, keyring: Keyring, enquiry: Enquiry, to: EnquiryState, *, note: str | None = None) -> None:  # noqa: PLR0917
@@ -286,4 +292,4 @@ def _index(keyring: Keyring, written: str | None) -> bytes | None:
 
 def _with_number(command: EnquiryIn) -> str | None:
     """What is known of the person sought, with their number: it is not looked for only, but also dialled."""
-    return "\n".join(each for each in (command.about, command.sought_phone) if each) or None
+    return clean("\n".join(each for each in (command.about, command.sought_phone) if each), rules.WORDS_MAX)

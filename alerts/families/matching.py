@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Uuid, func, literal, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from alerts.checkins.queries import standings_at
 from alerts.citizens.finding import Alike, find_alike, fingerprints, sounds_literal
@@ -15,6 +15,7 @@ from alerts.citizens.likeness import ALIKE, STRONG, likeness
 from alerts.citizens.models import Citizen
 from alerts.citizens.queries import find_by_phone_index, open_name
 from alerts.families.models import Enquiry, EnquiryCall
+from alerts.families.rules import Described, is_surely_the_same
 from alerts.families.schemas import MatchKind, MatchView
 from alerts.incidents.models import IncidentMission
 from alerts.incidents.queries import is_for_mission
@@ -56,7 +57,9 @@ def find_matches(session: Session, keyring: Keyring, actor: Actor, sought: Sough
 
 def find_enquiries(session: Session, keyring: Keyring, actor: Actor, sought: Sought) -> list[MatchView]:
     """Earlier enquiries of the incident about somebody of this name, or by the same caller."""
-    by_caller = select(EnquiryCall.enquiry_id).where(EnquiryCall.caller_phone_index == sought.caller_index)
+    of_call = aliased(Enquiry)
+    calls = select(func.coalesce(of_call.joined_into, of_call.id)).join(EnquiryCall, EnquiryCall.enquiry_id == of_call.id)
+    by_caller = calls.where(EnquiryCall.caller_phone_index == sought.caller_index)
     meant = Enquiry.sought_sounds.overlap(sounds_literal(fingerprints(keyring, sought.name)))
     if sought.caller_index is not None:
         meant = or_(meant, Enquiry.id.in_(by_caller))
@@ -65,10 +68,24 @@ def find_enquiries(session: Session, keyring: Keyring, actor: Actor, sought: Sou
         where.append(Enquiry.id != sought.but)
     rows = session.scalars(select(Enquiry).where(*where).order_by(Enquiry.id.desc()).limit(UNMARKED_MAX)).all()
     same = set(session.scalars(by_caller)) if sought.caller_index is not None else set()
-    calls = count_calls(session, [row.id for row in rows])
+    counts = count_calls(session, [row.id for row in rows])
     return [
-        match for row in rows if (match := _enquiry_match(keyring, sought, row, calls=calls.get(row.id, 0), is_same_number=row.id in same))
+        match for row in rows if (match := _enquiry_match(keyring, sought, row, calls=counts.get(row.id, 0), is_same_number=row.id in same))
     ]
+
+
+def asked_before(session: Session, keyring: Keyring, actor: Actor, sought: Sought) -> list[UUID]:
+    """The cases in which this caller asked after surely the same person before (`rules.is_surely_the_same`)."""
+    own = aliased(Enquiry)
+    rows = session.execute(
+        select(EnquiryCall, own, Enquiry.id)
+        .select_from(EnquiryCall)
+        .join(own, own.id == EnquiryCall.enquiry_id)
+        .join(Enquiry, Enquiry.id == func.coalesce(own.joined_into, own.id))
+        .where(Enquiry.incident_id == sought.incident_id, EnquiryCall.caller_phone_index == sought.caller_index, visible_to(actor))
+    ).all()
+    now = Described(sought.name, sought.phone_index, sought.place_code)
+    return sorted({case_id for call, row, case_id in rows if is_surely_the_same(now, _described(keyring, call, row))})
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:
@@ -82,6 +99,13 @@ def count_calls(session: Session, enquiry_ids: Sequence[UUID]) -> dict[UUID, int
     """Calls by enquiry."""
     query = select(EnquiryCall.enquiry_id, func.count()).where(EnquiryCall.enquiry_id.in_(enquiry_ids))
     return {row[0]: row[1] for row in session.execute(query.group_by(EnquiryCall.enquiry_id))}
+
+
+def _described(keyring: Keyring, call: EnquiryCall, row: Enquiry) -> Described:
+    """Whom this call was about; for one of before it kept that itself, as its enquiry says."""
+    said: EnquiryCall | Enquiry = call if call.sought_name_enc is not None else row
+    name = keyring.decrypt(said.sought_name_enc or b"", table=said.__tablename__, column="sought_name_enc", row=said.id)
+    return Described(name, said.sought_phone_index, said.place_code)
 
 
 def _of_register(session: Session, keyring: Keyring, actor: Actor, sought: Sought) -> list[MatchView]:

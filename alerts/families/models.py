@@ -54,7 +54,10 @@ class Enquiry(Base):
 
 
 class EnquiryCall(Base):
-    """One call of one caller. The reference is this caller's own: it tells nobody that others ask too."""
+    """One call of one caller, with all that they said, also where it joins a case that says something else.
+
+    The reference is this caller's own: it tells nobody that others ask too. `sought_name_enc` null: a call of before it was kept.
+    """
 
     __tablename__ = "enquiry_call"
     __table_args__ = (Index("ix_enquiry_call_caller", "caller_phone_index", postgresql_where=text("caller_phone_index IS NOT NULL")),)
@@ -68,6 +71,10 @@ class EnquiryCall(Base):
     caller_phone_enc: Mapped[bytes | None] = mapped_column(LargeBinary)
     caller_phone_index: Mapped[bytes | None] = mapped_column(LargeBinary)
     relation: Mapped[Relation] = mapped_column(enum_column(Relation))
+    sought_name_enc: Mapped[bytes | None] = mapped_column(LargeBinary)
+    sought_phone_index: Mapped[bytes | None] = mapped_column(LargeBinary)
+    about_enc: Mapped[bytes | None] = mapped_column(LargeBinary)
+    place_code: Mapped[str | None]
     last_contact_at: Mapped[datetime | None]
     last_contact_enc: Mapped[bytes | None] = mapped_column(LargeBinary)
 

@@ -28,7 +28,7 @@ from alerts.people.models import Person
 from alerts.people.queries import states_of
 from alerts.people.rules import GRAVITY, Axis
 
-SEALED = {"caller_name": "caller_name_enc", "caller_phone": "caller_phone_enc", "last_contact": "last_contact_enc"}
+SEALED = {name: f"{name}_enc" for name in ("caller_name", "caller_phone", "sought_name", "about", "last_contact")}
 BAD = {Axis.CONDITION: 4, Axis.CONTACT: 2, Axis.PLACE: 2}
 """From this gravity on, a word on that axis takes back what was allowed before it."""
 
@@ -144,8 +144,10 @@ def present_detail(session: Session, row: Enquiry, actor: Actor, *, opener: Keyr
 def sought_of(row: Enquiry, calls: Sequence[EnquiryCall], keyring: Keyring) -> Sought:
     """Who is sought, to be looked for."""
     caller = next((call.caller_phone_index for call in calls if call.caller_phone_index), None)
+    numbers = (row.sought_phone_index, *(call.sought_phone_index for call in calls))
+    number = next((each for each in numbers if each), None)
     name = name_of(row, keyring) or ""
-    return Sought(row.incident_id, name, row.place_code, row.sought_phone_index, caller, but=row.id)
+    return Sought(row.incident_id, name, row.place_code, number, caller, but=row.id)
 
 
 def name_of(row: Enquiry, opener: Keyring | None) -> str | None:

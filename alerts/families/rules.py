@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from alerts.citizens.rules import fold_name
 from alerts.kit.errors import ConflictError
 from alerts.kit.ids import CODE_LETTERS
 
@@ -91,6 +92,25 @@ def may_tell(allowed: Collection[Tell], contacted_at: datetime | None, known: Kn
     if known.worse_at is not None and known.worse_at >= contacted_at.replace(second=0, microsecond=0):
         return ()
     return tuple(each for each in Tell if each in allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Whom a caller asked after, as far as that tells people apart."""
+
+    name: str
+    phone_index: bytes | None = None
+    place_code: str | None = None
+
+
+def is_surely_the_same(one: Described, other: Described) -> bool:
+    """Whether two calls of one caller are about one person, so that nobody has to be asked.
+
+    The name is said alike to the letter (twins are called alike, and parents: a near name is for a person to decide), and neither
+    number nor place contradicts it.
+    """
+    pairs = ((one.phone_index, other.phone_index), (one.place_code, other.place_code))
+    return fold_name(one.name) == fold_name(other.name) and all(a is None or b is None or a == b for a, b in pairs)
 
 
 def check_move(state: EnquiryState, to: EnquiryState) -> None:

@@ -178,7 +178,10 @@ class EnquiryView(View):
 
 
 class CallView(View):
-    """One call. `reference` is this caller's own."""
+    """One call, with what this caller said. `reference` is the caller's own.
+
+    `sought_name`, `about`, `place_code`: whom and what this caller named, where the case may say something else.
+    """
 
     id: UUID
     enquiry_id: UUID
@@ -187,9 +190,12 @@ class CallView(View):
     taken_by: str
     relation: Relation
     last_contact_at: datetime | None
+    place_code: str | None = None
     called_back_at: datetime | None = None
     caller_name: str | None = None
     caller_phone: str | None = None
+    sought_name: str | None = None
+    about: str | None = None
     last_contact: str | None = None
 
 
