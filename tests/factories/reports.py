@@ -44,7 +44,7 @@ class Filing:
             supersedes=command.supersedes,
             supersede_reason=command.supersede_reason,
             next_report_at=command.next_report_at,
-            mission_status=command.mission_status,
+            mission_status=command.status_as_filed,
         )
         report = filed_report(row)
         problems = review([rule_line(line, command.source) for line in command.lines], is_known_place)

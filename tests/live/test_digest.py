@@ -19,6 +19,7 @@ from alerts.live.actions import refresh
 from alerts.live.briefing.actions import draft, publish
 from alerts.live.digests import list_due, note_changed, tell
 from alerts.live.rules.digest import CHARACTERS, LOOK, NEUTRAL, Reason, reasons_between, text_of
+from alerts.live.rules.facts import MissionFacts
 from alerts.live.rules.sheet import build_sheet
 from alerts.live.schemas import AnswerSheet
 from alerts.reports.actions import file_report
@@ -43,6 +44,15 @@ def sheet_of(*lines: dict[str, Any], title: str = "Gempa uji", **body: Any) -> A
     if lines or body:
         filing.file(report_body(*lines, source="ministry", as_of=T0.isoformat(), **body))
     return build_sheet(filing.facts(incident_facts(title=title, opened_at=T0, occurred_at=T0)), T0 + timedelta(hours=2), LATER)
+
+
+def sheet_with_office(value: object) -> AnswerSheet:
+    """As the embassy in Ankara reports of its house."""
+    filing = Filing()
+    filing.file(report_body(source="mission:kbri-ankara", as_of=T0.isoformat(), mission_status={"office": value, "staff_reached": 1}))
+    ankara = MissionFacts("kbri-ankara", "KBRI Ankara", "accreditation", False, ("TR",), None)
+    facts = filing.facts(incident_facts(opened_at=T0, occurred_at=T0), [ankara])
+    return build_sheet(facts, T0 + timedelta(hours=2), LATER)
 
 
 def test_the_first_victim_is_told_once_and_a_death_every_time_it_changes() -> None:
@@ -153,6 +163,20 @@ def test_a_level_and_a_mission_that_is_hit_are_told(session: Session, minister: 
     session.commit()
     pass_time(session, minutes=2)
     assert told(session, incident) == {Reason.MISSION_HIT}
+
+
+@pytest.mark.parametrize(
+    "typed", ["not_working", "NOT_WORKING ", "partly", "tidak berfungsi", "Berfungsi sebagian", "not working", False, "hit", "-", "rusak"]
+)
+def test_a_house_that_cannot_be_used_is_a_hit_however_it_was_typed(typed: object) -> None:
+    before, after = (sheet_with_office(office) for office in ("working", typed))
+    assert reasons_between(before, after) == {Reason.MISSION_HIT}
+    assert reasons_between(after, after) == set()
+
+
+@pytest.mark.parametrize("typed", ["working", "berfungsi", "not_known", "belum diketahui", True, None, ""])
+def test_a_house_that_works_or_of_which_nothing_is_known_is_no_hit(typed: object) -> None:
+    assert reasons_between(sheet_with_office("working"), sheet_with_office(typed)) == set()
 
 
 def test_an_exercise_says_so_and_a_replay_tells_nobody(session: Session, minister: object) -> None:

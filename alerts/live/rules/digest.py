@@ -15,6 +15,7 @@ from alerts.live.parts import AnswerKind, Publication, QuestionKey, Words
 from alerts.live.rules.sentence import NO_DEATH_REPORTED, WIB
 from alerts.live.schemas import AnswerSheet, MissionRow
 from alerts.reports.rules.codes import Category
+from alerts.reports.rules.mission_status import read_status
 
 CHARACTERS = 160
 TITLE_CHARACTERS = 40
@@ -22,6 +23,7 @@ SIGNS = frozenset(" .,;:!?'\"()-/+&%#@")
 LONGER_FOR_LESSER = 3
 GRAVE = frozenset({"Extreme", "Severe"})
 VICTIMS = frozenset({Category.DEAD, Category.INJURED, Category.SERIOUSLY_INJURED, Category.LIGHTLY_INJURED, Category.MISSING})
+OFFICE = "office"
 HIT = frozenset({"-", "hit", "damaged", "destroyed", "closed", "no", "rusak", "tutup", "tidak"})
 LOOK = Words(id="SIAGA: ada perubahan penting, buka halaman.", en="SIAGA: something important changed, open the page.")
 NEUTRAL = Words(id="SIAGA: ada pembaruan, buka halaman.", en="SIAGA: there is an update, open the page.")
@@ -120,9 +122,9 @@ def _hit(sheet: AnswerSheet) -> set[str]:
 
 
 def _is_hit(row: MissionRow) -> bool:
-    """Whether the mission's own report says that its house is out of use."""
-    office = (row.status or {}).get("office")
-    return office is False or (isinstance(office, str) and office.strip().lower() in HIT)
+    """Whether the mission's own report says that its house is out of use, in the form's values, their names or plain words."""
+    office = next((fact for fact in read_status(row.status or {}) if fact.key == OFFICE), None)
+    return office is not None and (office.is_bad or office.text.id.casefold() in HIT)
 
 
 def _plain(text: str) -> str:
