@@ -131,6 +131,12 @@ def is_opt_in(text: str) -> bool:
     return text.strip().strip(".!").casefold() in OPT_IN_WORDS
 
 
+def is_urgent(text: str) -> bool:
+    """Looks through disguises on purpose (NFKC, hidden characters): a call for help is read first, however written."""
+    plain = unicodedata.normalize("NFKC", visible(text)).strip().casefold()
+    return bool(URGENT_WORD.search(plain) or BEGINS_WITH_TWO.match(plain))
+
+
 def check_move(state: State, to: State) -> None:
     """409 for a move that a message in this state does not know."""
     if to not in ALLOWED[state]:
@@ -147,13 +153,7 @@ def _take(text: str, flags: frozenset[Flag]) -> Understood:
         return Understood.NEED_HELP
     if is_whole and " ".join(whole.rstrip(TRAILING_MARKS).split()) in OPT_OUT_WORDS:
         return Understood.OPT_OUT
-    return Understood.URGENT_UNREAD if _is_urgent(text) else Understood.UNCLEAR
-
-
-def _is_urgent(text: str) -> bool:
-    """Looks through disguises on purpose (NFKC, hidden characters): a call for help is read first, however written."""
-    plain = unicodedata.normalize("NFKC", visible(text)).strip().casefold()
-    return bool(URGENT_WORD.search(plain) or BEGINS_WITH_TWO.match(plain))
+    return Understood.URGENT_UNREAD if is_urgent(text) else Understood.UNCLEAR
 
 
 def _flags(text: str, segments: int, media: int) -> frozenset[Flag]:

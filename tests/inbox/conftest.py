@@ -11,8 +11,14 @@ from twilio.request_validator import RequestValidator
 
 from alerts.inbox.actions import understand_message
 from alerts.inbox.models import InboundMessage
+from alerts.incidents.models import Incident
 from alerts.kit.crypto import Keyring
 from alerts.settings import Settings
+from alerts.staff.models import Staff
+from tests.factories.incidents import HATAY, make_incident
+from tests.factories.notices import make_contact
+from tests.factories.staff import make_staff
+from tests.inbox.lapsit import ANKARA, PHONE, Say
 
 TOKEN = "token-of-these-tests"
 OLDER_TOKEN = "token-before-the-change"
@@ -20,6 +26,8 @@ EXERCISE_TOKEN = "key-of-the-drill-account"
 OLDER_EXERCISE_TOKEN = "key-of-the-drill-account-before"
 PUBLIC_URL = "https://siaga.example"
 HOOK = "/hooks/twilio/inbound"
+TextUs = Callable[..., Response]
+Understand = Callable[[], list[InboundMessage]]
 _numbers = count(1)
 
 
@@ -57,5 +65,32 @@ def understand(session: Session, keyring: Keyring) -> Callable[[], list[InboundM
             understand_message(session, keyring=keyring, message_id=row.id)
         session.commit()
         return list(session.query(InboundMessage).order_by(InboundMessage.id))
+
+    return run
+
+
+@pytest.fixture
+def incident(session: Session) -> Incident:
+    incident = make_incident(session, areas=[HATAY], title="Gempa Hatay")
+    session.commit()
+    return incident
+
+
+@pytest.fixture
+def officer(session: Session, keyring: Keyring) -> Staff:
+    """Somebody of the embassy in Ankara, with a duty phone."""
+    staff = make_staff(session, "mission_staff", mission_code=ANKARA)
+    make_contact(session, keyring, staff, address=PHONE)
+    session.commit()
+    return staff
+
+
+@pytest.fixture
+def say(text_us: TextUs, understand: Understand) -> Say:
+    """Write from the duty phone, and have it read."""
+
+    def run(body: str, sender: str = PHONE, **fields: str) -> InboundMessage:
+        assert text_us(sender, body, **fields).status_code == 200
+        return understand()[-1]
 
     return run

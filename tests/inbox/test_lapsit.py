@@ -6,87 +6,25 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import pytest
-from httpx import Response
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from alerts.channels.texts import Encoding, measure
 from alerts.inbox.models import InboundMessage
 from alerts.inbox.queries import count_tray
 from alerts.incidents.actions import close_incident, reopen_incident
 from alerts.incidents.models import Incident
-from alerts.kit.actor import SYSTEM
 from alerts.kit.crypto import Keyring
 from alerts.notices.models import Notice
-from alerts.reports.code_lists.actions import issue_code_list, revoke_code_list
-from alerts.reports.models import Report, ReportLine
+from alerts.reports.models import ReportLine
 from alerts.staff.models import Staff
 from tests.factories.checkins import make_citizen, make_member
 from tests.factories.incidents import HATAY, OPENER, SYRIA, make_incident
 from tests.factories.notices import make_contact
 from tests.factories.staff import make_staff
 from tests.inbox.conftest import EXERCISE_TOKEN, HOOK, signature
+from tests.inbox.lapsit import ANKARA, DAMASCUS, PHONE, Say, answers, codes, lines, reports
 
-TextUs = Callable[..., Response]
 Understand = Callable[[], list[InboundMessage]]
-PHONE, OTHER_PHONE = "+905321112233", "+963933112233"
-ANKARA, DAMASCUS = "kbri-ankara", "kbri-damascus"
-
-
-@pytest.fixture
-def incident(session: Session) -> Incident:
-    incident = make_incident(session, areas=[HATAY], title="Gempa Hatay")
-    session.commit()
-    return incident
-
-
-@pytest.fixture
-def officer(session: Session, keyring: Keyring) -> Staff:
-    """Somebody of the embassy in Ankara, with a duty phone."""
-    staff = make_staff(session, "mission_staff", mission_code=ANKARA)
-    make_contact(session, keyring, staff, address=PHONE)
-    session.commit()
-    return staff
-
-
-@pytest.fixture
-def say(text_us: TextUs, understand: Understand) -> Callable[..., InboundMessage]:
-    """Write from the duty phone, and have it read."""
-
-    def run(body: str, sender: str = PHONE, **fields: str) -> InboundMessage:
-        assert text_us(sender, body, **fields).status_code == 200
-        return understand()[-1]
-
-    return run
-
-
-Say = Callable[..., InboundMessage]
-
-
-def answers(session: Session) -> list[str]:
-    """What was written back, oldest first: each fits two segments of GSM-7."""
-    rows = session.query(Notice).order_by(Notice.id).all()
-    for row in rows:
-        size = measure(row.body)
-        assert (size.encoding, size.segments <= 2) == (Encoding.GSM7, True), row.body
-        assert (row.channel, row.kind, row.path) == ("sms", "lapsit", "")
-    return [row.body for row in rows]
-
-
-def reports(session: Session) -> list[Report]:
-    return session.query(Report).order_by(Report.id).all()
-
-
-def lines(session: Session, report: Report) -> list[tuple[Any, ...]]:
-    rows = session.query(ReportLine).filter_by(report_id=report.id).order_by(ReportLine.position)
-    return [(row.category, row.places, row.number, row.silence, row.claim, row.state) for row in rows]
-
-
-def codes(session: Session, keyring: Keyring, mission: str = ANKARA, size: int = 3) -> tuple[str, ...]:
-    issued = issue_code_list(session, actor=SYSTEM, keyring=keyring, mission_code=mission, size=size)
-    session.commit()
-    return issued.codes
 
 
 # -- filed and confirmed ------------------------------------------------------------------------------------------------------------
@@ -192,43 +130,6 @@ def test_other_words_or_the_same_much_later_are_another_report(session: Session,
     assert [report.version for report in reports(session)] == [1, 2, 3]
 
 
-# -- codes ----------------------------------------------------------------------------------------------------------------------
-
-
-def test_a_used_a_wrong_and_a_revoked_code_file_on_the_lowest_rung_and_say_so(
-    session: Session, keyring: Keyring, say: Say, incident: Incident, officer: Staff
-) -> None:
-    first, second, third = codes(session, keyring)
-    [foreign] = codes(session, keyring, DAMASCUS, 1)
-    wrong = next(f"{n:06}" for n in range(100) if f"{n:06}" not in {first, second, third, foreign})
-    say(f"LAPSIT {incident.sms_code} #{first} SLM1(TELEPON)")
-    tried = [(first, "KODE SUDAH TERPAKAI"), (wrong, "KODE SALAH"), (foreign, "KODE SALAH")]
-    for number, (code, _) in enumerate(tried, start=2):
-        row = say(f"LAPSIT {incident.sms_code} #{code} SLM{number}(TELEPON)")
-        assert row.flags == ["code_refused"]
-    listed = session.execute(text("SELECT id FROM lapsit_code_list WHERE mission_code = :code"), {"code": ANKARA}).scalar_one()
-    revoke_code_list(session, actor=SYSTEM, mission_code=ANKARA, list_id=listed, reason="daftarnya hilang")
-    session.commit()
-    say(f"LAPSIT {incident.sms_code} #{second} SLM9(TELEPON)")
-    rungs = [lines(session, report)[0][4] for report in reports(session)]
-    assert rungs == ["contact_made", "reported", "reported", "reported", "reported"]
-    for answer, (_, words) in zip(answers(session)[1:], [*tried, ("", "KODE SUDAH DICABUT")], strict=True):
-        assert words in answer
-
-
-def test_guessing_codes_ends_after_a_few(session: Session, keyring: Keyring, say: Say, incident: Incident, officer: Staff) -> None:
-    first, *_ = codes(session, keyring)
-    wrong = [f"{n:06}" for n in range(100) if f"{n:06}" != first][:5]
-    for number, code in enumerate(wrong):
-        say(f"LAPSIT {incident.sms_code} #{code} SLM{number + 1}")
-    say(f"LAPSIT {incident.sms_code} #{first} SLM9")
-    assert "TERLALU BANYAK KODE SALAH" in answers(session)[-1]
-    assert session.execute(text("SELECT count(*) FROM lapsit_code WHERE used_at IS NOT NULL")).scalar_one() == 0
-    session.execute(text("UPDATE inbound_message SET received_at = received_at - interval '2 hours'"))
-    say(f"LAPSIT {incident.sms_code} #{first} SLM10")
-    assert "Kode sah" in answers(session)[-1]
-
-
 # -- which incident ---------------------------------------------------------------------------------------------------------------
 
 
@@ -322,14 +223,6 @@ def test_lapor_diri_of_a_citizen_is_no_report(session: Session, keyring: Keyring
     session.commit()
     row = say("LAPOR DIRI", person.e164)
     assert (row.state, row.understood, row.flags, row.report_id) == ("matched", "unclear", ["wants_to_register"], None)
-
-
-def test_a_mission_that_cries_for_help_is_filed_and_read_at_once(session: Session, say: Say, incident: Incident, officer: Staff) -> None:
-    row = say(f"LAPSIT {incident.sms_code} BELUM // tolong, kantor dikepung")
-    assert (row.state, row.understood, row.mission_code) == ("matched", "urgent_unread", None)
-    assert row.report_id is not None
-    assert session.execute(text("SELECT count(*) FROM outbox_event WHERE name = 'inbound.urgent'")).scalar_one() == 1
-    assert count_tray(session, OPENER).urgent == 1
 
 
 # -- clocks and exercises -----------------------------------------------------------------------------------------------------------

@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 
 from alerts.inbox.lapsit import queries
 from alerts.inbox.lapsit.queries import mission_of
-from alerts.inbox.lapsit.rules import Outcome, Sender, as_report, calls_for_help, cleaned, without_code
+from alerts.inbox.lapsit.rules import Outcome, Sender, as_report, cleaned, without_code
 from alerts.inbox.lapsit.words import Confirmation, confirm, refuse
 from alerts.inbox.models import InboundMessage
 from alerts.inbox.queries import open_field
-from alerts.inbox.rules import Flag, State, Understood, WayIn
+from alerts.inbox.rules import Flag, State, Understood, WayIn, is_urgent
 from alerts.incidents.models import Incident
 from alerts.incidents.rules import State as IncidentState
 from alerts.kit.actor import Actor, Via
@@ -73,16 +73,29 @@ def hear_lapsit(session: Session, *, keyring: Keyring, row: InboundMessage, text
     queries.lock_phone(session, row.from_index)
     words = cleaned(text)
     message = _Message(row, words, read(words), owners[0])
-    report_id = queries.find_same(session, keyring, row, text)
+    _deal_with(session, keyring, message, owners)
+    if is_urgent(text):
+        _call_for_help(session, message)
+    return True
+
+
+def _deal_with(session: Session, keyring: Keyring, message: _Message, owners: list[PhoneOwner]) -> None:
+    """Told again, filed, or left to a person."""
+    report_id = queries.find_same(session, keyring, message.row, message.text)
     if report_id is not None:
         _hear_again(session, message, report_id)
-        return True
+        return
     outcome = _place(session, message, owners)
     if outcome is Outcome.FILED:
         _file(session, keyring, message)
     else:
         _leave(session, message, outcome)
-    return True
+
+
+def _call_for_help(session: Session, message: _Message) -> None:
+    """Whatever became of it, the ministry reads it at once: the mission itself may ask for help."""
+    message.row.understood, message.row.mission_code = Understood.URGENT_UNREAD, None
+    publish(session, "inbound.urgent", message_id=message.row.id)
 
 
 def _place(session: Session, message: _Message, owners: list[PhoneOwner]) -> Outcome:
@@ -118,10 +131,6 @@ def _file(session: Session, keyring: Keyring, message: _Message) -> None:
     row.incident_id, row.report_id, row.given_at = incident.id, report.id, db_now(session)
     if message.verdict not in (Verdict.NONE, Verdict.VALID):
         row.flags = [*row.flags, Flag.CODE_REFUSED]
-    if calls_for_help(message.text):
-        # Filed, and read by a person of the ministry at once: the mission itself asks for help.
-        row.understood, row.mission_code = Understood.URGENT_UNREAD, None
-        publish(session, "inbound.urgent", message_id=row.id)
     _confirm(session, message, report, sender.zone)
 
 

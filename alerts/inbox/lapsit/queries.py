@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, literal, select, text
 from sqlalchemy.orm import Session
 
-from alerts.inbox.lapsit.rules import RESENT_SECONDS, same_words
+from alerts.inbox.lapsit.rules import RESENT_SECONDS, cleaned, same_words
 from alerts.inbox.models import InboundMessage
 from alerts.inbox.queries import open_field
 from alerts.inbox.rules import Flag
@@ -67,7 +67,7 @@ def find_same(session: Session, keyring: Keyring, row: InboundMessage, words: st
     query = select(InboundMessage).where(InboundMessage.from_index == row.from_index, InboundMessage.status == row.status)
     query = query.where(InboundMessage.report_id.is_not(None), InboundMessage.id != row.id, InboundMessage.received_at >= since)
     earlier = session.scalars(query.order_by(InboundMessage.id.desc()))
-    return next((each.report_id for each in earlier if same_words(open_field(each, "body_enc", keyring), words)), None)
+    return next((each.report_id for each in earlier if same_words(cleaned(open_field(each, "body_enc", keyring)), words)), None)
 
 
 def has_guessed(session: Session, row: InboundMessage) -> bool:

@@ -26,7 +26,6 @@ NOT_IN_CONTACT = frozenset({Category.DEAD, Category.MISSING, Category.UNACCOUNTE
 """Nobody was spoken to: how such a figure is known lifts no claim."""
 STATES = {"+": Works.WORKING, "-": Works.NOT_WORKING, "?": Works.NOT_KNOWN}
 CODE = re.compile(r"#\s*\d{4,8}")
-CALLS_FOR_HELP = re.compile(r"(?<!\w)(?:tolong\w*|sos)(?!\w)")
 
 
 class Outcome(StrEnum):
@@ -97,11 +96,6 @@ def without_code(text: str) -> str:
 def same_words(one: str, other: str) -> bool:
     """Whether two messages say the same, whatever the case and the blanks."""
     return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
-
-
-def calls_for_help(text: str) -> bool:
-    """Whether a person has to read it first, though it is filed."""
-    return CALLS_FOR_HELP.search(text.casefold()) is not None
 
 
 def _line(tally: Tally, sender: Sender, as_of: datetime, *, is_proven: bool) -> LineIn:
