@@ -13,12 +13,14 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts.queries import get_broadcast
 from alerts.channels.ports import Step
-from alerts.channels.rule_book_outlets import account_of
+from alerts.channels.rule_book_outlets import EXERCISE_SENDER, account_of
 from alerts.citizens.actions import record_opt_out
 from alerts.citizens.rules import OptSource
+from alerts.citizens.testers import withdraw_tester
 from alerts.deliveries.resting import close_sender
 from alerts.deliveries.rules import Outcome
 from alerts.incidents.queries import get_incident
+from alerts.kit.actor import SYSTEM
 from alerts.kit.outbox import publish
 from alerts.kit.vitals import Measured, add_to_vital
 
@@ -46,7 +48,7 @@ def remember(session: Session, sender: str, told: Sequence[Told], *, rest_second
     """What refusals say of people goes into the register; what they say of a sender, to everybody who sends and to the staff on duty."""
     for each in told:
         if each.outcome.step is Step.RECORD_OPT_OUT:
-            record_opt_out(session, citizen_id=each.citizen_id, source=OptSource.CARRIER)
+            _opt_out(session, sender, each.citizen_id)
     stopping = [each.outcome.code or "" for each in told if each.outcome.step is Step.STOP_ALL_AND_PAGE]
     if stopping:
         stop_all(session, sender, code=stopping[0], rest_seconds=rest_seconds)
@@ -54,6 +56,14 @@ def remember(session: Session, sender: str, told: Sequence[Told], *, rest_second
     for step, kind in ALARMS.items():
         if steps[step]:
             raise_alarm(session, kind, sender=sender, count=steps[step])
+
+
+def _opt_out(session: Session, sender: str, citizen_id: UUID) -> None:
+    """Who blocked the number of exercises wants no more exercises, as if they had written so there; alerts still reach them."""
+    if sender.startswith(EXERCISE_SENDER):
+        withdraw_tester(session, citizen_id=citizen_id, actor=SYSTEM)
+    else:
+        record_opt_out(session, citizen_id=citizen_id, source=OptSource.CARRIER)
 
 
 def stop_all(session: Session, sender: str, *, code: str, rest_seconds: float) -> None:

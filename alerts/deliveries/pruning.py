@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from alerts.broadcasts.rules import Channel
 from alerts.channels.ports import Step
+from alerts.channels.rule_book_outlets import EXERCISE_SENDER
 from alerts.citizens.actions import retire_device
 from alerts.citizens.addresses import retire_browser, retire_email
 from alerts.deliveries.findings import raise_alarm
@@ -35,8 +36,14 @@ RETIRE: Mapping[Channel, Callable[[Session, UUID], Any]] = MappingProxyType(
 """Per channel: how such an address is put away."""
 
 
-def dead_of(channel: Channel, pairs: Iterable[tuple[UUID, Outcome]]) -> list[UUID]:
-    """The addresses among these that are dead by their outcomes."""
+def dead_of(channel: Channel, pairs: Iterable[tuple[UUID, Outcome]], *, sender: str) -> list[UUID]:
+    """The addresses among these that are dead by their outcomes.
+
+    Devices and mailboxes take alerts and exercises alike, by credentials of each: what an exercise's sender says of one (that
+    the token is another project's, say) is true of exercises alone. A browser subscribed for one of the two worlds.
+    """
+    if sender.startswith(EXERCISE_SENDER) and channel is not Channel.WEB_PUSH:
+        return []
     return [address_id for address_id, outcome in pairs if channel in DEAD and outcome.step is DEAD[channel]]
 
 

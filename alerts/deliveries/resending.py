@@ -192,11 +192,12 @@ def _record(  # noqa: PLR0917 - a window and what became of it
 
 
 def _bury(session: Session, channel: Channel, rows: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome]) -> None:
+    sender = rows[0]["sender"]
     for batch_id in {row["batch_id"] for row in rows}:
         pairs = [(row["address_id"], outcome) for row, outcome in zip(rows, outcomes, strict=True) if row["batch_id"] == batch_id]
-        dead = dead_of(channel, pairs)
+        dead = dead_of(channel, pairs, sender=sender)
         if dead:
-            count_dead(session, batch_id, sender=rows[0]["sender"], count=len(dead))
+            count_dead(session, batch_id, sender=sender, count=len(dead))
             prune(session, channel, batch_id, dead)
 
 

@@ -330,7 +330,7 @@ class _Sending:
             told = [Told(row.citizen_id, outcome) for row, outcome in zip(window.rows, outcomes, strict=True)]
             remember(session, window.sender, told, rest_seconds=self._delivery.rest_seconds)
             pairs = ((row.address_id, outcome) for row, outcome in zip(window.rows, outcomes, strict=True))
-            self._bury(session, window.sender, dead_of(self._claim.channel, pairs))
+            self._bury(session, window.sender, dead_of(self._claim.channel, pairs, sender=window.sender))
 
     def _wait(self, row: Row, outcome: Outcome) -> float | None:
         """Seconds until the next try of what surely was not sent. The validity period ends it, not a number of tries."""

@@ -30,6 +30,7 @@ from alerts.deliveries.receipts import Receipt, keep_receipts
 from alerts.deliveries.resting import list_resting
 from alerts.deliveries.sending import send_batch
 from alerts.deliveries.windows import Claim, Window, claim_batch, load_rows, open_window
+from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor
 from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions, begin, rows_of
@@ -226,10 +227,16 @@ def resting(message: Fanout) -> Mapping[str, float]:
 def fanout(sessions: Sessions, sending_settings: Settings) -> Callable[..., Fanout]:
     """`fanout("+62812…", …)`: an approved message to people with these numbers (or devices: `device:…`), or as `people` says."""
 
-    def make(*addresses: str, people: Sequence[Mapping[str, Any]] = (), areas: Sequence[Mapping[str, Any]] = (), **draft: Any) -> Fanout:
+    def make(
+        *addresses: str,
+        people: Sequence[Mapping[str, Any]] = (),
+        areas: Sequence[Mapping[str, Any]] = (),
+        status: Status = Status.ACTUAL,
+        **draft: Any,
+    ) -> Fanout:
         keyring = sending_settings.keyring
         with begin(sessions) as session:
-            incident = make_incident(session, **({"areas": list(areas)} if areas else {}))
+            incident = make_incident(session, status=status, **({"areas": list(areas)} if areas else {}))
             for address in addresses:
                 kind, _, token = address.rpartition(":")
                 make_citizen(session, keyring, **({"device": token, "phones": ()} if kind else {"phones": (address,)}))
