@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -24,6 +24,7 @@ from alerts.broadcasts.rules import Channel
 from alerts.channels.answers import TWILIO_ANSWERS
 from alerts.channels.ports import Step
 from alerts.channels.rule_book_outlets import other_accounts
+from alerts.deliveries.buckets import Lane
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.evidence import AttemptKey, News, apply_news
 from alerts.deliveries.findings import Told, remember
@@ -42,6 +43,13 @@ from alerts.settings import Settings
 Group = tuple[UUID, str]
 
 
+class Paid(NamedTuple):
+    """The tokens of one second sending: where they were taken, and how many."""
+
+    lane: Lane
+    cost: int
+
+
 def resend_unknown(settings: Settings, sessions: Sessions, carriers: Carriers) -> int:
     """Commit windows, hand over, record. The count of second sendings that a carrier took."""
     with begin(sessions) as session:
@@ -58,10 +66,11 @@ def _resend(settings: Settings, sessions: Sessions, carriers: Carriers, channel:
         with begin(sessions) as session:
             due = rows_of(session.execute(DUE[channel], _values(settings, channel) | {"idle": sorted(idle)}))
             messages = {row["broadcast_id"]: Messages.load(session, settings, row["broadcast_id"]) for row in due}
-        for (broadcast_id, sender), deliveries in _granted(carriers, messages, channel, due).items():
+        for (broadcast_id, sender), paid in _granted(carriers, messages, channel, due).items():
             if sender in idle or time.monotonic() >= ends_at:
+                _give_back(carriers, paid.values())
                 continue
-            accepted = _resend_group(settings, sessions, carriers, messages[broadcast_id], channel, deliveries)
+            accepted = _resend_group(settings, sessions, carriers, messages[broadcast_id], channel, paid)
             taken += accepted
             if not accepted:  # a carrier that takes nothing is not asked again at once
                 idle.add(sender)
@@ -72,12 +81,14 @@ def _resend(settings: Settings, sessions: Sessions, carriers: Carriers, channel:
 
 
 def _resend_group(  # noqa: PLR0917 - a window is told by all of these
-    settings: Settings, sessions: Sessions, carriers: Carriers, messages: Messages, channel: Channel, deliveries: Sequence[int]
+    settings: Settings, sessions: Sessions, carriers: Carriers, messages: Messages, channel: Channel, paid: Mapping[int, Paid]
 ) -> int:
     """One window, committed just before it is handed over: a cancel that came while another went out is seen."""
     until = begin_until(time.monotonic(), lease_seconds=settings.delivery.lease_seconds)
     with begin(sessions) as session:
-        rows = _begin(session, settings, channel, only=deliveries)
+        rows = _begin(session, settings, channel, only=list(paid))
+    begun = {row["delivery_id"] for row in rows}
+    _give_back(carriers, (each for delivery_id, each in paid.items() if delivery_id not in begun))
     if not rows:
         return 0
     outcomes = _hand_over(settings, carriers, messages, channel, rows, until=until)
@@ -87,18 +98,25 @@ def _resend_group(  # noqa: PLR0917 - a window is told by all of these
 
 def _granted(
     carriers: Carriers, messages: Mapping[UUID, Messages], channel: Channel, due: Sequence[Mapping[str, Any]]
-) -> dict[Group, list[int]]:
+) -> dict[Group, dict[int, Paid]]:
     """Which of these the pace allows now, by message and sender. A repetition costs a token like a first sending."""
     lanes: dict[tuple[UUID, str, str], list[int]] = defaultdict(list)
     for row in due:
         lanes[row["broadcast_id"], row["sender"], row["number_country"] or ""].append(row["delivery_id"])
-    granted: dict[Group, list[int]] = defaultdict(list)
+    granted: dict[Group, dict[int, Paid]] = defaultdict(dict)
     for (broadcast_id, sender, country), deliveries in lanes.items():
         written = messages[broadcast_id]
-        grant = carriers.pacer.take(written.lane(sender, country), len(deliveries), cost=written.segments(channel, country, sender))
+        paid = Paid(written.lane(sender, country), written.segments(channel, country, sender))
+        grant = carriers.pacer.take(paid.lane, len(deliveries), cost=paid.cost)
         if grant.count:
-            granted[broadcast_id, sender] += deliveries[: grant.count]
+            granted[broadcast_id, sender] |= dict.fromkeys(deliveries[: grant.count], paid)
     return granted
+
+
+def _give_back(carriers: Carriers, unused: Iterable[Paid]) -> None:
+    """What was granted to those who are not sent to after all (cancelled meanwhile, one at a time, no time left) is the others'."""
+    for paid, count in Counter(unused).items():
+        carriers.pacer.give_back(paid.lane, count, cost=paid.cost)
 
 
 def _values(settings: Settings, channel: Channel, only: Sequence[int] | None = None) -> dict[str, Any]:

@@ -175,9 +175,34 @@ def test_a_cancel_while_another_message_is_sent_again_is_seen(fanout: Make, send
         assert resend_unknown(one.settings, one.sessions, carriers) == 1
     finally:
         carriers.close()
-    assert one.rows("SELECT d.broadcast_id FROM attempt a JOIN delivery d ON d.id = a.delivery_id WHERE resend_of > 0") == [
-        {"broadcast_id": one.broadcast_id}
-    ]
+    assert second_sendings(one) == [{"broadcast_id": one.broadcast_id}]
+
+
+def second_sendings(message: Fanout) -> list[dict[str, Any]]:
+    """Of which messages there are any."""
+    return message.rows("SELECT d.broadcast_id FROM attempt a JOIN delivery d ON d.id = a.delivery_id WHERE resend_of > 0")
+
+
+@pytest.mark.parametrize("carrier", [{"rules": [{"fault": "error_not_sent", "first": 1}]}], indirect=True)
+def test_who_is_not_sent_to_again_after_all_uses_up_nobodys_pace(fanout: Make, carriers: Carriers) -> None:
+    one, person = fanout("+6281277700001", resend_unknown="once"), {"phones": ("+60123450001",), "country_iso2": "MY"}
+    other = fanout(people=[person], areas=[{"kind": "country", "code": "MY"}], resend_unknown="once")
+    for message in (one, other):
+        message.release()
+    one.send(carriers)  # of both
+    one.grow_old()
+    look_up(one.settings, one.sessions, carriers)
+    slow = one.settings.model_copy(update={"pace": one.settings.pace.model_copy(update={"country_per_second": 0.02})})
+    paced = CancelsMeanwhile(slow)
+    shared, malaysia = paced.pacer._shared, Lane("twilio", "twilio", "MY")
+    try:
+        shared.client.set(shared.key("opened"), 1)  # long ago: the buckets are full
+        paced.cancels = other
+        assert resend_unknown(slow, one.sessions, paced) == 1
+        assert second_sendings(other) == [{"broadcast_id": one.broadcast_id}]
+        assert paced.pacer.take(malaysia, 1).count == 1, "its token is there for somebody else"
+    finally:
+        paced.close()
 
 
 @pytest.mark.parametrize("carrier", [{"rules": [{"fault": "error_not_sent", "first": 1}]}], indirect=True)
