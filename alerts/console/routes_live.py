@@ -21,6 +21,7 @@ from alerts.console.routes_incidents import clocks_of_incident, root_of
 from alerts.console.routes_moves import words_for_level
 from alerts.console.sheet_view import changes_shown, current_sheet, marks_of, minutes_by_figure
 from alerts.console.sparkline import line_of
+from alerts.incidents.log_file import visible_to
 from alerts.incidents.models import Incident
 from alerts.incidents.queries import incident_etag, list_area_specs, list_incidents, present_incident
 from alerts.incidents.rules import FROM_LOWEST, LEVEL_SETTERS, State
@@ -59,7 +60,7 @@ FIGURE_NAMES = {
 def incident_page(request: Request, incident: IncidentDep, session: Tx, actor: Viewer) -> Response:
     """The duty officer's screen: map left, numbers right, what was done below."""
     view = present_incident(session, incident)
-    log = list_actions(session, incident.id, limit=LOG_LINES)
+    log = list_actions(session, incident.id, visible_to(actor), limit=LOG_LINES)
     missions = missions_by_code(session, [each.mission_code for each in view.missions])
     context = _place(request, incident) | {
         "view": view,

@@ -12,7 +12,7 @@ from alerts.console.elsewhere import IncidentDep, Viewer
 from alerts.console.pages import render
 from alerts.console.queries import actor_names
 from alerts.console.routes_incidents import root_of
-from alerts.incidents.log_file import MEDIA_TYPE, csv_of_log, log_file_headers
+from alerts.incidents.log_file import MEDIA_TYPE, csv_of_log, log_file_headers, visible_to
 from alerts.kit.audit import list_actions
 from alerts.kit.db import Sessions, Tx
 
@@ -31,7 +31,7 @@ def log_page(
     reasons: Annotated[bool, Query(description="only lines whose doer had to say why")] = False,
 ) -> Response:
     """Newest first. A reason stands beside what it was given for."""
-    found = list_actions(session, incident.id, limit=PAGE_SIZE + 1, before=cursor, only_reasoned=reasons)
+    found = list_actions(session, incident.id, visible_to(actor), limit=PAGE_SIZE + 1, before=cursor, only_reasoned=reasons)
     lines = found[:PAGE_SIZE]
     context = {"incident": incident, "base": f"{root_of(request)}/incidents/{incident.id}", "lines": lines, "reasons": reasons}
     context |= {"names": actor_names(session, lines), "next_cursor": lines[-1].id if len(found) > PAGE_SIZE else None}
@@ -39,7 +39,7 @@ def log_page(
 
 
 @router.get("/log.csv")
-def log_file(request: Request, incident: IncidentDep, _: Viewer) -> Response:
+def log_file(request: Request, incident: IncidentDep, actor: Viewer) -> Response:
     """The same as a file."""
     sessions: Sessions = request.app.state.sessions
-    return StreamingResponse(csv_of_log(sessions, incident.id), media_type=MEDIA_TYPE, headers=log_file_headers(incident.id))
+    return StreamingResponse(csv_of_log(sessions, incident.id, actor), media_type=MEDIA_TYPE, headers=log_file_headers(incident.id))

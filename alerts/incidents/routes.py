@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from alerts.incidents import actions, queries
-from alerts.incidents.log_file import MEDIA_TYPE, csv_of_log, log_file_headers
+from alerts.incidents.log_file import MEDIA_TYPE, csv_of_log, log_file_headers, visible_to
 from alerts.incidents.models import Incident
 from alerts.incidents.rules import State, Status
 from alerts.incidents.schemas import ActionView, IncidentChange, IncidentOpen, IncidentSummaryView, IncidentView, Reason
@@ -101,9 +101,12 @@ def get_crew(incident_id: UUID, actor: Viewer, session: Tx) -> CrewList:
 
 @router.get("/{incident_id}/log", operation_id="list_incident_actions")
 def get_log(incident_id: UUID, actor: Viewer, session: Tx, page: PagingDep) -> Page[ActionView]:
-    """What was done on this incident, newest first: who, what, when. Append-only; ids and codes, no personal data."""
+    """What was done on this incident, newest first: who, what, when. Append-only; ids and codes, no personal data.
+
+    Staff of a mission read what concerns the incident as a whole and their own mission.
+    """
     queries.get_incident(session, incident_id, actor)
-    rows = list_actions(session, incident_id, limit=page.limit + 1, before=page.cursor)
+    rows = list_actions(session, incident_id, visible_to(actor), limit=page.limit + 1, before=page.cursor)
     return page_of([ActionView.model_validate(row) for row in rows], [row.id for row in rows], page.limit)
 
 
@@ -112,7 +115,7 @@ def get_log_file(incident_id: UUID, request: Request, actor: Viewer, session: Tx
     """The whole log as a CSV file, newest line first. No cell can become a formula; ids and codes, no personal data."""
     queries.get_incident(session, incident_id, actor)
     sessions: Sessions = request.app.state.sessions
-    return StreamingResponse(csv_of_log(sessions, incident_id), media_type=MEDIA_TYPE, headers=log_file_headers(incident_id))
+    return StreamingResponse(csv_of_log(sessions, incident_id, actor), media_type=MEDIA_TYPE, headers=log_file_headers(incident_id))
 
 
 def _answer(session: Tx, idem: Idem, incident: Incident, status: int) -> Response:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import ColumnElement, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -48,10 +48,18 @@ def record(
 
 
 def list_actions(
-    session: Session, incident_id: UUID, *, limit: int = 200, before: UUID | None = None, only_reasoned: bool = False
+    session: Session,
+    incident_id: UUID,
+    seen: ColumnElement[bool],
+    *,
+    limit: int = 200,
+    before: UUID | None = None,
+    only_reasoned: bool = False,
 ) -> list[ActionLog]:
-    """What was done on an incident, newest first; `only_reasoned`: where somebody had to say why."""
-    query = select(ActionLog).where(ActionLog.incident_id == incident_id).order_by(ActionLog.id.desc()).limit(limit)
+    """What was done on an incident, newest first; `seen`: the condition on the lines that the reader may see; `only_reasoned`:
+    where somebody had to say why.
+    """
+    query = select(ActionLog).where(ActionLog.incident_id == incident_id, seen).order_by(ActionLog.id.desc()).limit(limit)
     if before is not None:
         query = query.where(ActionLog.id < before)
     if only_reasoned:

@@ -137,7 +137,8 @@ def _check_past(session: Session, command: StatementIn | WithdrawalIn) -> None:
 
 def _tell(session: Session, actor: Actor, person: Person, *, action: str, detail: Mapping[str, object]) -> None:
     session.flush()
-    audit.record(session, actor=actor, action=action, incident_id=person.incident_id, subject=("person", person.id), detail=dict(detail))
+    detail = {**detail, "mission": person.mission_code}
+    audit.record(session, actor=actor, action=action, incident_id=person.incident_id, subject=("person", person.id), detail=detail)
     publish(session, "person.changed", person_id=person.id, incident_id=person.incident_id)
 
 

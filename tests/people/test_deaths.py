@@ -104,6 +104,8 @@ def test_authority_and_family_then_publishable(
     assert "Sari" not in taken.text
     log = session.execute(text("SELECT detail FROM action_log WHERE action = 'death.recorded'")).scalars().all()
     assert [line["step"] for line in log] == ["confirmed", "kin_told", "withdrawn"]
+    assert {line["mission"] for line in log} == {"kbri-ankara"}
+    assert not any(word in str(log) for word in ("sidik jari", "ibu kandung", "nama tertukar")), "reasons stand on the person's record"
 
 
 def test_a_death_that_is_taken_back_is_published_no_more(

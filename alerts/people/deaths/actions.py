@@ -86,7 +86,13 @@ def _record(session: Session, actor: Actor, person: Person, row: DeathStep, *, r
     session.add(row)
     person.version += 1
     session.flush()
-    detail = {"step": row.step, "basis": row.basis, "withdraws": str(row.withdraws) if row.withdraws else None, "reason": reason}
+    # The reason stands on the person's own record: it is free text about the dead and their family, and the log is read by more people.
+    detail = {
+        "step": row.step,
+        "basis": row.basis,
+        "withdraws": str(row.withdraws) if row.withdraws else None,
+        "mission": person.mission_code,
+    }
     audit.record(
         session, actor=actor, action="death.recorded", incident_id=person.incident_id, subject=("person", person.id), detail=detail
     )
