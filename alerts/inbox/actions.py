@@ -137,8 +137,10 @@ def _hear_crew(session: Session, keyring: Keyring, *, row: InboundMessage, text:
     incident_id = answer_by_text(session, keyring, number=number, status=row.status.value, text=text, may_be_bare=not citizens)
     if incident_id is None:
         return False
+    # The time first: asking for it writes what was changed before, and nothing is handled without a time.
+    now = db_now(session)
     row.state, row.understood, row.incident_id = State.HANDLED, Understood.CREW, incident_id
-    row.handled_by, row.handled_at = INBOX.key, db_now(session)
+    row.handled_by, row.handled_at = INBOX.key, now
     session.flush()
     return True
 
