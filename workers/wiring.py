@@ -13,7 +13,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "incident.opened": ("live.refresh", "reports.chase", "incidents.call_out"),
         "incident.changed": ("live.refresh", "reports.chase", "incidents.call_out"),
         "incident.closed": ("live.refresh", "reports.chase"),
-        "incident.reopened": ("live.refresh", "reports.chase"),
+        "incident.reopened": ("live.refresh", "reports.chase", "incidents.call_out"),
         "incident.taken_over": ("live.refresh",),
         "incident.merged": ("live.refresh", "reports.chase"),
         "crew.wanted": ("crew.call",),

@@ -159,7 +159,7 @@ def _move(session: Session, actor: Actor, incident_id: UUID, *, move: Move, reas
     incident.version += 1
     if move is Move.CLOSE:
         stop_callout(session, incident.id)
-    incident.state_changed_at = db_now(session)
+    incident.state_changed_at, incident.state_changed_by = db_now(session), actor.key
     change = _Change(actor, incident, incident.state_changed_at, timedelta(), {})
     _record(session, change, "incident.closed" if move is Move.CLOSE else "incident.reopened", {"reason": reason})
     return incident

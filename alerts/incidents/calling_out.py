@@ -28,11 +28,15 @@ OPENED_QUIETLY = N_("SIAGA: a mission has opened an incident. Take it over, or m
 
 
 def call_out(session: Session, incident_id: UUID) -> None:
-    """Call the crew of an open incident; safe to repeat, and missions that join later are called then. Nobody for a replay."""
-    incident = session.get_one(Incident, incident_id)
+    """Call the crew of an open incident; safe to repeat, and missions that join later are called then. Nobody for a replay.
+
+    One that was closed and is opened again calls anew. It is held against closing, so that nobody is called for a closed one.
+    """
+    incident = session.get_one(Incident, incident_id, with_for_update={"read": True}, populate_existing=True)
     if incident.state is not State.OPEN or incident.is_replayed:
         return
     involved = list_missions(session, incident_id)
+    opener = incident.state_changed_by or incident.opened_by
     acting = [each.mission_code for each in involved if each.part is Part.ACTS]
     wanted = CallOut(
         incident_id=incident_id,
@@ -40,7 +44,7 @@ def call_out(session: Session, incident_id: UUID) -> None:
         path=f"{_root(incident)}/duty",
         status=incident.status.value,
         is_quiet=incident.is_quiet,
-        present=UUID(incident.opened_by.removeprefix("staff:")) if incident.opened_by.startswith("staff:") else None,
+        present=UUID(opener.removeprefix("staff:")) if opener.startswith("staff:") else None,
         missions=acting,
         neighbours=_neighbours(session, acting, {each.mission_code for each in involved}),
     )

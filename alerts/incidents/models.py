@@ -58,6 +58,7 @@ class Incident(Base):
     opened_by: Mapped[str]
     state: Mapped[State] = mapped_column(enum_column(State), server_default=State.OPEN.value, index=True)
     state_changed_at: Mapped[datetime] = created_at()
+    state_changed_by: Mapped[str | None]
     version: Mapped[int] = mapped_column(server_default="1")
     sms_code: Mapped[str | None]
     is_replayed: Mapped[bool] = mapped_column(server_default=text("false"))

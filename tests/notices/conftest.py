@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from alerts.broadcasts.actions import draft_broadcast, submit_broadcast
 from alerts.broadcasts.models import Broadcast
@@ -17,10 +18,13 @@ from alerts.broadcasts.schemas import BroadcastDraft
 from alerts.channels.ports import Message
 from alerts.deliveries.rules import Outcome
 from alerts.deliveries.rules import State as DeliveryState
+from alerts.incidents.calling_out import call_out
+from alerts.incidents.models import Incident
 from alerts.kit.actor import Actor
 from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions, begin, rows_of
 from alerts.notices.actions import ring_due, settle
+from alerts.notices.crew.actions import call_due
 from alerts.notices.sending import expire_leases, send_due
 from alerts.settings import Settings
 from tests.factories.citizens import make_citizen
@@ -32,6 +36,7 @@ from workers.staff import AT_ONCE
 TEXTS = {"id": "Gempa kuat.", "en": "Strong earthquake."}
 CHECKS = {"approval": still_waits_for_approval}
 CHANNELS = frozenset({"push", "sms", "voice"})
+ALL = frozenset({"push", "sms", "voice", "email"})
 
 
 @dataclass
@@ -135,3 +140,34 @@ def people(office: Office) -> Callable[..., Any]:
             return make_reachable(session, office.keyring, role, *kinds, **fields)
 
     return make
+
+
+@pytest.fixture
+def embassy(people: Callable[..., Any]) -> dict[str, Any]:
+    """A duty phone and a head at the embassy, two duty officers at the ministry."""
+    return {
+        "staff": people("mission_staff", "phone", "push"),
+        "head": people("head_of_mission"),
+        "ministry": [people("duty_officer"), people("duty_officer")],
+    }
+
+
+@pytest.fixture
+def clock(savepoint_sessions: Sessions) -> Callable[[], int]:
+    """What the clock does: call whoever is due."""
+    return lambda: call_due(savepoint_sessions, configured=lambda _: ALL, deputy_seconds=180)
+
+
+@pytest.fixture
+def crisis(session: Session, clock: Callable[[], int]) -> Callable[..., Incident]:
+    """An incident whose crew was called."""
+
+    def begin_it(**fields: Any) -> Incident:
+        incident = make_incident(session, **fields)
+        call_out(session, incident.id)
+        session.commit()
+        clock()
+        session.expire_all()
+        return incident
+
+    return begin_it

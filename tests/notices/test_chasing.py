@@ -103,16 +103,6 @@ def later(**more: float) -> datetime:
     return datetime.now(UTC) + timedelta(**more)
 
 
-@pytest.fixture
-def embassy(people: People) -> dict[str, Any]:
-    """A duty phone and a head at the embassy, two duty officers at the ministry."""
-    return {
-        "staff": people("mission_staff", "phone", "push"),
-        "head": people("head_of_mission"),
-        "ministry": [people("duty_officer"), people("duty_officer")],
-    }
-
-
 @pytest.mark.usefixtures("embassy")
 def test_the_steps_go_from_the_duty_phone_to_the_ministry_each_after_its_own_wait(office: Office) -> None:
     incident_id = opened(office)
@@ -278,40 +268,6 @@ def test_snoozed_until_a_time_and_asked_again_on_request(office: Office) -> None
     logged = office.rows("SELECT action, detail FROM action_log WHERE action LIKE 'chase.%' ORDER BY id")
     assert [row["action"] for row in logged] == ["chase.snoozed", "chase.resumed"]
     assert logged[0]["detail"]["reason"] == WHY
-
-
-@pytest.mark.usefixtures("embassy")
-def test_the_mission_that_covers_another_is_asked_instead_and_released_afterwards(office: Office, people: People) -> None:
-    incident_id = opened(office)
-    asked(office)
-    people("mission_staff", mission_code=DAMASCUS)
-    say(office, actions.cover, incident_id, command=CoverIn(mission_code=DAMASCUS, reason="KBRI terkena"))
-    assert clock(office) == 0, "its own first report is not due yet"
-    assert owed(office, incident_id).state is Chaser.COVERED
-    assert owed(office, incident_id, DAMASCUS).involved.places == owed(office, incident_id).involved.places
-    overdue(office, incident_id)
-    clock(office)
-    assert [page["mission_code"] for page in open_pages(office)] == [DAMASCUS]
-    report(office, incident_id, mission=DAMASCUS)
-    assert clock(office) == 0
-    with pytest.raises(ConflictError):
-        say(office, actions.cover, incident_id, mission=DAMASCUS, command=CoverIn(mission_code=ANKARA, reason="lingkaran"))
-    say(office, actions.resume, incident_id)
-    clock(office)
-    assert [page["mission_code"] for page in open_pages(office)] == [ANKARA]
-    with pytest.raises(NotFoundError):
-        owed(office, incident_id, DAMASCUS)
-
-
-@pytest.mark.usefixtures("embassy")
-def test_a_cover_by_word_outlives_a_change_of_the_areas(office: Office) -> None:
-    incident_id = opened(office)
-    say(office, actions.cover, incident_id, command=CoverIn(mission_code=DAMASCUS, reason="KBRI terkena"))
-    with begin(office.sessions) as session:
-        etag = incident_etag(claim_incident(session, incident_id, OPENER))
-        change = IncidentChange.model_validate({"areas": [HATAY, {"kind": "province", "code": "TR-01"}]})
-        change_incident(session, actor=OPENER, incident_id=incident_id, command=change, if_match=etag, report_due=timedelta(minutes=5))
-    assert owed(office, incident_id, DAMASCUS).involved.is_by_word
 
 
 @pytest.mark.usefixtures("embassy")

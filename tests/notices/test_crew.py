@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -23,38 +22,15 @@ from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions, begin, rows_of
 from alerts.kit.errors import InvalidError, NotFoundError
 from alerts.notices.contacts import DutyLine
-from alerts.notices.crew.actions import answer_by_text, answer_call, call_due, set_crew_roster
+from alerts.notices.crew.actions import answer_by_text, answer_call, set_crew_roster
 from alerts.notices.crew.models import CrewCall, CrewSlot
 from alerts.notices.crew.queries import list_slots, present_crew
 from alerts.notices.crew.rules import Answer, Function, Standing, State, read_answer
 from alerts.notices.models import Notice
 from alerts.staff.models import Staff
 from alerts.staff.sign_in import actor_of
-from tests.factories.incidents import OPENER, REPORT_DUE, make_incident
+from tests.factories.incidents import OPENER, REPORT_DUE
 from tests.factories.notices import make_contact, make_reachable, make_roster
-
-ALL = frozenset({"push", "sms", "voice", "email"})
-
-
-@pytest.fixture
-def clock(savepoint_sessions: Sessions) -> Callable[[], int]:
-    """What the clock does: call whoever is due."""
-    return lambda: call_due(savepoint_sessions, configured=lambda _: ALL, deputy_seconds=180)
-
-
-@pytest.fixture
-def crisis(session: Session, clock: Callable[[], int]) -> Callable[..., Incident]:
-    """An incident whose crew was called."""
-
-    def begin_it(**fields: Any) -> Incident:
-        incident = make_incident(session, **fields)
-        call_out(session, incident.id)
-        session.commit()
-        clock()
-        session.expire_all()
-        return incident
-
-    return begin_it
 
 
 def later(session: Session, seconds: float = 181) -> None:

@@ -63,13 +63,14 @@ class CallOut:
 def start_callout(session: Session, wanted: CallOut) -> None:
     """Write down which functions are to be found; the clock calls at once.
 
-    Safe to repeat: a function is looked for once, and its next calls are as quiet as the incident is now.
+    Safe to repeat: a function is looked for once, and its next calls are as quiet as the incident is now. After `stop_callout`
+    everybody is called anew. Whoever calls holds the incident against closing.
     """
     places: list[tuple[Function, str | None, Sequence[str]]] = [(function, None, ()) for function in OF_MINISTRY]
     places += [(Function.HEAD_OF_MISSION, code, (code,)) for code in wanted.missions]
     places += [(Function.NEIGHBOUR, None, wanted.neighbours)] if wanted.neighbours else []
     common = {"incident_id": wanted.incident_id, "status": wanted.status, "is_quiet": wanted.is_quiet, "path": wanted.path}
-    common |= {"present": wanted.present}
+    common |= {"present": wanted.present, "round": _round_of(session, wanted.incident_id)}
     rows = [
         common | {"function": function, "mission_code": code, "mission_codes": list(codes), "texts": _texts(function, wanted.title)}
         for function, code, codes in places
@@ -96,7 +97,7 @@ def call_due(sessions: Sessions, *, configured: Configured, deputy_seconds: floa
 def answer_call(session: Session, *, actor: Actor, call_id: UUID, answer: Answer, way: AnswerWay = AnswerWay.PAGE) -> CrewCall:
     """Say whether one is coming. The same again changes nothing; another answer holds from now on.
 
-    Who cannot is followed by the next deputy at once. NotFoundError for a call that is not one's own.
+    Who cannot is followed by the next deputy at once, unless the calling was stopped. NotFoundError for a call that is not one's own.
     """
     call, slot = get_call(session, call_id, actor.staff_id)
     newest = session.scalars(select(CrewAnswer).where(CrewAnswer.call_id == call.id).order_by(CrewAnswer.id.desc()).limit(1)).first()
@@ -106,7 +107,7 @@ def answer_call(session: Session, *, actor: Actor, call_id: UUID, answer: Answer
     if answer is Answer.COMING:
         slot.next_at = None
         session.execute(text(CANCEL_QUEUED), {"kind": KIND, "calls": [str(call.id)]})
-    elif not _is_somebody_on(session, slot) and _is_last(session, slot, call):
+    elif slot.stopped_at is None and not _is_somebody_on(session, slot) and _is_last(session, slot, call):
         slot.next_at = db_now(session)
         publish(session, "crew.wanted", incident_id=slot.incident_id)
     session.flush()
@@ -145,10 +146,11 @@ def answer_by_text(session: Session, keyring: Keyring, *, number: str, status: s
 
 
 def stop_callout(session: Session, incident_id: UUID) -> None:
-    """Call nobody further: the incident is closed. What is not handed over yet is not sent."""
-    slots = session.scalars(select(CrewSlot).where(CrewSlot.incident_id == incident_id).with_for_update()).all()
+    """Call nobody further, whatever is answered later: the incident is closed. What is not handed over yet is not sent."""
+    running = select(CrewSlot).where(CrewSlot.incident_id == incident_id, CrewSlot.stopped_at.is_(None)).order_by(CrewSlot.id)
+    slots = session.scalars(running.with_for_update().execution_options(populate_existing=True)).all()
     for slot in slots:
-        slot.next_at = None
+        slot.next_at, slot.stopped_at = None, db_now(session)
     session.flush()
     calls = session.scalars(select(CrewCall.id).where(CrewCall.slot_id.in_([slot.id for slot in slots])))
     session.execute(text(CANCEL_QUEUED), {"kind": KIND, "calls": [str(each) for each in calls]})
@@ -171,6 +173,13 @@ def set_crew_roster(session: Session, *, actor: Actor, function: Function, lines
         session.execute(insert(CrewDuty), [_row(function, number, line) for number, line in enumerate(lines, start=1)])
     detail = {"people": [str(line.staff_id) for line in lines]}
     audit.record(session, actor=actor, action="duty.changed", subject=("duty", function.value), detail=detail)
+
+
+def _round_of(session: Session, incident_id: UUID) -> int:
+    """Which opening of the incident this is: the one that runs, or the next after those that were stopped."""
+    query = select(func.max(CrewSlot.round), func.bool_or(CrewSlot.stopped_at.is_(None))).where(CrewSlot.incident_id == incident_id)
+    number, is_running = session.execute(query).one()
+    return number if is_running else (number or 0) + 1
 
 
 def _call_next(session: Session, slot: CrewSlot, configured: Configured, deputy_seconds: float) -> None:

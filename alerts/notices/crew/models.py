@@ -41,13 +41,15 @@ class CrewDuty(Base):
 class CrewSlot(Base):
     """A function that an incident needs. `mission_codes`: whose people it is looked for among, in this order.
 
-    `next_at`: when the next deputy is called; null when somebody is coming, or nobody is left to call.
+    `next_at`: when the next deputy is called; null when somebody is coming, or nobody is left to call. `stopped_at`: the incident was
+    closed; nothing that is said later calls anybody. `round`: each opening of an incident has slots of its own.
     """
 
     __tablename__ = "crew_slot"
     __table_args__ = (
         CheckConstraint("status IN ('Actual', 'Exercise')", name="status"),
-        UniqueConstraint("incident_id", "function", "mission_code", name="uq_crew_slot_place", postgresql_nulls_not_distinct=True),
+        CheckConstraint("stopped_at IS NULL OR next_at IS NULL", name="stopped_calls_nobody"),
+        UniqueConstraint("incident_id", "function", "mission_code", "round", name="uq_crew_slot_place", postgresql_nulls_not_distinct=True),
         Index("ix_crew_slot_next_at", "next_at", postgresql_where=text("next_at IS NOT NULL")),
     )
 
@@ -63,6 +65,8 @@ class CrewSlot(Base):
     path: Mapped[str]
     opened_at: Mapped[datetime] = created_at()
     next_at: Mapped[datetime | None] = mapped_column(server_default=func.now())
+    round: Mapped[int] = mapped_column(SmallInteger, server_default="1")
+    stopped_at: Mapped[datetime | None]
 
 
 class CrewCall(Base):

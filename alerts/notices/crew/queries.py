@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from alerts.kit.clock import db_now
 from alerts.kit.errors import NotFoundError
@@ -78,10 +78,15 @@ def get_call(session: Session, call_id: UUID, staff_id: UUID | None) -> tuple[Cr
 
 
 def list_recent_calls(session: Session, staff_ids: Sequence[UUID], *, status: str) -> list[tuple[CrewCall, CrewSlot]]:
-    """The calls of these accounts in the last two days, newest first: later nobody waits for an answer."""
+    """The calls of these accounts in the last two days, newest first: later nobody waits for an answer.
+
+    Nobody waits either for an answer to what was asked before the incident was closed and opened again.
+    """
     recent = CrewCall.called_at > func.now() - func.make_interval(0, 0, 0, RECENT_DAYS)
+    later = aliased(CrewSlot)
+    is_past = exists().where(later.incident_id == CrewSlot.incident_id, later.round > CrewSlot.round)
     query = select(CrewCall, CrewSlot).join(CrewSlot, CrewSlot.id == CrewCall.slot_id)
-    query = query.where(CrewCall.staff_id.in_(staff_ids), CrewSlot.status == status, recent).order_by(CrewCall.id.desc())
+    query = query.where(CrewCall.staff_id.in_(staff_ids), CrewSlot.status == status, recent, ~is_past).order_by(CrewCall.id.desc())
     return [(call, slot) for call, slot in session.execute(query)]
 
 
@@ -97,9 +102,11 @@ def list_own_calls(session: Session, staff_id: UUID, *, status: str) -> list[tup
 
 
 def list_slots(session: Session, incident_id: UUID, *, known_at: datetime | None = None) -> list[SlotNow]:
-    """Every function of an incident, and who was on by `known_at` (default: now)."""
+    """Every function of an incident since it was last opened, and who was on by `known_at` (default: now)."""
     by = known_at or db_now(session)
-    slots = session.scalars(select(CrewSlot).where(CrewSlot.incident_id == incident_id, CrewSlot.opened_at <= by)).all()
+    then = (CrewSlot.incident_id == incident_id, CrewSlot.opened_at <= by)
+    newest = select(func.max(CrewSlot.round)).where(*then).scalar_subquery()
+    slots = session.scalars(select(CrewSlot).where(*then, CrewSlot.round == newest)).all()
     calls = _calls(session, [slot.id for slot in slots], by)
     order = list(Function)
     found = [_now(slot, calls.get(slot.id, []), is_past=known_at is not None) for slot in slots]
