@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -13,19 +14,22 @@ from sqlalchemy.orm import Session
 
 from alerts.incidents.calling_out import KIND, still_waits
 from alerts.incidents.models import Incident
-from alerts.incidents.queries import list_areas, list_missions
+from alerts.incidents.queries import claim_incident, list_areas, list_missions
 from alerts.kit.audit import list_actions
 from alerts.kit.clock import db_now
+from alerts.kit.db import Sessions, begin, rows_of
 from alerts.live.queries import Asked, load_sheet
+from alerts.live.shifts.actions import merge
 from alerts.notices.models import Paging
 from alerts.notices.rules import StopReason
 from alerts.reports.actions import file_report
 from alerts.reports.schemas import ReportIn
 from alerts.settings import Settings
 from alerts.staff.rules import Role
-from tests.factories.incidents import HATAY, ISTANBUL, OPENER, make_incident
+from tests.factories.incidents import HATAY, ISTANBUL, OPENER, REPORT_DUE, make_incident
 from tests.factories.reports import line, report_body
 from tests.factories.staff import make_actor, make_staff, session_headers
+from tests.support.stages import wait_until
 
 
 @pytest.fixture
@@ -143,6 +147,27 @@ class TestMerging:
             answer = post(client, officer, f"{theirs.id}/merge", into=str(into), reason="sama")
             assert (answer.status_code, answer.json()["code"]) == (409, code)
 
+    def test_a_past_crisis_that_is_played_again_is_none_of_today(
+        self, client: TestClient, session: Session, officer: dict[str, str]
+    ) -> None:
+        theirs, replayed = make_incident(session), make_incident(session, is_replayed=True)
+        session.commit()
+        for one, other in ((theirs, replayed), (replayed, theirs)):
+            answer = post(client, officer, f"{one.id}/merge", into=str(other.id), reason="sama")
+            assert (answer.status_code, answer.json()["code"]) == (409, "other_replay")
+
+    def test_who_must_not_be_heard_is_not_told_loudly_by_another_incident(
+        self, client: TestClient, session: Session, officer: dict[str, str]
+    ) -> None:
+        quiet, loud = make_incident(session, is_quiet=True, quiet_reason="penyerangan"), make_incident(session, areas=[ISTANBUL])
+        session.commit()
+        answer = post(client, officer, f"{quiet.id}/merge", into=str(loud.id), reason="sama")
+        assert (answer.status_code, answer.json()["code"]) == (409, "quiet_into_loud")
+        assert "quiet" in answer.json()["detail"]
+        assert post(client, officer, f"{loud.id}/merge", into=str(quiet.id), reason="sama").status_code == 200
+        session.expire_all()
+        assert (quiet.is_quiet, quiet.state.value) == (True, "open")
+
     def test_with_persons_of_its_own_it_is_taken_over_instead(self, client: TestClient, session: Session, officer: dict[str, str]) -> None:
         theirs, ours = make_incident(session), make_incident(session)
         session.commit()
@@ -152,6 +177,29 @@ class TestMerging:
         answer = post(client, officer, f"{theirs.id}/merge", into=str(ours.id), reason="sama")
         assert (answer.status_code, answer.json()["code"]) == (409, "incident_has_ties")
         assert answer.json()["ties"] == ["persons"]
+
+
+def test_two_who_merge_the_same_pair_take_turns(sessions: Sessions) -> None:
+    """Each takes the two in the same order: the second waits for the first, holding nothing that the first needs."""
+    with begin(sessions) as session:
+        low, high = sorted(make_incident(session).id for _ in range(2))
+
+    def other_way() -> None:
+        with begin(sessions) as session:
+            merge(session, actor=OPENER, incident_id=high, into=low, reason="sama", report_due=REPORT_DUE)
+
+    with ThreadPoolExecutor(1) as pool:
+        with begin(sessions) as session:
+            claim_incident(session, low, OPENER)
+            second = pool.submit(other_way)
+            wait_until(lambda: is_waiting(sessions))
+            session.execute(text("SELECT 1 FROM incident WHERE id = :id FOR UPDATE NOWAIT"), {"id": high})
+        second.result(timeout=20)
+
+
+def is_waiting(sessions: Sessions) -> bool:
+    with begin(sessions) as session:
+        return bool(rows_of(session.execute(text("SELECT 1 FROM pg_locks WHERE NOT granted"))))
 
 
 def make_exercise(session: Session) -> Incident:

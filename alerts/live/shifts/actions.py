@@ -7,9 +7,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from alerts.incidents.merging import merge_incident
+from alerts.incidents.merging import claim_both, merge_incident
 from alerts.incidents.models import Incident
-from alerts.incidents.queries import claim_incident
 from alerts.kit import audit
 from alerts.kit.actor import Actor
 from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError
@@ -58,7 +57,7 @@ def merge(session: Session, *, actor: Actor, incident_id: UUID, into: UUID, reas
 
     Answers, calls for help, persons and families belong to the incident in which people were spoken to.
     """
-    claim_incident(session, incident_id, actor)
+    claim_both(session, actor, incident_id, into)
     ties = find_ties(session, incident_id)
     if ties:
         raise ConflictError(
