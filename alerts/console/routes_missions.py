@@ -121,7 +121,7 @@ def _context(
         "now": db_now(session),
         "targets": TARGET,
         "minutes": [each for each in MINUTES if each * 60 <= longest],
-        "missions": mission_names(session) if can_chase and board.items else {},
+        "missions": mission_names(session, None if can_chase else {code for row in board.items for code in row.covers}),
         "is_ministry": not is_bound_to_mission(actor),
     }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -95,6 +96,16 @@ def with_merged(incident_id: UUID, known_at: datetime | None = None) -> Select[A
     this = select(Incident.id).where(Incident.id == incident_id).cte("these", recursive=True)
     found = select(Incident.id).where(Incident.merged_into == this.c.id)
     return select(this.union(found if known_at is None else found.where(Incident.merged_at <= known_at)).c.id)
+
+
+def merged_under(session: Session, incident_ids: Iterable[UUID]) -> dict[UUID, list[UUID]]:
+    """Each of these incidents and each that was merged into one of them, however deep → in which of these it is read."""
+    this = select(Incident.id, Incident.id.label("read_in")).where(Incident.id.in_(list(incident_ids))).cte("these", recursive=True)
+    this = this.union(select(Incident.id, this.c.read_in).where(Incident.merged_into == this.c.id))
+    found: dict[UUID, list[UUID]] = defaultdict(list)
+    for incident_id, read_in in session.execute(select(this.c.id, this.c.read_in)):
+        found[incident_id].append(read_in)
+    return found
 
 
 def find_involvement(session: Session, incident_id: UUID, mission_code: str) -> IncidentMission | None:

@@ -158,3 +158,15 @@ def test_the_sheet_says_who_is_asked_and_who_has_taken_it_on(
     assert mark.by.startswith("Duty Officer")
     for page in ("/minister", ""):
         assert "ditunda Duty Officer" in duty.get(f"/incidents/{incident.id}{page}").text
+
+
+def test_whoever_stands_in_for_another_reads_so_on_their_own_board(
+    browse: Browser, client: TestClient, session: Session, incident: Incident
+) -> None:
+    browse("duty_officer").post(
+        f"/incidents/{incident.id}/missions/{ANKARA}/cover", form_key="4" * 32, mission_code=ISTANBUL_KJRI, reason="KBRI terkena"
+    )
+    theirs = browse("mission_staff", mission_code=ISTANBUL_KJRI)
+    assert "menggantikan KBRI Ankara" in theirs.get("/missions/board").text
+    covered = browse("mission_staff", mission_code=ANKARA).get("/missions/board").text
+    assert "KJRI Istanbul yang melapor" in covered

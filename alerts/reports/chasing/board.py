@@ -13,13 +13,14 @@ from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session, aliased
 
 from alerts.incidents.models import IncidentMission
+from alerts.incidents.queries import merged_under
 from alerts.incidents.rules import is_bound_to_mission
 from alerts.kit.actor import Actor
 from alerts.kit.clock import db_now
 from alerts.missions.queries import mission_names
 from alerts.notices.models import Paging
 from alerts.reports.chasing.clock import KIND, page_name
-from alerts.reports.chasing.queries import Key, Owed, list_owed
+from alerts.reports.chasing.queries import Key, Owed, covered_by, list_owed
 from alerts.reports.chasing.rules import AXES, PARTS, TO_ASK, Chaser, Completeness, Pace, word_behind
 from alerts.reports.chasing.schemas import ChaserView, CompletenessView, MissionBoard, MissionReportingView
 from alerts.reports.models import Report, ReportCheck, ReportLine
@@ -38,6 +39,17 @@ class _Said:
     as_of: datetime | None = None
     known_at: datetime | None = None
     parts: Completeness = field(default_factory=Completeness)
+
+
+@dataclass(frozen=True, slots=True)
+class _Filings:
+    """What is found so far, and in which incidents the reports of each are read."""
+
+    found: dict[Key, _Said]
+    read_in: Mapping[UUID, Sequence[UUID]]
+
+    def of(self, row: Any) -> list[_Said]:
+        return [self.found[incident_id, row.mission_code] for incident_id in self.read_in[row.incident_id]]
 
 
 def board_of(
@@ -65,12 +77,9 @@ def _rows(session: Session, owed: Sequence[Owed], now: datetime) -> list[Mission
     names = mission_names(session, codes)
     people = _names_of(session, {word.by for word in words if word.by})
     rounds = _rounds(session)
-    covers: dict[Key, list[str]] = defaultdict(list)
-    for each in owed:
-        if each.standing.cover and each.standing.cover.covered_by:
-            covers[each.incident.id, each.standing.cover.covered_by].append(each.key[1])
+    covers = covered_by(session, {each.incident.id for each in owed})
     return [
-        _row(each, said.get(each.key) or _Said(), now, names, chaser=_chaser(each, names, people, rounds), covers=covers[each.key])
+        _row(each, said.get(each.key) or _Said(), now, names, chaser=_chaser(each, names, people, rounds), covers=covers.get(each.key, []))
         for each in owed
     ]
 
@@ -127,36 +136,36 @@ def _completeness(parts: Completeness) -> CompletenessView:
 
 
 def _said_by(session: Session, incident_ids: Iterable[UUID]) -> dict[Key, _Said]:
-    """What each mission has filed, in three statements."""
-    own = (Report.incident_id.in_(list(incident_ids)), Report.mission_code.is_not(None))
-    found: dict[Key, _Said] = defaultdict(_Said)
+    """What each mission has filed, in these incidents and in those merged into them."""
+    filings = _Filings(defaultdict(_Said), merged_under(session, incident_ids))
+    own = (Report.incident_id.in_(filings.read_in), Report.mission_code.is_not(None))
     columns = (Report.id, Report.incident_id, Report.mission_code, Report.as_of, Report.known_at)
     query = select(*columns, Report.mission_status.is_not(None).label("has_status")).where(*own).order_by(Report.known_at)
     for row in session.execute(query):
-        said = found[row.incident_id, row.mission_code]
-        said.reports, said.last_id, said.as_of, said.known_at = said.reports + 1, row.id, row.as_of, row.known_at
-        said.parts = replace(said.parts, has_status=said.parts.has_status or row.has_status)
-    _add_axes(session, found, own)
-    _add_checks(session, found, own)
-    return found
+        for said in filings.of(row):
+            said.reports, said.last_id, said.as_of, said.known_at = said.reports + 1, row.id, row.as_of, row.known_at
+            said.parts = replace(said.parts, has_status=said.parts.has_status or row.has_status)
+    _add_axes(session, filings, own)
+    _add_checks(session, filings, own)
+    return filings.found
 
 
-def _add_axes(session: Session, found: dict[Key, _Said], own: Iterable[ColumnElement[bool]]) -> None:
+def _add_axes(session: Session, filings: _Filings, own: Iterable[ColumnElement[bool]]) -> None:
     """On which axes lines count that nobody has superseded; "not asked" says nothing."""
     says = ReportLine.silence.is_(None) | (ReportLine.silence != Silence.NOT_ASKED)
     counts = (ReportLine.state == LineState.ACCEPTED, ReportLine.kind == LineKind.STANDING, says, _stands())
     query = select(Report.incident_id, Report.mission_code, ReportLine.category).join(ReportLine, ReportLine.report_id == Report.id)
     for row in session.execute(query.where(*own, *counts).distinct()):
-        said = found[row.incident_id, row.mission_code]
-        said.parts = replace(said.parts, axes=said.parts.axes | {AXIS_OF[row.category]})
+        for said in filings.of(row):
+            said.parts = replace(said.parts, axes=said.parts.axes | {AXIS_OF[row.category]})
 
 
-def _add_checks(session: Session, found: dict[Key, _Said], own: Iterable[ColumnElement[bool]]) -> None:
+def _add_checks(session: Session, filings: _Filings, own: Iterable[ColumnElement[bool]]) -> None:
     """Which kinds of places were tried at all."""
     query = select(Report.incident_id, Report.mission_code, ReportCheck.target).join(ReportCheck, ReportCheck.report_id == Report.id)
     for row in session.execute(query.where(*own, ReportCheck.outcome != Outcome.NOT_TRIED, _stands()).distinct()):
-        said = found[row.incident_id, row.mission_code]
-        said.parts = replace(said.parts, tried=said.parts.tried | {row.target})
+        for said in filings.of(row):
+            said.parts = replace(said.parts, tried=said.parts.tried | {row.target})
 
 
 def _stands() -> ColumnElement[bool]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import exists, select, text
 from sqlalchemy.orm import Session
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from alerts.incidents.models import Incident, IncidentMission
 from alerts.incidents.rules import Status
 from alerts.kit.actor import SYSTEM
+from alerts.kit.audit import record
 from alerts.kit.clock import db_now
 from alerts.kit.i18n import JAKARTA, N_
 from alerts.kit.outbox import publish
@@ -70,7 +72,10 @@ def chase(session: Session, pace: Pace) -> int:
     session.execute(text("SELECT pg_advisory_xact_lock(hashtext('chase'))"))
     _note_taken_on(session, pace)
     due: dict[str, list[Owed]] = defaultdict(list)
-    for owed in list_owed(session, pace, db_now(session), IS_ASKED):
+    all_owed = list_owed(session, pace, db_now(session), IS_ASKED)
+    if _end_lost_covers(session, all_owed):
+        all_owed = list_owed(session, pace, db_now(session), IS_ASKED)
+    for owed in all_owed:
         word = word_due(owed.state, owed.standing)
         if word is not None:
             _write(session, owed, word)
@@ -139,6 +144,20 @@ def _texts(session: Session, group: Sequence[Owed], *, is_quiet: bool) -> dict[s
     titles = [owed.incident.title[:TITLE_LETTERS] for owed in group]
     more = f" +{len(titles) - TITLES}" if len(titles) > TITLES else ""
     return in_both(DUE, mission=mission_names(session, [code]).get(code, code), time=time, titles="; ".join(titles[:TITLES]) + more)
+
+
+def _end_lost_covers(session: Session, all_owed: Sequence[Owed]) -> int:
+    """A mission that stood in for another and is not in the incident any more is asked nothing: the other is asked itself again."""
+    here = {owed.key for owed in all_owed}
+    ended = 0
+    for owed in all_owed:
+        held = owed.standing.cover
+        if held is not None and held.covered_by is not None and (owed.key[0], held.covered_by) not in here:
+            _write(session, owed, Word.RESUMED)
+            about: dict[str, Any] = {"incident_id": owed.key[0], "subject": ("mission", owed.key[1])}
+            record(session, actor=SYSTEM, action="chase.resumed", **about, detail={"left": held.covered_by})
+            ended += 1
+    return ended
 
 
 def _write(session: Session, owed: Owed, word: Word) -> None:

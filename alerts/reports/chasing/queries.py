@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from alerts.incidents.models import Incident, IncidentMission
+from alerts.incidents.queries import merged_under
 from alerts.incidents.rules import State, Status, is_bound_to_mission
 from alerts.kit.actor import Actor
 from alerts.kit.clock import db_now
@@ -81,13 +82,28 @@ def covers_of(session: Session, incident_id: UUID) -> dict[str, str]:
     return {code: each.cover.covered_by for code, each in standings.items() if each.cover and each.cover.covered_by}
 
 
+def covered_by(session: Session, incident_ids: Iterable[UUID]) -> dict[Key, list[str]]:
+    """For which missions of these incidents each one stands in now."""
+    ids = list(incident_ids)
+    words = words_by_mission(session, ids)
+    here = select(IncidentMission).where(IncidentMission.incident_id.in_(ids), IncidentMission.left_at.is_(None))
+    found: dict[Key, list[str]] = defaultdict(list)
+    for row in session.scalars(here.order_by(IncidentMission.mission_code)):
+        cover = standing_of(words.get((row.incident_id, row.mission_code), ()), None).cover
+        if cover and cover.covered_by:
+            found[row.incident_id, cover.covered_by].append(row.mission_code)
+    return found
+
+
 def filed_by_mission(session: Session, incident_ids: Iterable[UUID]) -> Mapping[Key, list[Filed]]:
-    """The reports of missions in these incidents, as far as clocks are concerned."""
+    """The reports of missions in these incidents and in those merged into them, as far as clocks are concerned."""
     found: dict[Key, list[Filed]] = defaultdict(list)
+    read_in = merged_under(session, incident_ids)
     columns = (Report.incident_id, Report.mission_code, Report.known_at, Report.next_report_at)
-    query = select(*columns).where(Report.incident_id.in_(list(incident_ids)), Report.mission_code.is_not(None))
+    query = select(*columns).where(Report.incident_id.in_(read_in), Report.mission_code.is_not(None))
     for row in session.execute(query):
-        found[row.incident_id, row.mission_code].append(Filed(row.known_at, row.next_report_at))
+        for incident_id in read_in[row.incident_id]:
+            found[incident_id, row.mission_code].append(Filed(row.known_at, row.next_report_at))
     return found
 
 
