@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from alerts.citizens.models import Citizen
 from alerts.incidents import rules
-from alerts.incidents.calling_out import page_ministry
+from alerts.incidents.calling_out import call_out, page_ministry
 from alerts.incidents.models import Incident, IncidentArea, IncidentList, IncidentListMember, IncidentMission
 from alerts.incidents.queries import claim_incident, incident_etag, list_areas, list_missions, present_incident
 from alerts.incidents.rules import LevelBasis, Move, SiagaLevel
@@ -28,6 +28,7 @@ from alerts.kit.http import check_if_match
 from alerts.kit.outbox import publish
 from alerts.missions.queries import relations_of, responsible_missions
 from alerts.notices.crew.actions import stop_callout
+from alerts.notices.hushing import hush
 from alerts.places import AreaSpec, touched_places
 
 OWN_FIELDS = ("kind", "title", "urgency", "severity", "certainty", "occurred_at")
@@ -123,6 +124,10 @@ def change_incident(
     if any(change.touched.values()):
         incident.version += 1
         _record(session, change, "incident.changed", change.touched)
+    if change.touched.get("is_quiet") == [True]:
+        # At once, not by the event: a phone that rings in between may give somebody away.
+        hush(session, incident.id)
+        call_out(session, incident.id)
     return incident
 
 

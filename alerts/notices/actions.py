@@ -33,7 +33,6 @@ from alerts.notices.rules import (
     ACTUAL,
     AlarmKind,
     Candidate,
-    Channel,
     PageStep,
     StopReason,
     channels_of,
@@ -223,12 +222,12 @@ def _ring(session: Session, paging: Paging, *, configured: Configured, repeat_se
 
 
 def _ring_by_steps(session: Session, paging: Paging, plan: Plan, configured: Configured) -> None:
-    """The next step that has somebody to ask. A quiet page calls nobody, and goes on to the step after a call at once."""
+    """The next step that has somebody to ask. A quiet page calls nobody at a mission, and goes on to the step after a call at once."""
     is_alone = True
     while is_alone:
         paging.level += 1
         step, deputies = step_at(plan, paging.level)
-        have = configured(paging.status) - ({Channel.VOICE.value} if paging.is_quiet else frozenset())
+        have = configured(paging.status)
         rungs = _ladder(session, paging, configured, role=step.role, mission_code=None if step.is_ministry else paging.mission_code)
         for candidate, is_new in people_of_step(rungs, deputies, is_quiet=paging.is_quiet):
             ways = [way for way in channels_of(candidate, have, is_quiet=paging.is_quiet, is_new=is_new) if way[1] in step.ways]

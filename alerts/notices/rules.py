@@ -229,8 +229,9 @@ def step_at(plan: Sequence[PageStep], number: int) -> tuple[PageStep, int]:
 
 
 def people_of_step(rungs: Sequence[Candidate], deputies: int, *, is_quiet: bool) -> list[tuple[Candidate, bool]]:
-    """The first of the role and so many deputies. A quiet page asks each person once: a deputy alone, then nobody of a mission."""
-    return [(each, at == deputies) for at, each in enumerate(rungs[: deputies + 1]) if not (is_quiet and at < deputies)]
+    """The first of the role and so many deputies. A quiet page asks each person at a mission once; the ministry's are asked again."""
+    asked = enumerate(rungs[: deputies + 1])
+    return [(each, at == deputies) for at, each in asked if not (is_quiet and each.is_of_mission and at < deputies)]
 
 
 def backoff_seconds(attempt: int, *, base: float) -> float:

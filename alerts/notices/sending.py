@@ -21,6 +21,7 @@ from alerts.channels.rule_book import RuleBook
 from alerts.country_rules.queries import load_book
 from alerts.kit.db import Sessions, begin, rows_of
 from alerts.notices.contacts import retire_contact
+from alerts.notices.hushing import hush_queued
 from alerts.notices.messages import Writer
 from alerts.notices.rules import State, backoff_seconds, states_before
 from alerts.settings import Settings
@@ -81,9 +82,13 @@ def send_due(settings: Settings, sessions: Sessions, outbound: Outbound) -> int:
 
 
 def commit_intents(session: Session, *, limit: int, lease_seconds: float) -> list[Row]:
-    """Write down what is about to be handed over. What is too old, or has lost its page or its address, is not sent."""
+    """Write down what is about to be handed over. What is too old, or has lost its page or its address, is not sent.
+
+    Nor is a call to a mission whose incident has become quiet since.
+    """
     session.execute(text(EXPIRE))
     session.execute(text(LEAVE_OUT))
+    hush_queued(session)
     return rows_of(session.execute(text(INTEND), {"limit": limit, "lease": lease_seconds}))
 
 
