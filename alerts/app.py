@@ -19,6 +19,7 @@ from alerts.kit.errors import install_error_handlers
 from alerts.kit.idempotency import Replayed, replay_response
 from alerts.kit.memory import settle
 from alerts.kit.openapi import describe, unique_id
+from alerts.reports.pictures.schemas import BASE64_GROWTH
 from alerts.settings import Settings
 
 DESCRIPTION = """Protects a country's citizens abroad in a crisis.
@@ -50,6 +51,7 @@ API_SLICES = (
     "families",
     "reports",
     "reports.code_lists",
+    "reports.pictures",
     "live",
     "live.reach",
     "live.briefing",
@@ -78,7 +80,8 @@ def create_app(settings: Settings, sessions: Sessions | None = None) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(EntityTags, prefix="/api/v1/")
     app.add_middleware(RefuseNul)
-    app.add_middleware(LimitBody, limit=settings.web.max_body_bytes, uploads={"/api/v1/imports": settings.web.upload_bytes})
+    uploads = {"/api/v1/imports": settings.web.upload_bytes, "/pictures": int(settings.web.picture_bytes * BASE64_GROWTH)}
+    app.add_middleware(LimitBody, limit=settings.web.max_body_bytes, uploads=uploads)
     app.add_middleware(ReceiptDoor)
     app.state.settings = settings
     app.state.sessions = sessions or _sessions_of(settings)

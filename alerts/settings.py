@@ -211,9 +211,7 @@ class Live(Group):
     republish_seconds: float = Field(15, gt=0)
     refresh_seconds: float = Field(1, gt=0, description="a sheet is recomputed at most this often")
     report_due_seconds: float = Field(300, gt=0, description="a mission's first report is due after this")
-    digest_seconds: float = Field(
-        3600, gt=0, description="how often the minister is told, at least; three times that where it is not grave"
-    )
+    digest_seconds: float = Field(3600, gt=0, description="the minister is told at least so often; a third as often where it is not grave")
     reach_seconds: float = Field(3, ge=0, description="so long a message's reach is shown before it is counted anew")
 
 
@@ -225,6 +223,7 @@ class Web(Group):
     max_body_bytes: int = Field(4_000_000, ge=1)
     hook_body_bytes: int = Field(65_536, ge=1)
     upload_bytes: int = Field(32_000_000, ge=1)
+    picture_bytes: int = Field(16_000_000, ge=1)
     trusted_proxies: str = ""
     session_idle_seconds: float = Field(1800, gt=0)
     session_absolute_seconds: float = Field(43200, gt=0)

@@ -34,6 +34,6 @@ def start_once(request: Request, session: Session, form: Form, actor: Actor) -> 
     if not key:
         raise InvalidError("form_key_missing", "The form is incomplete: open the page again.", field=KEY_FIELD)
     typed = sorted(pair for pair in form.fields if pair[0] not in (KEY_FIELD, WAITED_FIELD))
-    idempotency = Idempotency(request, session, f"form-{key}", repr(typed).encode())
+    idempotency = Idempotency(request, session, f"form-{key}", repr(typed).encode() + form.file)
     idempotency.start(actor.key)
     return Once(idempotency)

@@ -25,7 +25,7 @@ from alerts.reports.chasing.board import board_of
 from alerts.reports.chasing.clock import pace_of
 from alerts.reports.chasing.queries import IS_ASKED
 from alerts.reports.chasing.rules import Chaser
-from alerts.reports.chasing.schemas import REASON_MAX, CoverIn, SnoozeIn
+from alerts.reports.chasing.schemas import CoverIn, SnoozeIn
 from alerts.reports.rules.words import TARGET
 from alerts.settings import Settings, SettingsDep
 from alerts.staff.access import may, require
@@ -38,7 +38,6 @@ Taker = Annotated[Actor, Depends(require(Permission.TAKE_ON_REPORTING))]
 Asker = Annotated[Actor, Depends(require(Permission.CHASE_MISSIONS))]
 State = Annotated[str, Query(max_length=20)]
 MINUTES = (15, 30, 60, 120, 240, 360)
-REASON_MIN = 3
 BOARD, INCIDENT = "board", "incident"
 
 
@@ -83,7 +82,7 @@ def snooze_form(
     minutes = form.text("minutes", limit=4)
     if minutes not in {str(each) for each in MINUTES}:
         raise InvalidError("unknown_choice", "Choose one of the values offered.", field="minutes")
-    command = SnoozeIn(minutes=int(minutes), reason=_reason(form))
+    command = SnoozeIn(minutes=int(minutes), reason=form.reason())
     actions.snooze(session, (incident.id, code), actor=actor, command=command, pace=pace_of(settings))
     return once.go(_back(request, form, incident))
 
@@ -93,7 +92,7 @@ def cover_form(
     request: Request, code: str, form: FormDep, incident: IncidentDep, session: Tx, actor: Asker, settings: SettingsDep
 ) -> Response:
     once = start_once(request, session, form, actor)
-    command = CoverIn(mission_code=form.text("mission_code", limit=60) or "-", reason=_reason(form))
+    command = CoverIn(mission_code=form.text("mission_code", limit=60) or "-", reason=form.reason())
     actions.cover(session, (incident.id, code), actor=actor, command=command, pace=pace_of(settings))
     return once.go(_back(request, form, incident))
 
@@ -124,13 +123,6 @@ def _context(
         "missions": mission_names(session, None if can_chase else {code for row in board.items for code in row.covers}),
         "is_ministry": not is_bound_to_mission(actor),
     }
-
-
-def _reason(form: Form) -> str:
-    reason = form.text("reason", limit=REASON_MAX)
-    if len(reason) < REASON_MIN:
-        raise InvalidError("reason_length", "A reason has 3 to 500 characters.", field="reason")
-    return reason
 
 
 def _back(request: Request, form: Form, incident: Incident) -> str:

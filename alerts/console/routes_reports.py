@@ -31,6 +31,7 @@ from alerts.console.report_forms import (
 from alerts.console.routes_incidents import clocks_of_incident, root_of, zone_of_mission
 from alerts.incidents.models import Incident
 from alerts.incidents.queries import find_involvement, list_area_specs, list_missions
+from alerts.incidents.rules import State
 from alerts.kit.actor import Actor
 from alerts.kit.clock import db_now
 from alerts.kit.db import Tx
@@ -40,8 +41,9 @@ from alerts.kit.i18n import JAKARTA, both, translator
 from alerts.missions.models import Mission
 from alerts.missions.queries import find_mission, mission_names
 from alerts.places import place_name, touched_places
-from alerts.reports.actions import file_report
+from alerts.reports.actions import file_report, may_file_for
 from alerts.reports.disclosure import present_to
+from alerts.reports.pictures.queries import list_pictures, present_pictures
 from alerts.reports.queries import get_report, list_reports
 from alerts.reports.rules import mission_status, words
 from alerts.reports.rules.codes import Outcome, Target
@@ -117,7 +119,8 @@ def report_form(request: Request, form: FormDep, incident: IncidentDep, session:
 def filed_page(report_id: UUID, request: Request, incident: IncidentDep, session: Tx, actor: Viewer) -> Response:
     """What was filed, how each line counts, and what is asked about it."""
     lang = language_of(request, actor)
-    view = present_to(session, get_report(session, incident.id, report_id, actor), actor)
+    report = get_report(session, incident.id, report_id, actor)
+    view = present_to(session, report, actor)
     names = mission_names(session, [view.source.partition(":")[2]])
     context: dict[str, Any] = {
         "incident": incident,
@@ -128,6 +131,10 @@ def filed_page(report_id: UUID, request: Request, incident: IncidentDep, session
         "state_of_mission": mission_status.read_status(view.mission_status or {}),
         "line_names": [_line_name(line, lang) for line in view.lines],
         "line_values": [_line_value(line, lang) for line in view.lines],
+        "pictures": present_pictures(session, list_pictures(session, report.id)),
+        "pictures_path": f"/api/v1/incidents/{incident.id}/reports/{report.id}/pictures",
+        "may_change": may_file_for(actor, report.source),
+        "may_add": incident.state is State.OPEN,
     }
     return render(request, "report_filed.html", context | _form_words(lang), actor=actor)
 

@@ -22,7 +22,7 @@ TOO_LARGE = "too many bytes: this door takes at most {limit}"
 class LimitBody:
     """413 for a larger body: at once when its length is declared, otherwise as soon as a byte too many has come.
 
-    `uploads` gives paths with a limit of their own. FastAPI's own limit answers in plain text.
+    `uploads` gives limits of their own to paths that end so. FastAPI's own limit answers in plain text.
     """
 
     def __init__(self, app: ASGIApp, limit: int, uploads: Mapping[str, int]) -> None:
@@ -31,7 +31,7 @@ class LimitBody:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        limit = self._uploads.get(scope["path"], self._limit)
+        limit = next((limit for ending, limit in self._uploads.items() if scope["path"].endswith(ending)), self._limit)
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isascii() and declared.isdigit() and int(declared[:20]) > limit:
             document = problem(413, "content_too_large", TOO_LARGE.format(limit=limit), field="body")

@@ -123,6 +123,15 @@ def check_source(actor: Actor, source: str) -> None:
         raise ForbiddenError("not_your_mission", "Staff of a mission file for their own mission only.", field="source")
 
 
+def may_file_for(actor: Actor, source: str) -> bool:
+    """Whether `check_source` lets the actor pass."""
+    try:
+        check_source(actor, source)
+    except ForbiddenError:
+        return False
+    return True
+
+
 def is_known_place(code: str) -> bool:
     """Whether a place can be counted in: an ISO country or province; provinces of countries that we hold no list of pass."""
     if is_country(code) or find_province(code) is not None:

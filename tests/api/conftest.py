@@ -45,6 +45,7 @@ from alerts.people.deaths.models import DeathStep
 from alerts.people.deaths.schemas import KinToldIn
 from alerts.people.models import Person
 from alerts.reports.code_lists.actions import issue_code_list
+from alerts.reports.pictures.schemas import TWO_BY_TWO
 from alerts.settings import Settings
 from alerts.staff.models import Staff
 from alerts.staff.rules import Role
@@ -288,6 +289,10 @@ def _add_by_http(world: World) -> None:
     world.ids["broadcast_id"] = _post(world, f"{incident}/broadcasts", duty, json=draft)
     report = report_body(line("injured", 2, places=["TR-31"]))
     world.ids["report_id"] = _post(world, f"{incident}/reports", world.who["token of mission_staff"], json=report)
+    pictures = f"{incident}/reports/{world.ids['report_id']}/pictures"
+    world.ids["picture_id"] = _post(world, pictures, world.who["token of mission_staff"], json={"picture": TWO_BY_TWO})
+    removed = _post(world, pictures, world.who["token of mission_staff"], json={"picture": TWO_BY_TWO})
+    world.others["remove_picture"] = {"picture_id": removed}
     checkin = {"incident_id": world.ids["incident_id"], "citizen_external_id": world.ids["citizen_external_id"], "answer": "safe"}
     world.ids["checkin_id"] = _post(world, "/api/v1/checkins", duty, json=checkin)
     said = {"clauses": ["as_of", "present"]}

@@ -207,6 +207,7 @@ def _spare(operation: Operation) -> dict[str, Any]:
         "reject_broadcast": {"reason": "lain"},
         "revoke_report_codes": {"reason": "lain"},
         "cancel_broadcast": {"reason": "lain"},
+        "remove_picture": {"reason": "lain"},
         "approve_broadcast": {"content_hash": "f" * 64},
         "approve_template": {"content_hash": "f" * 64},
         "confirm_first_alert": {"content_hash": "f" * 64},

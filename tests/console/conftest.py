@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import IO
 
 import pytest
 from fastapi import FastAPI
@@ -31,6 +32,12 @@ class Person:
         """A form as a browser sends it, with the page it came from."""
         referer = {"Referer": f"http://testserver{form.pop('came_from', path)}"}
         return self._client.post(path, data=form, headers=self._headers | referer, follow_redirects=False)  # type: ignore[arg-type]
+
+    def send_file(self, path: str, name: str, file: tuple[str, IO[bytes], str], **form: object) -> Response:
+        """The same, with a file in it."""
+        referer = {"Referer": f"http://testserver{form.pop('came_from', path)}"}
+        headers = self._headers | referer
+        return self._client.post(path, data=form, files={name: file}, headers=headers, follow_redirects=False)  # type: ignore[arg-type]
 
 
 @pytest.fixture
