@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.checkins.cases.queries import find_owner_of_place
@@ -19,7 +18,7 @@ from alerts.citizens.rules import find_phone
 from alerts.families import rules
 from alerts.families.matching import Sought, asked_before
 from alerts.families.models import Enquiry, EnquiryCall, EnquiryEntry
-from alerts.families.queries import claim_enquiry, get_enquiry, list_calls, tells_now
+from alerts.families.queries import claim_both, claim_enquiry, get_enquiry, list_calls, tells_now
 from alerts.families.rules import EnquiryState, EntryKind
 from alerts.families.schemas import CallBackIn, EnquiryIn, EnquiryMove, PermissionIn, Recognition
 from alerts.incidents.models import Incident
@@ -104,14 +103,17 @@ def note_enquiry(session: Session, *, actor: Actor, keyring: Keyring, enquiry_id
 
 
 def assign_enquiry(session: Session, *, actor: Actor, keyring: Keyring, enquiry_id: UUID, mission_code: str | None) -> Enquiry:
-    """Give it to another mission, or (null) to the ministry; whoever is on duty there is paged. 403: staff of a mission."""
+    """Give it to another mission, or (null) to the ministry; whoever is on duty there is paged. 403: staff of a mission.
+
+    422 names `mission_code` where there is no such mission.
+    """
     enquiry = claim_enquiry(session, enquiry_id, actor)
     if is_bound_to_mission(actor):
         raise ForbiddenError("ministry_assigns", "The ministry decides which mission has an enquiry.")
     if mission_code is not None and find_mission(session, mission_code) is None:
         raise InvalidError("unknown_mission", "There is no mission of this code.", field="mission_code")
     enquiry.owner_mission, enquiry.is_owner_assumed, enquiry.owned_at = mission_code, False, db_now(session)
-    enquiry.is_handed_over = mission_code is not None
+    enquiry.is_handed_over = True
     if enquiry.state is EnquiryState.IN_HAND:
         _move(session, actor, keyring, enquiry, EnquiryState.OPEN)
     _add(session, actor, keyring, enquiry, EntryKind.ASSIGNED, Line(to_mission=mission_code))
@@ -119,18 +121,21 @@ def assign_enquiry(session: Session, *, actor: Actor, keyring: Keyring, enquiry_
 
 
 def join_enquiries(session: Session, *, actor: Actor, keyring: Keyring, enquiry_id: UUID, into: UUID) -> Enquiry:
-    """This enquiry is about the same person as that one, which has the case from now on. 409: they cannot be one."""
-    enquiry, target = claim_enquiry(session, enquiry_id, actor), claim_enquiry(session, into, actor)
+    """This enquiry is about the same person as that one, which has the case from now on. 409: they cannot be one.
+
+    A closed case opens again for a question that was not closed: its caller waits.
+    """
+    enquiry, target, joined_before = claim_both(session, actor, enquiry_id, into)
     are_of_one = enquiry.incident_id == target.incident_id
     rules.check_join(enquiry.id, target.id, are_of_one_incident=are_of_one, is_joined=bool(enquiry.joined_into or target.joined_into))
-    enquiry.joined_into = target.id
-    for joined in session.scalars(select(Enquiry).where(Enquiry.joined_into == enquiry.id).with_for_update()):
+    for joined in (enquiry, *joined_before):
         joined.joined_into = target.id
     _add(session, actor, keyring, enquiry, EntryKind.JOINED, Line(other_id=target.id))
     _changed(session, actor, enquiry, EntryKind.JOINED)
-    target.version += 1
-    session.flush()
-    return target
+    target.last_call_at = max(target.last_call_at, enquiry.last_call_at)
+    if target.state is EnquiryState.CLOSED and enquiry.state is not EnquiryState.CLOSED:
+        _move(session, actor, keyring, target, EnquiryState.OPEN)
+    return _changed(session, actor, target, EntryKind.JOINED)
 
 
 def separate_enquiry(session: Session, *, actor: Actor, keyring: Keyring, enquiry_id: UUID) -> Enquiry:
@@ -139,6 +144,7 @@ def separate_enquiry(session: Session, *, actor: Actor, keyring: Keyring, enquir
     if enquiry.joined_into is None:
         raise ConflictError("not_joined", "This enquiry belongs to no other.")
     other, enquiry.joined_into = enquiry.joined_into, None
+    _wait(session, actor, enquiry)
     _add(session, actor, keyring, enquiry, EntryKind.SEPARATED, Line(other_id=other))
     return _changed(session, actor, enquiry, EntryKind.SEPARATED)
 
@@ -196,7 +202,7 @@ def _sought(keyring: Keyring, incident_id: UUID, command: EnquiryIn) -> Sought:
 
 
 def _open(session: Session, actor: Actor, keyring: Keyring, *, incident: Incident, sought: Sought, about: str | None) -> Enquiry:
-    desk = actor.mission_code if is_bound_to_mission(actor) else None
+    desk = _desk_of(actor)
     owner = Owner(desk) if desk else find_owner_of_place(session, incident_id=incident.id, place=sought.place_code)
     enquiry = Enquiry(
         id=new_id(session),
@@ -252,7 +258,20 @@ def _join_target(session: Session, actor: Actor, keyring: Keyring, *, sought: So
 
 def _move(session: Session, actor: Actor, keyring: Keyring, enquiry: Enquiry, to: EnquiryState, *, note: str | None = None) -> None:  # noqa: PLR0917
     enquiry.state, enquiry.state_at, enquiry.acting_by = to, db_now(session), actor.key
+    if to is EnquiryState.OPEN:
+        _wait(session, actor, enquiry)
     _add(session, actor, keyring, enquiry, EntryKind.MOVED, Line(to_state=to, note=note))
+
+
+def _wait(session: Session, actor: Actor, enquiry: Enquiry) -> None:
+    """From now on it waits anew for its owner, who is told unless this is their own desk's doing."""
+    enquiry.owned_at = db_now(session)
+    enquiry.is_handed_over = enquiry.is_handed_over or enquiry.owner_mission != _desk_of(actor)
+
+
+def _desk_of(actor: Actor) -> str | None:
+    """The mission of whose staff the actor is; None: the ministry."""
+    return actor.mission_code if is_bound_to_mission(actor) else None
 
 
 def _add(session: Session, actor: Actor, keyring: Keyring, enquiry: Enquiry, kind: EntryKind, line: Line) -> None:  # noqa: PLR0917

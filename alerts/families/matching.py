@@ -95,10 +95,12 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
     return Enquiry.owner_mission == (actor.mission_code or "")
 
 
-def count_calls(session: Session, enquiry_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """Calls by enquiry."""
-    query = select(EnquiryCall.enquiry_id, func.count()).where(EnquiryCall.enquiry_id.in_(enquiry_ids))
-    return {row[0]: row[1] for row in session.execute(query.group_by(EnquiryCall.enquiry_id))}
+def count_calls(session: Session, enquiry_ids: Sequence[UUID], *where: ColumnElement[bool]) -> dict[UUID, int]:
+    """Calls by case, with those of the enquiries that were joined into it; only those for which `where` holds."""
+    own = aliased(Enquiry)
+    query = select(Enquiry.id, func.count()).join(own, or_(own.id == Enquiry.id, own.joined_into == Enquiry.id))
+    query = query.join(EnquiryCall, EnquiryCall.enquiry_id == own.id).where(Enquiry.id.in_(enquiry_ids), *where)
+    return {row[0]: row[1] for row in session.execute(query.group_by(Enquiry.id))}
 
 
 def _described(keyring: Keyring, call: EnquiryCall, row: Enquiry) -> Described:

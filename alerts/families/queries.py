@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from alerts.checkins.queries import standings_at
@@ -51,6 +51,15 @@ def claim_enquiry(session: Session, enquiry_id: UUID, actor: Actor) -> Enquiry:
     """The enquiry, locked for change."""
     query = select(Enquiry).where(Enquiry.id == enquiry_id, visible_to(actor)).with_for_update()
     return _found(session.scalars(query.execution_options(populate_existing=True)).one_or_none())
+
+
+def claim_both(session: Session, actor: Actor, one_id: UUID, other_id: UUID) -> tuple[Enquiry, Enquiry, list[Enquiry]]:
+    """Two enquiries and those that belong to the first, all locked in the order of their ids, so that nobody waits crosswise."""
+    query = select(Enquiry).where(or_(Enquiry.id.in_((one_id, other_id)) & visible_to(actor), Enquiry.joined_into == one_id))
+    locked = query.order_by(Enquiry.id).with_for_update().execution_options(populate_existing=True)
+    rows = {row.id: row for row in session.scalars(locked)}
+    one, other = _found(rows.get(one_id)), _found(rows.get(other_id))
+    return one, other, [row for row in rows.values() if row.joined_into == one_id]
 
 
 def list_enquiries(
@@ -112,7 +121,8 @@ def present_telling(session: Session, enquiry: Enquiry, *, opener: Keyring | Non
 
 def present_enquiries(session: Session, rows: Sequence[Enquiry], *, opener: Keyring | None) -> list[EnquiryView]:
     """Enquiries as lists show them; names only with an opener."""
-    calls, waiting = count_calls(session, [row.id for row in rows]), _count_waiting(session, [row.id for row in rows])
+    ids = [row.id for row in rows]
+    calls, waiting = count_calls(session, ids), count_calls(session, ids, ~_told())
     views = []
     for row in rows:
         view = EnquiryView.model_validate(row)
@@ -178,18 +188,13 @@ def _open_at(incident_id: UUID, known_at: datetime | None) -> Select[Any]:
     return query.where(state.is_distinct_from(EnquiryState.CLOSED), is_joined.is_distinct_from(EntryKind.JOINED))
 
 
-def _told(known_at: datetime | None = None) -> Any:
+def _told(known_at: datetime | None = None) -> ColumnElement[bool]:
     """The condition that somebody called this caller back."""
     told = aliased(EnquiryEntry)
     where = [told.call_id == EnquiryCall.id, told.kind == EntryKind.TOLD]
     if known_at is not None:
         where.append(told.at <= known_at)
     return exists().where(*where)
-
-
-def _count_waiting(session: Session, enquiry_ids: Sequence[UUID]) -> dict[UUID, int]:
-    query = select(EnquiryCall.enquiry_id, func.count()).where(EnquiryCall.enquiry_id.in_(enquiry_ids), ~_told())
-    return {row[0]: row[1] for row in session.execute(query.group_by(EnquiryCall.enquiry_id))}
 
 
 def _called_back(session: Session, call_ids: Sequence[UUID]) -> dict[UUID | None, datetime]:
