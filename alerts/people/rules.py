@@ -16,7 +16,7 @@ The axes never look at each other: an evacuee may be injured, and a dead man may
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -111,10 +111,19 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class AxisState:
-    """What stands on one axis, and a later, better claim that does not stand yet."""
+    """What stands on one axis, and a later, better claim that does not stand yet.
+
+    `others`: the other statements of the same word, unbroken by another that stood between.
+    """
 
     stands: Statement
     also_claimed: Statement | None = None
+    others: frozenset[UUID] = frozenset()
+
+    @property
+    def finding(self) -> frozenset[UUID]:
+        """Every statement on which what stands rests; something else that stood in between begins a new finding."""
+        return self.others | {self.stands.id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +180,12 @@ def sees_names(actor: Actor) -> bool:
 def _after(state: AxisState | None, said: Statement) -> AxisState:
     if state is None:
         return AxisState(said)
+    is_same = said.value == state.stands.value
     if _replaces(state.stands, said):
-        return AxisState(said)
-    if not GRAVITY[said.axis][said.value] or said.value == state.stands.value:
-        return state
-    return AxisState(state.stands, said)
+        return AxisState(said, others=state.finding if is_same else frozenset())
+    if is_same:
+        return replace(state, others=state.others | {said.id})
+    return replace(state, also_claimed=said) if GRAVITY[said.axis][said.value] else state
 
 
 def _replaces(stands: Statement, said: Statement) -> bool:

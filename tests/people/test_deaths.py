@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,10 +19,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from alerts.incidents.models import Incident
+from alerts.incidents.rules import Claim
 from alerts.kit.crypto import Keyring
 from alerts.people.deaths.queries import deaths_of, initials_of_death, publishable_deaths
 from alerts.people.deaths.rules import Basis, Recorded, Step, initials_of, stand
 from alerts.people.models import Person
+from alerts.people.rules import Axis, AxisState, Statement
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import HATAY, SYRIA, make_incident
 from tests.factories.people import make_person, statement
@@ -34,9 +37,14 @@ TOLD = {"said_by": "Direktur Pelindungan", "how": "didatangi di rumah", "reason"
 _keys = count(1)
 
 
-def row(step: Step, minute: int, *, withdraws: UUID | None = None) -> Recorded:
-    at = datetime(2023, 2, 18, 9, minute, tzinfo=UTC)
-    return Recorded(uuid4(), step, Basis.DVI if step is Step.CONFIRMED else None, "DVI", at, at, withdraws)
+T0 = datetime(2023, 2, 18, 9, tzinfo=UTC)
+FOUND, EARLIER, OTHER = (UUID(int=number) for number in (1, 2, 3))
+SAID = AxisState(Statement(FOUND, Axis.CONDITION, "dead", Claim.REPORTED, T0, T0), others=frozenset({EARLIER}))
+
+
+def row(step: Step, minute: int, *, withdraws: UUID | None = None, finding: UUID | None = FOUND) -> Recorded:
+    at = T0 + timedelta(minutes=minute)
+    return Recorded(uuid4(), step, Basis.DVI if step is Step.CONFIRMED else None, "DVI", at, at, withdraws, finding)
 
 
 def post(client: TestClient, headers: dict[str, str], person: Person, act: str, body: dict[str, Any]) -> Response:
@@ -57,22 +65,29 @@ def dead(session: Session, keyring: Keyring, incident: Incident) -> Person:
 
 
 @given(
-    st.lists(st.sampled_from([Step.CONFIRMED, Step.KIN_TOLD, Step.KIN_NOT_FOUND, Step.INITIALS, Step.WITHDRAWN]), max_size=12), st.randoms()
+    st.lists(
+        st.tuples(
+            st.sampled_from([Step.CONFIRMED, Step.KIN_TOLD, Step.KIN_NOT_FOUND, Step.INITIALS, Step.WITHDRAWN]),
+            st.sampled_from([FOUND, EARLIER, OTHER, None]),
+        ),
+        max_size=12,
+    ),
+    st.randoms(),
 )
-def test_nothing_but_both_legs_makes_a_death_publishable(steps: list[Step], rng: Any) -> None:
+def test_nothing_but_both_legs_of_the_finding_makes_a_death_publishable(steps: list[tuple[Step, UUID | None]], rng: Any) -> None:
     rows: list[Recorded] = []
-    for minute, step in enumerate(steps):
+    for minute, (step, finding) in enumerate(steps):
         free = [each for each in rows if each.withdraws is None and each.id not in {other.withdraws for other in rows}]
         if step is Step.WITHDRAWN and not free:
             continue
-        rows.append(row(step, minute, withdraws=rng.choice(free).id if step is Step.WITHDRAWN else None))
+        rows.append(row(step, minute, withdraws=rng.choice(free).id if step is Step.WITHDRAWN else None, finding=finding))
     taken_back = {each.withdraws for each in rows}
-    left = {each.step for each in rows if each.id not in taken_back}
+    left = {each.step for each in rows if each.id not in taken_back and each.finding_id in {FOUND, EARLIER}}
     both = Step.CONFIRMED in left and bool(left & {Step.KIN_TOLD, Step.KIN_NOT_FOUND})
     shuffled = rng.sample(rows, len(rows))
-    assert stand(shuffled, is_dead=True).is_publishable is both
-    assert not stand(shuffled, is_dead=False).is_publishable
-    assert stand(shuffled, is_dead=True) == stand(rows, is_dead=True)
+    assert stand(shuffled, SAID).is_publishable is both
+    assert not stand(shuffled, None).is_publishable
+    assert stand(shuffled, SAID) == stand(rows, SAID)
 
 
 def test_initials_are_letters() -> None:
@@ -119,7 +134,87 @@ def test_a_death_that_is_taken_back_is_published_no_more(
     url = f"/api/v1/persons/{dead.id}/statements/{said}/withdraw"
     assert client.post(url, json=taken, headers=duty | {"Idempotency-Key": "take-back"}).status_code == 201
     assert publishable_deaths(session, incident.id) == deaths_of(session, incident.id) == []
-    assert client.get(f"/api/v1/persons/{dead.id}/death", headers=duty).json()["missing"] == ["death"]
+    assert client.get(f"/api/v1/persons/{dead.id}/death", headers=duty).json()["missing"] == ["death", "confirmation", "kin"]
+
+
+def take_back(client: TestClient, headers: dict[str, str], person: Person, statement_id: str) -> None:
+    url, body = f"/api/v1/persons/{person.id}/statements/{statement_id}/withdraw", {"said_by": "KBRI", "reason": "orang lain", "as_of": AT}
+    assert client.post(url, json=body, headers=headers | {"Idempotency-Key": f"back-{next(_keys)}"}).status_code == 201
+
+
+def say(client: TestClient, headers: dict[str, str], person: Person, value: str, *, day: int, **fields: Any) -> str:
+    """One more word on the condition; the id of what stands then."""
+    body = statement("condition", value, said_by="RS Hatay", source="host_state", as_of=f"2023-02-{day}T12:00:00+03:00") | fields
+    url = f"/api/v1/persons/{person.id}/statements"
+    answer = client.post(url, json=body, headers=headers | {"Idempotency-Key": f"say-{next(_keys)}"})
+    assert answer.status_code == 201, answer.text
+    stands: str = answer.json()["state"]["condition"]["statement_id"]
+    return stands
+
+
+def free(client: TestClient, headers: dict[str, str], person: Person) -> str:
+    """Both legs are recorded; the id of the statement that says dead."""
+    assert post(client, headers, person, "confirm", DVI).status_code == 201
+    assert post(client, headers, person, "kin-told", TOLD).json()["is_publishable"] is True
+    stands: str = client.get(f"/api/v1/persons/{person.id}", headers=headers).json()["state"]["condition"]["statement_id"]
+    return stands
+
+
+@pytest.mark.parametrize("what_ends_it", ["taken back", "alive", "another word first"])
+def test_what_was_done_for_one_finding_frees_no_later_one(
+    client: TestClient, session: Session, sign_in: SignIn, incident: Incident, dead: Person, what_ends_it: str
+) -> None:
+    duty = sign_in("duty_officer", via="token")
+    first = free(client, duty, dead)
+    if what_ends_it == "alive":
+        say(client, duty, dead, "unhurt", day=19, claim="verified")
+    elif what_ends_it == "another word first":
+        say(client, duty, dead, "dead", day=20)
+        take_back(client, duty, dead, first)
+    else:
+        take_back(client, duty, dead, first)
+    if what_ends_it != "another word first":
+        say(client, duty, dead, "dead", day=20)
+    seen = client.get(f"/api/v1/persons/{dead.id}/death", headers=duty).json()
+    assert (seen["is_publishable"], seen["missing"]) == (False, ["confirmation", "kin"])
+    assert [step["is_past"] for step in seen["steps"]] == [True, True]
+    assert publishable_deaths(session, incident.id) == []
+    assert [death.standing.is_publishable for death in deaths_of(session, incident.id)] == [False]
+    second = free(client, duty, dead)
+    steps = client.get(f"/api/v1/persons/{dead.id}/death", headers=duty).json()["steps"]
+    assert [(step["finding_id"], step["is_past"]) for step in steps] == [(second, False)] * 2 + [(first, True)] * 2
+
+
+def test_a_further_word_of_the_same_finding_keeps_what_was_done(
+    client: TestClient, session: Session, sign_in: SignIn, incident: Incident, dead: Person
+) -> None:
+    duty = sign_in("duty_officer", via="token")
+    free(client, duty, dead)
+    second = say(client, duty, dead, "dead", day=19, claim="verified")
+    assert len(publishable_deaths(session, incident.id)) == 1
+    take_back(client, duty, dead, second)
+    assert len(publishable_deaths(session, incident.id)) == 1, "what stood before stands again, with its steps"
+    wrong = say(client, duty, dead, "unhurt", day=20, claim="verified")
+    assert publishable_deaths(session, incident.id) == []
+    take_back(client, duty, dead, wrong)
+    assert len(publishable_deaths(session, incident.id)) == 1
+
+
+def test_steps_of_before_findings_were_kept_go_to_the_one_that_stood(
+    client: TestClient, session: Session, sign_in: SignIn, dead: Person
+) -> None:
+    duty = sign_in("duty_officer", via="token")
+    first = free(client, duty, dead)
+    take_back(client, duty, dead, first)
+    second = say(client, duty, dead, "dead", day=20)
+    free(client, duty, dead)
+    session.execute(text("ALTER TABLE death_step DISABLE TRIGGER death_step_append_only"))
+    session.execute(text("UPDATE death_step SET finding_id = NULL"))
+    session.execute(text(import_module("alerts.migrations.versions.0046_findings").FILL))
+    session.execute(text("ALTER TABLE death_step ENABLE TRIGGER death_step_append_only"))
+    session.expire_all()
+    steps = client.get(f"/api/v1/persons/{dead.id}/death", headers=duty).json()["steps"]
+    assert [step["finding_id"] for step in steps] == [second, second, first, first]
 
 
 def test_where_no_authority_functions_the_head_of_mission_signs(client: TestClient, sign_in: SignIn, dead: Person) -> None:

@@ -71,6 +71,20 @@ def test_reassurance_needs_proof_and_is_shown_beside_it() -> None:
     assert current([*story, proof])[Axis.CONDITION] == rules.AxisState(proof)
 
 
+def test_a_finding_is_every_word_of_it_until_another_stands() -> None:
+    story = [
+        said(1, Axis.CONDITION, "dead", Claim.VERIFIED),
+        said(2, Axis.CONDITION, "dead", Claim.REPORTED, day=1),
+        said(3, Axis.CONDITION, "unhurt", Claim.REPORTED, day=2),
+        said(4, Axis.CONDITION, "dead", Claim.VERIFIED, day=3),
+    ]
+    state = current(story)[Axis.CONDITION]
+    assert (state.stands.id, state.finding) == (UUID(int=4), {UUID(int=number) for number in (1, 2, 4)})
+    assert current(story, frozenset({UUID(int=4)}))[Axis.CONDITION].finding == {UUID(int=1), UUID(int=2)}
+    alive = [said(5, Axis.CONDITION, "unhurt", Claim.VERIFIED, day=4), said(6, Axis.CONDITION, "dead", day=5)]
+    assert current([*story, *alive])[Axis.CONDITION].finding == {UUID(int=6)}
+
+
 def test_hearsay_does_not_lower_a_contact_that_was_made() -> None:
     story = [said(1, Axis.CONTACT, "contact_made", Claim.CONTACT_MADE), said(2, Axis.CONTACT, "reported", Claim.REPORTED, day=1)]
     assert current(story)[Axis.CONTACT].stands.value == "contact_made"

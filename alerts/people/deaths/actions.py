@@ -31,30 +31,30 @@ def confirm_death(session: Session, *, actor: Actor, person_id: UUID, command: C
 
     403: a signature that is not the actor's to give. 404: no such person of theirs. 409: closed, or nobody says that they are dead.
     """
-    person = _claim(session, actor, person_id, step=Step.CONFIRMED, basis=command.basis)
-    row = DeathStep(step=Step.CONFIRMED, basis=command.basis, said_by=command.said_by, how=command.how)
+    person, finding = _claim(session, actor, person_id, step=Step.CONFIRMED, basis=command.basis)
+    row = DeathStep(step=Step.CONFIRMED, finding_id=finding, basis=command.basis, said_by=command.said_by, how=command.how)
     return _record(session, actor, person, row, reason=command.reason, as_of=command.as_of)
 
 
 def tell_kin(session: Session, *, actor: Actor, person_id: UUID, command: KinToldIn) -> Person:
     """The next of kin were told."""
-    person = _claim(session, actor, person_id, step=Step.KIN_TOLD)
-    row = DeathStep(step=Step.KIN_TOLD, said_by=command.said_by, how=command.how)
+    person, finding = _claim(session, actor, person_id, step=Step.KIN_TOLD)
+    row = DeathStep(step=Step.KIN_TOLD, finding_id=finding, said_by=command.said_by, how=command.how)
     return _record(session, actor, person, row, reason=command.reason, as_of=command.as_of)
 
 
 def decide_kin_not_found(session: Session, *, actor: Actor, person_id: UUID, command: KinNotFoundIn) -> Person:
     """The minister decides, and answers for it, that the next of kin could not be found in time."""
-    person = _claim(session, actor, person_id, step=Step.KIN_NOT_FOUND)
-    row = DeathStep(step=Step.KIN_NOT_FOUND, said_by=THE_MINISTER)
+    person, finding = _claim(session, actor, person_id, step=Step.KIN_NOT_FOUND)
+    row = DeathStep(step=Step.KIN_NOT_FOUND, finding_id=finding, said_by=THE_MINISTER)
     return _record(session, actor, person, row, reason=command.reason, as_of=command.as_of or db_now(session))
 
 
 def allow_initials(session: Session, *, actor: Actor, person_id: UUID, command: InitialsIn) -> Person:
     """Initials may be shown too; by default they are withheld. 409 where place or group would say who it is."""
-    person = _claim(session, actor, person_id, step=Step.INITIALS)
+    person, finding = _claim(session, actor, person_id, step=Step.INITIALS)
     check_initials(of_ours_there=count_of_ours_there(session, person.place_code), is_of_a_group=is_of_a_group(session, person))
-    row = DeathStep(step=Step.INITIALS, said_by=command.said_by)
+    row = DeathStep(step=Step.INITIALS, finding_id=finding, said_by=command.said_by)
     return _record(session, actor, person, row, reason=command.reason, as_of=command.as_of or db_now(session))
 
 
@@ -71,11 +71,13 @@ def withdraw_step(session: Session, *, actor: Actor, person_id: UUID, step_id: U
     return _record(session, actor, person, row, reason=command.reason, as_of=db_now(session))
 
 
-def _claim(session: Session, actor: Actor, person_id: UUID, *, step: Step, basis: Basis | None = None) -> Person:
+def _claim(session: Session, actor: Actor, person_id: UUID, *, step: Step, basis: Basis | None = None) -> tuple[Person, UUID | None]:
+    """The person, locked, and the finding that the step is made for."""
     person = claim_person(session, person_id, actor)
     get_open_incident(session, person.incident_id)
-    check_step(actor, step, basis, is_dead=standing_of(session, person.id).is_dead)
-    return person
+    standing = standing_of(session, person.id)
+    check_step(actor, step, basis, is_dead=standing.is_dead)
+    return person, standing.finding_id
 
 
 def _record(session: Session, actor: Actor, person: Person, row: DeathStep, *, reason: str, as_of: datetime) -> Person:

@@ -16,7 +16,7 @@ class DeathStep(Base):
     """Somebody recorded one step, with their name (`recorded_by`, in their `role`) and a reason.
 
     `said_by`: an office or a function, never a relative's name. `as_of`: when it was confirmed, told or decided. `how`: the
-    document, on what the identification rests, or how the family was told.
+    document, on what the identification rests, or how the family was told. `finding_id`: the statement "dead" that it was made for.
     """
 
     __tablename__ = "death_step"
@@ -30,6 +30,7 @@ class DeathStep(Base):
 
     id: Mapped[UUID] = uuid_pk()
     person_id: Mapped[UUID] = mapped_column(ForeignKey("person.id"), index=True)
+    finding_id: Mapped[UUID | None] = mapped_column(ForeignKey("person_statement.id"))
     step: Mapped[Step] = mapped_column(enum_column(Step))
     basis: Mapped[Basis | None] = mapped_column(enum_column(Basis))
     said_by: Mapped[str]

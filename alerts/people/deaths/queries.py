@@ -16,7 +16,7 @@ from alerts.citizens.rules import FOUND_BY_AREA
 from alerts.incidents.queries import citizens_on_lists, list_list_ids
 from alerts.kit.crypto import Keyring
 from alerts.people.deaths.models import DeathStep
-from alerts.people.deaths.rules import Death, Recorded, Standing, initials_of, stand
+from alerts.people.deaths.rules import OF, Death, Recorded, Standing, initials_of, stand
 from alerts.people.deaths.schemas import DeathView, StepView
 from alerts.people.models import Person
 from alerts.people.queries import NOW, Moment, standings, states_of
@@ -42,15 +42,15 @@ def publishable_deaths(session: Session, incident_id: UUID, as_of: datetime | No
 
 def standing_of(session: Session, person_id: UUID, at: Moment = NOW) -> Standing:
     """What stands of one person's death."""
-    state = states_of(session, [person_id], at).get(person_id, {})
-    return stand(steps_of(session, [person_id], at).get(person_id, []), is_dead=is_dead(state))
+    return stand(steps_of(session, [person_id], at).get(person_id, []), _said_dead(session, person_id, at))
 
 
 def steps_of(session: Session, person_ids: Sequence[UUID], at: Moment = NOW) -> Mapping[UUID, list[Recorded]]:
     """Every recorded step by person. A withdrawal counts from when it was known, whatever it speaks of."""
     found: defaultdict[UUID, list[Recorded]] = defaultdict(list)
     for row in session.scalars(select(DeathStep).where(DeathStep.person_id.in_(person_ids), *_by(at))):
-        found[row.person_id].append(Recorded(row.id, row.step, row.basis, row.said_by, row.as_of, row.known_at, row.withdraws))
+        recorded = Recorded(row.id, row.step, row.basis, row.said_by, row.as_of, row.known_at, row.withdraws, row.finding_id)
+        found[row.person_id].append(recorded)
     return found
 
 
@@ -93,7 +93,8 @@ def present_death(session: Session, person: Person, at: Moment = NOW) -> DeathVi
     """How far this death is from its publication, with every step."""
     standing = standing_of(session, person.id, at)
     rows = session.scalars(select(DeathStep).where(DeathStep.person_id == person.id, *_by(at)).order_by(DeathStep.id.desc())).all()
-    withdrawn = {row.withdraws for row in rows}
+    withdrawn, said = {row.withdraws for row in rows}, _said_dead(session, person.id, at)
+    past = {row.id for row in rows if row.step in OF and (said is None or row.finding_id not in said.finding)}
     names = ("incident_id", "nationality", "mission_code", "place_code")
     return DeathView(
         **{name: getattr(person, name) for name in names},
@@ -101,7 +102,7 @@ def present_death(session: Session, person: Person, at: Moment = NOW) -> DeathVi
         is_publishable=standing.is_publishable,
         missing=list(standing.missing),
         may_show_initials=standing.initials is not None,
-        steps=[_step_view(row, is_withdrawn=row.id in withdrawn) for row in rows],
+        steps=[_step_view(row, is_withdrawn=row.id in withdrawn, is_past=row.id in past) for row in rows],
     )
 
 
@@ -112,13 +113,18 @@ def is_dead(state: Mapping[Axis, AxisState]) -> bool:
 
 
 def _death(person: PersonState, steps: Sequence[Recorded]) -> Death:
-    said, standing = person.state[Axis.CONDITION].stands, stand(steps, is_dead=True)
-    return Death(person.id, person.nationality, person.mission_code, person.place_code, said, standing)
+    said = person.state[Axis.CONDITION]
+    return Death(person.id, person.nationality, person.mission_code, person.place_code, said.stands, stand(steps, said))
 
 
-def _step_view(row: DeathStep, *, is_withdrawn: bool) -> StepView:
-    names = set(StepView.model_fields) - {"is_withdrawn"}
-    return StepView(**{name: getattr(row, name) for name in names}, is_withdrawn=is_withdrawn)
+def _said_dead(session: Session, person_id: UUID, at: Moment) -> AxisState | None:
+    state = states_of(session, [person_id], at).get(person_id, {})
+    return state[Axis.CONDITION] if is_dead(state) else None
+
+
+def _step_view(row: DeathStep, *, is_withdrawn: bool, is_past: bool) -> StepView:
+    names = set(StepView.model_fields) - {"is_withdrawn", "is_past"}
+    return StepView(**{name: getattr(row, name) for name in names}, is_withdrawn=is_withdrawn, is_past=is_past)
 
 
 def _by(at: Moment) -> Iterable[ColumnElement[bool]]:

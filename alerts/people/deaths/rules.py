@@ -3,6 +3,9 @@
 A death is publishable while three things hold together: it stands on the person's record; the host authority or the victim
 identification (DVI) confirmed it, or, where none functions, the head of the mission signed the identification; and the next of
 kin were told, or the minister decided that they could not be found in time. Nothing here publishes: it says what may be.
+
+A step belongs to the finding for which it was made. When that is taken back, or something else stood since, its steps count for
+nothing in a later finding: another body, another identification, another word to the family.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from uuid import UUID
 
 from alerts.kit.actor import Actor, Via
 from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError
-from alerts.people.rules import Nationality, Statement
+from alerts.people.rules import AxisState, Nationality, Statement
 from alerts.staff.rules import Role
 
 PLACE_TELLS_BELOW = 500
@@ -55,7 +58,7 @@ OF: Mapping[Step, str] = MappingProxyType({Step.CONFIRMED: "confirmation", **dic
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One row as the rules need it."""
+    """One row as the rules need it. `finding_id`: the statement "dead" that stood when it was made."""
 
     id: UUID
     step: Step
@@ -64,16 +67,24 @@ class Recorded:
     as_of: datetime
     known_at: datetime
     withdraws: UUID | None = None
+    finding_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What stands of one possible death: the newest row of each sort that nobody took back."""
+    """What stands of one possible death: the newest row of each sort, made for this finding, that nobody took back.
 
-    is_dead: bool
+    `finding_id`: the statement that says dead; None: nobody's word stands that they are.
+    """
+
+    finding_id: UUID | None
     confirmation: Recorded | None = None
     kin: Recorded | None = None
     initials: Recorded | None = None
+
+    @property
+    def is_dead(self) -> bool:
+        return self.finding_id is not None
 
     @property
     def missing(self) -> tuple[Missing, ...]:
@@ -98,12 +109,16 @@ class Death:
     standing: Standing
 
 
-def stand(rows: Iterable[Recorded], *, is_dead: bool) -> Standing:
-    """What stands; the order given does not matter. A row taken back counts from then on for nothing."""
+def stand(rows: Iterable[Recorded], said: AxisState | None) -> Standing:
+    """What stands; the order given does not matter. A row taken back, or of another finding, counts for nothing.
+
+    `said`: what stands of the person's condition, where it is that they are dead.
+    """
+    finding = said.finding if said is not None else frozenset()
     every = sorted(rows, key=lambda row: (row.known_at, row.id))
     withdrawn = {row.withdraws for row in every if row.withdraws is not None}
-    newest = {OF[row.step]: row for row in every if row.step in OF and row.id not in withdrawn}
-    return Standing(is_dead, newest.get("confirmation"), newest.get("kin"), newest.get("initials"))
+    newest = {OF[row.step]: row for row in every if row.step in OF and row.id not in withdrawn and row.finding_id in finding}
+    return Standing(said.stands.id if said else None, newest.get("confirmation"), newest.get("kin"), newest.get("initials"))
 
 
 def check_step(actor: Actor, step: Step, basis: Basis | None, *, is_dead: bool) -> None:

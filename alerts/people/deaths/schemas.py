@@ -83,7 +83,10 @@ class StepWithdrawalIn(Wire):
 
 
 class StepView(View):
-    """One row: what was recorded, by whom, on whose word, why, when it was so and when we knew."""
+    """One row: what was recorded, by whom, on whose word, why, when it was so and when we knew.
+
+    `finding_id`: the statement "dead" that it was made for. `is_past`: that finding no longer stands, and this counts no more.
+    """
 
     id: UUID
     step: Step
@@ -96,7 +99,9 @@ class StepView(View):
     recorded_by: str
     role: str
     withdraws: UUID | None
+    finding_id: UUID | None
     is_withdrawn: bool
+    is_past: bool
 
 
 class DeathView(View):
