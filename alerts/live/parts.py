@@ -188,9 +188,11 @@ class PossibleDeath(Part):
     """Somebody known by name of whom it is said that they are dead; who it is stands on the person's own page.
 
     `mark` must be printed beside it while it is there. `missing`: what still stands between it and its publication.
+    `nationality`: by it, never by the label's words, is decided whose death it is; a sheet stored before it was kept says unverified.
     """
 
     person_id: UUID
+    nationality: Nationality = Nationality.UNVERIFIED
     label: Words
     place: PlaceView | None
     mission_code: str | None

@@ -6,14 +6,18 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerts.incidents.rules import Claim
 from alerts.live.rules.briefing import Brief, brief_of, in_order
 from alerts.live.rules.sheet import build_sheet
-from alerts.live.schemas import Register, Words
+from alerts.live.schemas import AnswerSheet, Register, Words
+from alerts.people.deaths.rules import Death, Recorded, Step, stand
+from alerts.people.rules import Axis, AxisState, Nationality, Statement
 from tests.factories.reports import Filing, incident_facts, line, report_body
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
@@ -96,6 +100,53 @@ def test_a_possible_death_is_no_figure_of_the_brief() -> None:
     made = brief(line("dead", 2))
     assert "own.dead" not in made.figures
     assert not any("2" in NUMBER.findall(clause.text.id) for clause in made.clauses if clause.key not in TIMES)
+
+
+def death(nationality: Nationality, day: int, *missing: str) -> Death:
+    said = Statement(uuid4(), Axis.CONDITION, "dead", Claim.VERIFIED, T0 + timedelta(days=day), T0 + timedelta(days=day))
+    steps = [Recorded(uuid4(), step, None, "DVI", T0, T0, finding_id=said.id) for step in (Step.CONFIRMED, Step.KIN_TOLD)]
+    return Death(uuid4(), nationality, None, "TR-31", said, stand([each for each in steps if each.step not in missing], AxisState(said)))
+
+
+def sheet_with(*deaths: Death) -> AnswerSheet:
+    facts = replace(Filing().facts(incident_facts(opened_at=T0, occurred_at=T0)), deaths=deaths)
+    return build_sheet(facts, LATER, LATER)
+
+
+FREE = (death(Nationality.OWN, 2), death(Nationality.OWN_CHILD_DUAL, 1))
+NOT_OURS = (death(Nationality.FOREIGN_FAMILY, 3), death(Nationality.UNVERIFIED, 3), death(Nationality.FOREIGN_HELPED, 3))
+NOT_FREE = (death(Nationality.OWN, 4, "confirmed"), death(Nationality.OWN, 5, "kin_told"))
+
+
+def test_of_the_dead_only_ours_that_may_be_published_are_counted() -> None:
+    made = brief_of(sheet_with(*FREE, *NOT_OURS, *NOT_FREE))
+    figure = made.figures["own.confirmed_dead"]
+    assert (figure.number, figure.value.id, figure.as_of) == (2, "2", T0 + timedelta(days=2))
+    assert set(figure.basis) == {f"person/{each.person_id}" for each in FREE}
+    assert text_of(made, "deaths").id == "2 WNI telah dipastikan meninggal dunia. Kami menyampaikan duka cita kepada keluarga."
+    assert text_of(made, "deaths").en == "2 Indonesian citizens have been confirmed dead. Our condolences go to the families."
+    assert "deaths" not in made.chosen, "somebody has to choose it"
+
+
+def test_one_death_is_said_of_one() -> None:
+    made = brief_of(sheet_with(FREE[1], *NOT_OURS, *NOT_FREE))
+    assert text_of(made, "deaths").en == "1 Indonesian citizen has been confirmed dead. Our condolences go to the family."
+
+
+def test_without_one_that_may_be_published_nothing_is_said_of_the_dead() -> None:
+    made = brief_of(sheet_with(*NOT_OURS, *NOT_FREE))
+    assert "own.confirmed_dead" not in made.figures
+    assert "deaths" not in [clause.key for clause in made.clauses]
+
+
+def test_whose_death_it_is_stands_in_a_code_not_in_the_words_of_its_label() -> None:
+    sheet = sheet_with(*FREE, *NOT_OURS)
+    other = Words(id="WNI atau bukan, entah", en="words that anybody may change")
+    ours = Words(id="Warga negara Indonesia", en="Citizen")
+    labels = {str(each.person_id): ours for each in FREE}
+    said = [each.model_copy(update={"label": labels.get(str(each.person_id), other)}) for each in sheet.deaths]
+    figure = brief_of(sheet.model_copy(update={"deaths": said})).figures["own.confirmed_dead"]
+    assert set(figure.basis) == {f"person/{each.person_id}" for each in FREE}
 
 
 def test_an_exercise_says_so_and_nobody_can_leave_it_out() -> None:

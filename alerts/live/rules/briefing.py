@@ -43,6 +43,7 @@ KINDS = {
     Kind.OTHER: Words(id="Peristiwa", en="Event"),
 }
 PLACES_NAMED = 3
+OURS = (Nationality.OWN, Nationality.OWN_CHILD_DUAL)
 
 
 class Brief(Part):
@@ -107,7 +108,7 @@ def _is_contact_made(sheet: AnswerSheet, total: Total) -> bool:
 
 def _deaths(sheet: AnswerSheet) -> Iterator[Clause]:
     """Those of ours that may be published: confirmed, and the family told. Never a name, never a place."""
-    free = [death for death in sheet.deaths if death.publication is Publication.FREE and death.label.id.startswith("WNI")]
+    free = [death for death in sheet.deaths if death.publication is Publication.FREE and death.nationality in OURS]
     if not free:
         return
     number, is_one = number_words(len(free)), len(free) == 1

@@ -8,7 +8,7 @@ from alerts.live.rules.figures import MARKS, place_view, said
 from alerts.live.schemas import PossibleDeath, Publication, Words
 from alerts.people.deaths.rules import Death, Missing
 from alerts.people.rules import Nationality
-from alerts.reports.rules import words
+from alerts.reports.rules import codes, words
 
 LABELS = {
     Nationality.OWN: Words(id="WNI: meninggal dunia", en="Citizen: dead"),
@@ -38,6 +38,7 @@ def _possible(death: Death) -> PossibleDeath:
     publication, stands = publication_of(death), death.said
     return PossibleDeath(
         person_id=death.person_id,
+        nationality=codes.Nationality(death.nationality.value),
         label=LABELS[death.nationality],
         place=place_view(death.place_code) if death.place_code else None,
         mission_code=death.mission_code,
