@@ -210,7 +210,7 @@ def test_steps_of_before_findings_were_kept_go_to_the_one_that_stood(
     free(client, duty, dead)
     session.execute(text("ALTER TABLE death_step DISABLE TRIGGER death_step_append_only"))
     session.execute(text("UPDATE death_step SET finding_id = NULL"))
-    session.execute(text(import_module("alerts.migrations.versions.0046_findings").FILL))
+    session.execute(text(import_module("alerts.migrations.versions.0048_findings").FILL))
     session.execute(text("ALTER TABLE death_step ENABLE TRIGGER death_step_append_only"))
     session.expire_all()
     steps = client.get(f"/api/v1/persons/{dead.id}/death", headers=duty).json()["steps"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0046_pictures"
-down_revision = "0045_callers_words"
+revision = "0047_pictures"
+down_revision = "0046_rounds"
 branch_labels = None
 depends_on = None
 
