@@ -50,6 +50,7 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "enquiry.changed": ("families.page_owners", "live.refresh"),
         "citizens.imported": ("citizens.index_names",),
         "report.filed": ("live.refresh", "reports.chase"),
+        "report.confirmed": ("live.refresh",),
         "report.resolved": ("live.refresh",),
         "sheet.changed": ("live.digest",),
         "statement.stale": ("live.digest",),

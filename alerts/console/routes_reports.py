@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 
 from alerts.console.check_rows import ask_rows, last_checks
 from alerts.console.elsewhere import IncidentDep, Viewer
-from alerts.console.forms import Form, FormDep
+from alerts.console.forms import Form, FormDep, parse_id
 from alerts.console.need_rows import need_rows
 from alerts.console.once import WAITED_FIELD, start_once
 from alerts.console.pages import language_of, render, typed_in
+from alerts.console.queries import names_by_key
 from alerts.console.report_forms import (
     NEXT_MINUTES,
     SOURCES,
@@ -28,7 +29,9 @@ from alerts.console.report_forms import (
     places_to_tally,
     read_report,
 )
+from alerts.console.routes_broadcasts import reason_of
 from alerts.console.routes_incidents import clocks_of_incident, root_of, zone_of_mission
+from alerts.console.routes_moves import REASON_MAX, REASON_MIN
 from alerts.incidents.models import Incident
 from alerts.incidents.queries import find_involvement, list_area_specs, list_missions
 from alerts.incidents.rules import State
@@ -41,14 +44,14 @@ from alerts.kit.i18n import JAKARTA, both, translator
 from alerts.missions.models import Mission
 from alerts.missions.queries import find_mission, mission_names
 from alerts.places import place_name, touched_places
-from alerts.reports.actions import file_report, may_file_for
+from alerts.reports.actions import confirm_lines, file_report, may_file_for
 from alerts.reports.disclosure import present_to
 from alerts.reports.pictures.queries import list_pictures, present_pictures
-from alerts.reports.queries import get_report, list_reports
+from alerts.reports.queries import confirmable_lines, get_report, list_confirmations, list_reports
 from alerts.reports.rules import mission_status, words
-from alerts.reports.rules.codes import Outcome, Target
-from alerts.reports.schemas import LineView
-from alerts.staff.access import CurrentActor, may
+from alerts.reports.rules.codes import LineState, Outcome, Target
+from alerts.reports.schemas import LinesConfirm, LineView, ReportView
+from alerts.staff.access import CurrentActor, may, require
 from alerts.staff.rules import Permission
 
 router = APIRouter(prefix="/incidents/{incident_id}", include_in_schema=False)
@@ -63,6 +66,7 @@ def filer(actor: CurrentActor) -> Actor:
 
 
 Filer = Annotated[Actor, Depends(filer)]
+Confirmer = Annotated[Actor, Depends(require(Permission.CONFIRM_FIGURES))]
 
 
 @router.get("/report")
@@ -136,7 +140,39 @@ def filed_page(report_id: UUID, request: Request, incident: IncidentDep, session
         "may_change": may_file_for(actor, report.source),
         "may_add": incident.state is State.OPEN,
     }
+    context |= _confirming(session, incident, view, actor)
     return render(request, "report_filed.html", context | _form_words(lang), actor=actor)
+
+
+@router.post("/reports/{report_id}/confirm")
+def confirm_form(report_id: UUID, request: Request, form: FormDep, incident: IncidentDep, session: Tx, actor: Confirmer) -> Response:
+    """Held lines count from now on; the form stands on the report's page and on that of all figures."""
+    once = start_once(request, session, form, actor)
+    reason = reason_of(form)
+    if not REASON_MIN <= len(reason) <= REASON_MAX:
+        raise InvalidError("reason_length", "A reason has 3 to 500 characters.", field="reason")
+    line_ids = [parse_id(each, "line_ids") for each in form.all("line_ids")]
+    if not line_ids:
+        raise InvalidError("no_line_chosen", "Choose the figures that shall count.", field="line_ids")
+    confirm_lines(
+        session, actor=actor, incident_id=incident.id, report_id=report_id, command=LinesConfirm(line_ids=line_ids, reason=reason)
+    )
+    page = "sheet" if form.has("on_sheet") and may(actor, Permission.VIEW_SUMMARY) else f"reports/{report_id}"
+    return once.go(f"{root_of(request)}/incidents/{incident.id}/{page}")
+
+
+def _confirming(session: Session, incident: Incident, report: ReportView, actor: Actor) -> dict[str, Any]:
+    """What was confirmed of a report and by whom, and what this reader may confirm now."""
+    rows = list_confirmations(session, report.id)
+    names = names_by_key(session, [row.confirmed_by for row in rows])
+    has_held = any(line.state is LineState.HELD for line in report.lines)
+    may_confirm = has_held and incident.state is State.OPEN and may(actor, Permission.CONFIRM_FIGURES)
+    found = confirmable_lines(session, incident.id, report.id, db_now(session)).confirmable if may_confirm else frozenset()
+    return {
+        "confirmed": {row.line_id: row for row in rows},
+        "confirmers": {row.line_id: names.get(row.confirmed_by, row.confirmed_by) for row in rows},
+        "confirmable": found,
+    }
 
 
 NOT_WAITED = timedelta()

@@ -77,6 +77,14 @@ class ContactView(Part):
     how: str
 
 
+class Confirmed(Part):
+    """Who let a figure count that its own arithmetic held, when and why."""
+
+    by: str
+    reason: str
+    known_at: datetime
+
+
 class Figure(Part):
     """One standing figure of one cell: category × places × nationality × series, by one source.
 
@@ -84,7 +92,8 @@ class Figure(Part):
     `none_found` (then 0). `text` is what a page prints. `claim` is the rung on which the figure counts;
     `claim_filed` is what its filer claimed. `mark` must be printed beside the figure when it is there.
     `fell_from` is the same source's figure before, when that was higher. `moved` tells of a
-    nationality check that divided an earlier figure: before → after, and the reason. `of_which` are its parts.
+    nationality check that divided an earlier figure: before → after, and the reason. `confirmed`: it was held, and somebody let it count.
+    `of_which` are its parts.
     """
 
     key: str
@@ -119,6 +128,7 @@ class Figure(Part):
     fell_from: int | None = None
     fall_reason: str | None = None
     moved: Words | None = None
+    confirmed: Confirmed | None = None
     publication: Publication = Publication.FREE
     mark: Words | None = None
     report_id: UUID | None = None
@@ -247,7 +257,10 @@ class Conflict(Part):
 
 
 class Held(Part):
-    """A line that was filed and counts nowhere: what was written, and what is asked about it."""
+    """A line that was filed and counts nowhere: what was written, and what is asked about it.
+
+    `is_confirmable`: only its arithmetic is asked about, so a person may let it count as it is.
+    """
 
     report_id: UUID
     line_id: UUID
@@ -263,6 +276,7 @@ class Held(Part):
     words: str | None
     problems: list[Words]
     rules: list[Rule]
+    is_confirmable: bool = False
     as_of: datetime
     known_at: datetime
     age_seconds: int

@@ -1,4 +1,4 @@
-"""Filing a report, and deciding a conflict. Nothing here edits what was filed."""
+"""Filing a report, confirming what it holds, and deciding a conflict. Nothing here edits what was filed."""
 
 from __future__ import annotations
 
@@ -17,17 +17,28 @@ from alerts.incidents.rules import is_bound_to_mission
 from alerts.kit.actor import Actor
 from alerts.kit.audit import record
 from alerts.kit.clock import db_now
-from alerts.kit.errors import ForbiddenError, InvalidError, NotFoundError
+from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from alerts.kit.outbox import publish
 from alerts.places import find_province, is_country, provinces_of
-from alerts.reports.models import ConflictResolution, Report, ReportCheck, ReportLine, ReportNeed, ReportProblem
-from alerts.reports.queries import Filed, filed_line, filed_report, known_line_ids, last_version, load_filed, lock_filing
+from alerts.reports.models import ConflictResolution, LineConfirmation, Report, ReportCheck, ReportLine, ReportNeed, ReportProblem
+from alerts.reports.queries import (
+    Filed,
+    confirmable_lines,
+    filed_line,
+    filed_report,
+    get_report,
+    known_line_ids,
+    last_version,
+    list_confirmations,
+    load_filed,
+    lock_filing,
+)
 from alerts.reports.rules.codes import SEVERITIES, Category, Rule
 from alerts.reports.rules.guards import Line, Problem, clock_problem, line_state, report_state, review, set_once
 from alerts.reports.rules.standing import Contradiction, Fall, FiledLine, FiledReport, stand, visible
 from alerts.reports.rules.values import Contact, counted_claim, read_value
 from alerts.reports.rules.words import CATEGORY
-from alerts.reports.schemas import ConflictResolve, LineIn, ReportIn
+from alerts.reports.schemas import ConflictResolve, LineIn, LinesConfirm, ReportIn
 from alerts.staff.access import check_permission
 from alerts.staff.rules import Permission
 
@@ -79,6 +90,48 @@ def file_report(session: Session, *, actor: Actor, incident_id: UUID, command: R
         detail["reason"] = report.supersede_reason
     record(session, actor=actor, action="report.filed", incident_id=incident_id, subject=("report", report.id), detail=detail)
     return report
+
+
+def confirm_lines(session: Session, *, actor: Actor, incident_id: UUID, report_id: UUID, command: LinesConfirm) -> list[LineConfirmation]:
+    """Let held lines of a report count from now on, as they were filed, with a name and a reason; publishes `report.confirmed`.
+
+    Only what arithmetic alone holds. Gives all that is confirmed of the report; what was confirmed before keeps its first
+    name and reason. Raises NotFoundError for another mission's report and for a line of another report, ConflictError for a
+    closed incident and for a line that is not held (any more), InvalidError for one that must be filed anew.
+    """
+    get_open_incident(session, incident_id, actor)
+    report = get_report(session, incident_id, report_id, actor)
+    for each in dict.fromkeys((incident_id, report.incident_id)):
+        lock_filing(session, each)
+    before = {row.line_id for row in list_confirmations(session, report.id)}
+    wanted = [each for each in dict.fromkeys(command.line_ids) if each not in before]
+    now = db_now(session)
+    _check_confirmable(session, wanted, incident_id=incident_id, report_id=report.id, now=now)
+    given = {"incident_id": report.incident_id, "reason": command.reason, "confirmed_by": actor.key, "known_at": now}
+    session.add_all(LineConfirmation(line_id=line_id, **given) for line_id in wanted)
+    session.flush()
+    if wanted:
+        publish(session, "report.confirmed", incident_id=incident_id)
+        detail: dict[str, object] = {"source": report.source, "lines": [str(each) for each in wanted], "reason": command.reason}
+        record(session, actor=actor, action="report.confirmed", incident_id=incident_id, subject=("report", report.id), detail=detail)
+    return list_confirmations(session, report.id)
+
+
+def _check_confirmable(session: Session, wanted: Sequence[UUID], *, incident_id: UUID, report_id: UUID, now: datetime) -> None:
+    own = set(session.scalars(select(ReportLine.id).where(ReportLine.report_id == report_id)))
+    if set(wanted) - own:
+        raise NotFoundError("line_not_found", "One of the lines is not of this report.", field="line_ids")
+    found = confirmable_lines(session, incident_id, report_id, now)
+    if set(wanted) - found.held:
+        raise ConflictError(
+            "line_not_held", "One of the lines is not held: it counts, or it was corrected, withdrawn or said anew since.", field="line_ids"
+        )
+    if set(wanted) - found.confirmable:
+        raise InvalidError(
+            "line_not_confirmable",
+            "One of the lines was not understood, has no place or was said twice: only a corrected report makes it count.",
+            field="line_ids",
+        )
 
 
 def resolve_conflict(

@@ -163,6 +163,19 @@ class ReportProblem(Base):
     params: Mapped[dict[str, str]] = mapped_column(JSONB)
 
 
+class LineConfirmation(Base):
+    """Somebody let a held line count as it was filed: the arithmetic is odd, the figure is right. Once per line, kept for ever."""
+
+    __tablename__ = "line_confirmation"
+
+    id: Mapped[UUID] = uuid_pk()
+    incident_id: Mapped[UUID] = mapped_column(ForeignKey("incident.id"), index=True)
+    line_id: Mapped[UUID] = mapped_column(ForeignKey("report_line.id"), unique=True)
+    reason: Mapped[str]
+    confirmed_by: Mapped[str]
+    known_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
 class ConflictResolution(Base):
     """Somebody decided which of contradicting lines stands. The newest decision of a conflict counts."""
 

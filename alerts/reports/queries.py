@@ -18,11 +18,12 @@ from alerts.incidents.rules import is_bound_to_mission
 from alerts.kit.actor import Actor
 from alerts.kit.errors import NotFoundError
 from alerts.kit.http import Paging
-from alerts.reports.models import ConflictResolution, Report, ReportCheck, ReportLine, ReportNeed, ReportProblem
+from alerts.reports.models import ConflictResolution, LineConfirmation, Report, ReportCheck, ReportLine, ReportNeed, ReportProblem
 from alerts.reports.rules import words
-from alerts.reports.rules.codes import Category, LineKind
-from alerts.reports.rules.guards import Problem
-from alerts.reports.rules.standing import Cell, FiledLine, FiledReport
+from alerts.reports.rules.codes import Category, LineKind, LineState
+from alerts.reports.rules.filed import Confirmation
+from alerts.reports.rules.guards import Problem, is_confirmable
+from alerts.reports.rules.standing import Cell, FiledLine, FiledReport, stand, visible
 from alerts.reports.rules.values import Contact, outermost
 from alerts.reports.schemas import BothView, CheckView, LineView, NeedView, ProblemView, ReportSummaryView, ReportView
 
@@ -39,6 +40,14 @@ class Filed:
     needs: list[tuple[FiledReport, ReportNeed]] = field(default_factory=list)
     problems: dict[UUID, tuple[Problem, ...]] = field(default_factory=dict)
     resolutions: dict[str, UUID] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmable:
+    """Of one report: the lines that count nowhere now, and those that a person may let count."""
+
+    held: frozenset[UUID]
+    confirmable: frozenset[UUID]
 
 
 PLACE_GAP = "\x1f"
@@ -71,7 +80,7 @@ _LOCK_SHARED = text("SELECT pg_advisory_xact_lock_shared(hashtextextended(:name,
 def load_filed(
     session: Session, incident_id: UUID, known_at: datetime | None = None, *, categories: Collection[Category] | None = None
 ) -> Filed:
-    """Everything filed in an incident, and in those merged into it, by `known_at` (default: all), in six statements.
+    """Everything filed in an incident, and in those merged into it, by `known_at` (default: all), in seven statements.
 
     With `categories` only the lines of these, and no checks, needs or problems: what a new report may contradict.
     """
@@ -87,7 +96,8 @@ def load_filed(
     lines = select(*LINE_COLUMNS).where(ReportLine.report_id.in_(ids)).order_by(ReportLine.id)
     if categories is not None:
         lines = lines.where(or_(ReportLine.category.in_(categories), ReportLine.withdraws.is_not(None)))
-    filed.lines = [filed_line(line, by_id[line.report_id]) for line in session.execute(lines)]
+    confirmed = _confirmed(session, incident_id, known_at)
+    filed.lines = [filed_line(line, by_id[line.report_id], confirmed.get(line.id)) for line in session.execute(lines)]
     filed.resolutions = _resolutions(session, incident_id, known_at)
     if categories is None:
         query = select(ReportCheck).where(ReportCheck.report_id.in_(ids)).order_by(ReportCheck.report_id, ReportCheck.position)
@@ -122,8 +132,8 @@ def filed_report(row: Report | Row[Any]) -> FiledReport:
     )
 
 
-def filed_line(row: ReportLine | Row[Any], report: FiledReport) -> FiledLine:
-    """One stored line as the rules read it, from an entity or a row of `LINE_COLUMNS`.
+def filed_line(row: ReportLine | Row[Any], report: FiledReport, confirmation: Confirmation | None = None) -> FiledLine:
+    """One stored line as the rules read it, from an entity or a row of `LINE_COLUMNS`. A confirmed one counts.
 
     Places are a set: their order and repetition say nothing, nor does one that lies in another of them.
     """
@@ -142,7 +152,7 @@ def filed_line(row: ReportLine | Row[Any], report: FiledReport) -> FiledLine:
             foreign_country=row.foreign_country,
         ),
         raw=row.raw,
-        state=row.state,
+        state=LineState.ACCEPTED if confirmation else row.state,
         number=row.number,
         silence=row.silence,
         claim=row.claim,
@@ -154,6 +164,7 @@ def filed_line(row: ReportLine | Row[Any], report: FiledReport) -> FiledLine:
         words=row.words,
         withdraws=row.withdraws,
         withdraw_reason=row.withdraw_reason,
+        confirmation=confirmation,
     )
 
 
@@ -164,8 +175,8 @@ def _outermost(places: str) -> tuple[str, ...]:
 
 
 def get_report(session: Session, incident_id: UUID, report_id: UUID, actor: Actor) -> Report:
-    """The report; 404 when there is none, or it is another mission's."""
-    query = select(Report).where(Report.id == report_id, Report.incident_id == incident_id, visible_to(actor))
+    """The report, of this incident or of one merged into it; 404 when there is none, or it is another mission's."""
+    query = select(Report).where(Report.id == report_id, Report.incident_id.in_(with_merged(incident_id)), visible_to(actor))
     report = session.scalars(query).one_or_none()
     if report is None:
         raise NotFoundError("report_not_found", "There is no such report.")
@@ -229,6 +240,27 @@ def _problems_by_line(session: Session, ids: Select[UUID], lines: Iterable[Filed
         if line_id is not None:
             found[line_id].append(Problem(row.line, row.rule, row.params))
     return {line_id: tuple(problems) for line_id, problems in found.items()}
+
+
+def confirmable_lines(session: Session, incident_id: UUID, report_id: UUID, now: datetime) -> Confirmable:
+    """The lines of a report that are held now, and those of them that may be confirmed."""
+    filed = load_filed(session, incident_id, now)
+    standing = stand(visible(filed.lines, now, now), filed.reports, filed.resolutions)
+    held = frozenset(line.id for line in standing.held if line.report.id == report_id)
+    return Confirmable(held, frozenset(each for each in held if is_confirmable(filed.problems.get(each, ()))))
+
+
+def list_confirmations(session: Session, report_id: UUID) -> list[LineConfirmation]:
+    """What was confirmed of a report, in the order of its lines."""
+    query = select(LineConfirmation).join(ReportLine, ReportLine.id == LineConfirmation.line_id)
+    return list(session.scalars(query.where(ReportLine.report_id == report_id).order_by(ReportLine.position)))
+
+
+def _confirmed(session: Session, incident_id: UUID, known_at: datetime | None) -> dict[UUID, Confirmation]:
+    query = select(LineConfirmation).where(LineConfirmation.incident_id.in_(with_merged(incident_id, known_at)))
+    if known_at is not None:
+        query = query.where(LineConfirmation.known_at <= known_at)
+    return {row.line_id: Confirmation(row.reason, row.confirmed_by, row.known_at) for row in session.scalars(query)}
 
 
 def _resolutions(session: Session, incident_id: UUID, known_at: datetime | None) -> dict[str, UUID]:

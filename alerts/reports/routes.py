@@ -14,12 +14,22 @@ from alerts.kit.http import Page, PagingDep, etag_of, is_unchanged, page_of
 from alerts.kit.idempotency import Idem
 from alerts.reports import actions, queries
 from alerts.reports.disclosure import present_to
-from alerts.reports.schemas import ConflictResolve, ReportIn, ReportSummaryView, ReportView, ResolutionView
+from alerts.reports.schemas import (
+    ConfirmationsView,
+    ConflictResolve,
+    LineConfirmationView,
+    LinesConfirm,
+    ReportIn,
+    ReportSummaryView,
+    ReportView,
+    ResolutionView,
+)
 from alerts.staff.access import CurrentActor, require
 from alerts.staff.rules import Permission
 
 router = APIRouter(prefix="/api/v1/incidents/{incident_id}", tags=["reports"])
 Viewer = Annotated[Actor, Depends(require(Permission.VIEW_REPORTS))]
+Confirmer = Annotated[Actor, Depends(require(Permission.CONFIRM_FIGURES))]
 Resolver = Annotated[Actor, Depends(require(Permission.FILE_MINISTRY_REPORT))]
 ConflictId = Annotated[str, Path(min_length=1, max_length=64, pattern="^[0-9a-f]+$")]
 
@@ -62,6 +72,18 @@ def get_report(
         return Response(status_code=304, headers={"ETag": etag})
     response.headers["ETag"] = etag
     return present_to(session, report, actor)
+
+
+@router.post("/reports/{report_id}/confirm", status_code=201, response_model=ConfirmationsView, operation_id="confirm_held_lines")
+def post_confirmation(incident_id: UUID, report_id: UUID, body: LinesConfirm, actor: Confirmer, session: Tx, idem: Idem) -> Response:
+    """Let lines count that are held by their arithmetic alone: the mission that filed them, or the ministry.
+
+    The report stays as it was filed, and what was known before stays as it was. Confirming again changes nothing. 409 where a
+    line is not held any more, 422 where it must be filed anew (not a number, no place, a bare zero).
+    """
+    idem.start(actor.key)
+    rows = actions.confirm_lines(session, actor=actor, incident_id=incident_id, report_id=report_id, command=body)
+    return idem.answer(201, ConfirmationsView(report_id=report_id, confirmed=[LineConfirmationView.model_validate(row) for row in rows]))
 
 
 @router.post("/conflicts/{conflict_id}/resolve", status_code=201, response_model=ResolutionView, operation_id="resolve_conflict")

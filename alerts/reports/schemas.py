@@ -326,3 +326,32 @@ class ResolutionView(View):
     reason: str
     resolved_by: str
     known_at: datetime
+
+
+class LinesConfirm(Wire):
+    """Held lines of one report that shall count as they were filed, and why. Given by one person, kept with the name."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"line_ids": ["01998d5e-0000-7000-8000-000000000002"], "reason": "15 students are not on any list; counted twice"}]
+        }
+    )
+
+    line_ids: Annotated[list[UUID], Field(min_length=1, max_length=LINES_MAX)]
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500), AfterValidator(_storable)]
+
+
+class LineConfirmationView(View):
+    """A line that counts although it was held, with the name and the reason."""
+
+    line_id: UUID
+    reason: str
+    confirmed_by: str
+    known_at: datetime
+
+
+class ConfirmationsView(BaseModel):
+    """All that was confirmed of one report, in the order of its lines."""
+
+    report_id: UUID
+    confirmed: list[LineConfirmationView]

@@ -39,6 +39,7 @@ class Permission(StrEnum):
     EXPORT_REACH = "export_reach"
     FILE_MISSION_REPORT = "file_mission_report"
     FILE_MINISTRY_REPORT = "file_ministry_report"
+    CONFIRM_FIGURES = "confirm_figures"
     VIEW_REPORTS = "view_reports"
     TAKE_ON_REPORTING = "take_on_reporting"
     CHASE_MISSIONS = "chase_missions"
@@ -59,7 +60,7 @@ class Permission(StrEnum):
 
 _READ = frozenset({Permission.VIEW_INCIDENTS, Permission.VIEW_REPORTS, Permission.VIEW_MISSIONS})
 _PERSONS = frozenset({Permission.VIEW_PERSONS, Permission.EDIT_PERSONS, Permission.RECORD_CHECKIN})
-_MISSION = _READ | _PERSONS | {Permission.FILE_MISSION_REPORT, Permission.TAKE_ON_REPORTING}
+_MISSION = _READ | _PERSONS | {Permission.FILE_MISSION_REPORT, Permission.CONFIRM_FIGURES, Permission.TAKE_ON_REPORTING}
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
@@ -78,6 +79,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             Permission.EXPORT_REACH,
             Permission.WRITE_STATEMENT,
             Permission.FILE_MINISTRY_REPORT,
+            Permission.CONFIRM_FIGURES,
             Permission.TAKE_ON_REPORTING,
             Permission.CHASE_MISSIONS,
             Permission.MANAGE_REPORT_CODES,

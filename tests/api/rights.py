@@ -188,6 +188,7 @@ RIGHT_OF = {
     "list_report_codes": Permission.VIEW_MISSIONS,
     "issue_report_codes": Permission.MANAGE_REPORT_CODES,
     "revoke_report_codes": Permission.MANAGE_REPORT_CODES,
+    "confirm_held_lines": Permission.CONFIRM_FIGURES,
     "resolve_conflict": Permission.FILE_MINISTRY_REPORT,
     "get_summary": Permission.VIEW_SUMMARY,
     "get_summary_version": Permission.VIEW_SUMMARY,

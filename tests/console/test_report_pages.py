@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.console.report_forms import places_to_tally
+from alerts.incidents.actions import close_incident
 from alerts.reports.models import Report, ReportLine
 from tests.console.conftest import Browser, Person
-from tests.factories.incidents import HATAY, TURKEY, make_incident
+from tests.factories.incidents import HATAY, OPENER, TURKEY, make_incident
 
 
 def form_key(page: str) -> str:
@@ -130,3 +132,67 @@ def test_another_missions_incident_does_not_exist(browse: Browser, session: Sess
     stranger = browse("mission_staff", mission_code="kbri-tokyo")
     assert stranger.get(incident).status_code == 404
     assert stranger.get(f"{incident}/report").status_code == 404
+
+
+def filed_without_summing(person: Person, incident: str) -> str:
+    """A report whose injured are fewer than its seriously injured; the address of its page."""
+    cells = {"cell::injured:own": "3", "cell::seriously_injured:own": "5"}
+    answer = person.post(f"{incident}/report", **cells, form_key=form_key(person.get(f"{incident}/report").text))
+    assert answer.status_code == 303
+    return str(answer.headers["location"])
+
+
+def test_the_mission_lets_its_own_held_figures_count(browse: Browser, session: Session) -> None:
+    person, incident = reporting(browse, session)
+    path = filed_without_summing(person, incident)
+    page = person.get(path).text
+    chosen = re.findall(r'name="line_ids" value="([^"]+)"', page)
+    assert len(chosen) == 2
+    assert "jumlahnya tidak cocok" in page
+    nothing = person.post(f"{path}/confirm", form_key=form_key_of(page, "confirm"), reason="dua daftar", came_from=path)
+    assert (nothing.status_code, "Pilih angka yang akan dihitung." in nothing.text) == (422, True)
+    key = form_key_of(nothing.text, "confirm")
+    short = person.post(f"{path}/confirm", form_key=key, line_ids=chosen, reason="a", came_from=path)
+    assert short.status_code == 422
+    key = form_key_of(short.text, "confirm")
+    done = person.post(f"{path}/confirm", form_key=key, line_ids=chosen, reason="dua <daftar> berbeda")
+    assert (done.status_code, done.headers["location"]) == (303, path)
+    page = person.get(path).text
+    assert page.count("dihitung, dikonfirmasi") == 2
+    assert "dua &lt;daftar&gt; berbeda" in page
+    assert 'name="line_ids"' not in page
+    sheet = browse("duty_officer").get(f"{incident}/sheet").text
+    assert "dua &lt;daftar&gt; berbeda" in sheet
+    assert "mengonfirmasi angka yang ditahan" in browse("duty_officer").get(f"{incident}/log").text
+
+
+def test_the_ministry_lets_a_held_figure_count_on_the_page_of_all_figures(browse: Browser, session: Session) -> None:
+    person, incident = reporting(browse, session)
+    path = filed_without_summing(person, incident)
+    officer = browse("duty_officer", lang="en")
+    page = officer.get(f"{incident}/sheet").text
+    assert page.count("It is right as it stands") == 2
+    form = re.findall(rf'action="{path}/confirm">(.*?)</form>', page, re.DOTALL)[0]
+    fields = dict(re.findall(r'name="(form_key|on_sheet|line_ids)" value="([^"]*)"', form))
+    done = officer.post(f"{path}/confirm", **fields, reason="counted twice")
+    assert (done.status_code, done.headers["location"]) == (303, f"{incident}/sheet")
+    page = officer.get(f"{incident}/sheet").text
+    assert "does not add up, confirmed" in page
+    assert page.count("It is right as it stands") == 1
+
+
+def test_who_may_not_confirm_sees_no_form(browse: Browser, session: Session) -> None:
+    person, incident = reporting(browse, session)
+    path = filed_without_summing(person, incident)
+    minister = browse("minister")
+    assert 'name="line_ids"' not in minister.get(f"{incident}/sheet").text + minister.get(path).text
+    assert minister.post(f"{path}/confirm", line_ids="x", reason="dua", form_key="k").status_code == 403
+    close_incident(session, actor=OPENER, incident_id=UUID(incident.rsplit("/", 1)[1]), reason="selesai")
+    session.commit()
+    assert 'name="line_ids"' not in person.get(path).text
+
+
+def form_key_of(page: str, form: str) -> str:
+    found = re.search(rf'/{form}"><input type="hidden" name="form_key" value="([0-9a-f]+c)"', page)
+    assert found
+    return found.group(1)

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from tests.factories.reports import FIRST, line, new_key, report_body
 
 SignIn = Callable[..., dict[str, str]]
+FILED_TABLES = ("report", "report_line", "report_check", "report_need", "report_problem", "line_confirmation", "conflict_resolution")
 INCIDENT = {
     "kind": "earthquake",
     "title": "Gempa ujian",
@@ -324,7 +325,7 @@ def test_sending_twice_files_once(client: TestClient, sign_in: SignIn, incident_
     assert len(client.get(url, headers=sign_in("duty_officer")).json()["items"]) == 1
 
 
-@pytest.mark.parametrize("table", ["report", "report_line", "report_check", "report_need", "report_problem", "conflict_resolution"])
+@pytest.mark.parametrize("table", FILED_TABLES)
 @pytest.mark.parametrize("statement", ["UPDATE {} SET id = id", "DELETE FROM {}"])
 def test_what_was_filed_cannot_be_altered(session: Session, file: Callable[..., dict[str, Any]], table: str, statement: str) -> None:
     file(report_body(line("dead", -1), checks=[{"target": "hospital", "name": "RS", "outcome": "asked"}], needs=[{"what": "tenda"}]))

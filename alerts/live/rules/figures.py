@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 
 from alerts.live.schemas import (
     AnswerKind,
+    Confirmed,
     Conflict,
     ContactView,
     Figure,
@@ -21,7 +22,7 @@ from alerts.live.schemas import (
 from alerts.places.names import place_name
 from alerts.reports.rules import words
 from alerts.reports.rules.codes import AXIS_OF, Axis, Category, LineKind, Nationality, Rule, Series, Silence
-from alerts.reports.rules.guards import Problem
+from alerts.reports.rules.guards import Problem, is_confirmable
 from alerts.reports.rules.standing import Contradiction, FiledLine, Standing
 from alerts.reports.rules.words import Both
 
@@ -145,6 +146,7 @@ def figure_of(line: FiledLine, frame: Frame, standing: Standing, *, is_current: 
         fell_from=fall.before if fall else None,
         fall_reason=fall.reason if fall else None,
         moved=moved_words(line, standing),
+        confirmed=_confirmed_of(line),
         publication=publication,
         mark=MARKS.get(publication),
         report_id=report.id,
@@ -232,6 +234,7 @@ def held_of(line: FiledLine, problems: list[Problem], frame: Frame) -> Held:
         words=line.words,
         problems=[said(words.message(problem.rule, problem.params)) for problem in problems],
         rules=[Rule(problem.rule) for problem in problems],
+        is_confirmable=is_confirmable(problems),
         as_of=report.as_of,
         known_at=report.known_at,
         age_seconds=frame.age(report.counts_from),
@@ -250,6 +253,11 @@ def withdrawn_of(line: FiledLine, by: FiledLine, frame: Frame, standing: Standin
         withdrawn_known_at=by.report.known_at,
         reason=by.withdraw_reason or "",
     )
+
+
+def _confirmed_of(line: FiledLine) -> Confirmed | None:
+    given = line.confirmation
+    return Confirmed(by=given.by, reason=given.reason, known_at=given.known_at) if given else None
 
 
 def _contact_of(line: FiledLine) -> ContactView | None:

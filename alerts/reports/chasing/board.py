@@ -23,7 +23,7 @@ from alerts.reports.chasing.clock import KIND, page_name
 from alerts.reports.chasing.queries import Key, Owed, covered_by, list_owed
 from alerts.reports.chasing.rules import AXES, PARTS, TO_ASK, Chaser, Completeness, Pace, word_behind
 from alerts.reports.chasing.schemas import ChaserView, CompletenessView, MissionBoard, MissionReportingView
-from alerts.reports.models import Report, ReportCheck, ReportLine
+from alerts.reports.models import LineConfirmation, Report, ReportCheck, ReportLine
 from alerts.reports.rules.codes import AXIS_OF, LineKind, LineState, Outcome, Silence
 from alerts.staff.queries import names_of
 
@@ -153,7 +153,8 @@ def _said_by(session: Session, incident_ids: Iterable[UUID]) -> dict[Key, _Said]
 def _add_axes(session: Session, filings: _Filings, own: Iterable[ColumnElement[bool]]) -> None:
     """On which axes lines count that nobody has superseded; "not asked" says nothing."""
     says = ReportLine.silence.is_(None) | (ReportLine.silence != Silence.NOT_ASKED)
-    counts = (ReportLine.state == LineState.ACCEPTED, ReportLine.kind == LineKind.STANDING, says, _stands())
+    is_confirmed = exists().where(LineConfirmation.line_id == ReportLine.id)
+    counts = ((ReportLine.state == LineState.ACCEPTED) | is_confirmed, ReportLine.kind == LineKind.STANDING, says, _stands())
     query = select(Report.incident_id, Report.mission_code, ReportLine.category).join(ReportLine, ReportLine.report_id == Report.id)
     for row in session.execute(query.where(*own, *counts).distinct()):
         for said in filings.of(row):

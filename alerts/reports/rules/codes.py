@@ -206,6 +206,9 @@ HOLDING = frozenset(
 )
 """Rules whose lines count nowhere until somebody files anew."""
 
+CONFIRMABLE = frozenset({Rule.SUBSET_EXCEEDS_SET, Rule.PARTS_DO_NOT_SUM})
+"""Of these, arithmetic alone: the figure is understood and may well be what was counted, so a person may let it count as it is."""
+
 CONFLICTING = frozenset(
     {
         Rule.ALREADY_SUPERSEDED,

@@ -38,6 +38,15 @@ class FiledReport:
         return f"{self.source}/{self.author or ''}" if self.source in ("media", "host_state") else self.source
 
 
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """Somebody let a held line count as it was filed."""
+
+    reason: str
+    by: str
+    known_at: datetime
+
+
 class Cell(NamedTuple):
     """What exactly a figure counts."""
 
@@ -76,7 +85,10 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class FiledLine:
-    """One stored line with its report. `counted` is the rung on which its claim counts."""
+    """One stored line with its report. `counted` is the rung on which its claim counts.
+
+    `state` is how it counts at the time asked for: a held line that somebody confirmed is accepted.
+    """
 
     id: UUID
     report: FiledReport
@@ -95,6 +107,7 @@ class FiledLine:
     words: str | None = None
     withdraws: UUID | None = None
     withdraw_reason: str | None = None
+    confirmation: Confirmation | None = None
 
     @property
     def is_cut(self) -> bool:

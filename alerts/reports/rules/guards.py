@@ -1,7 +1,8 @@
 """What is asked about a report when it is filed. Nothing is refused for its content: it is held or noted.
 
 A figure that cannot be right as it stands (not a number, parts larger than their whole) is *held*: stored
-as written, shown, and counted nowhere until somebody files anew. A claim without proof is not held; it
+as written, shown, and counted nowhere until somebody files anew, or confirms it with a name and a reason where
+only the arithmetic is odd. A claim without proof is not held; it
 counts on the lowest rung. These rules look at one report alone, so they do not depend on what came before.
 
 A bare number 0 is held too: only "checked, none found", with how it was checked, may ever print as 0.
@@ -18,6 +19,7 @@ from types import MappingProxyType
 
 from alerts.reports.rules.codes import (
     AXIS_OF,
+    CONFIRMABLE,
     CONFLICTING,
     HOLDING,
     SEVERITIES,
@@ -106,6 +108,12 @@ def clock_problem(as_of: datetime, known_at: datetime, *, is_replayed: bool) -> 
 def held_lines(problems: Iterable[Problem]) -> frozenset[int]:
     """Positions of the lines that count nowhere."""
     return frozenset(p.line for p in problems if p.line is not None and p.rule in HOLDING)
+
+
+def is_confirmable(problems: Iterable[Problem]) -> bool:
+    """Whether arithmetic is all that holds a line. What was not understood, or has no place, cannot count by being confirmed."""
+    holding = {p.rule for p in problems if p.rule in HOLDING}
+    return bool(holding) and holding <= CONFIRMABLE
 
 
 def line_state(at: int, problems: Iterable[Problem]) -> LineState:
