@@ -29,9 +29,9 @@ from alerts.settings import SettingsDep
 from alerts.staff.access import require, require_session_actor
 from alerts.staff.rules import Permission
 from alerts.statements import queries
-from alerts.statements.actions import withdraw_statement
+from alerts.statements.actions import draft_rumour, withdraw_rumour, withdraw_statement
 from alerts.statements.models import Statement
-from alerts.statements.rules import State, Verdict
+from alerts.statements.rules import WITHDRAWN_WORDS, State, Verdict
 from alerts.statements.schemas import RumourIn, StatementIn, StatementView, Withdrawal
 
 router = APIRouter(prefix="/incidents/{incident_id}", include_in_schema=False)
@@ -63,9 +63,10 @@ def statements_page(request: Request, incident: IncidentDep, session: Tx, settin
     rumours = queries.list_rumours(session, incident.id, page)[:SHOWN]
     newest = next((row for row in rows if row.published_at), None)
     start = NO_DRAFT | {"hotlines": newest.hotlines if newest else []}
-    hands = [by for row in rows for by in (row.drafted_by, row.published_by) if by] + [each.published_by for each in rumours]
+    hands = [row.drafted_by for row in rows] + [each.drafted_by for each in rumours]
+    hands += [by for by in (*(row.published_by for row in rows), *(each.published_by for each in rumours)) if by]
     context = _place(request, incident) | _form(request, session, incident, start)
-    context |= {"rows": rows, "rumours": rumours, "names": names_by_key(session, hands), "verdicts": list(Verdict)}
+    context |= {"rows": rows, "rumours": rumours, "me": actor.key, "names": names_by_key(session, hands), "verdicts": list(Verdict)}
     context["public_url"] = _public_url(session, incident, settings.public_url)
     return render(request, "statements.html", context, actor=actor)
 
@@ -90,6 +91,7 @@ def statement_page(
         "names": names_by_key(session, [by for by in (*row.hands, row.published_by, row.withdrawn_by) if by]),
         "is_own_hand": actor.key in row.hands,
         "copies": _copies(view),
+        "withdrawn_words": WITHDRAWN_WORDS,
         "times": {each["key"]: datetime.fromisoformat(each["as_of"]) if each["as_of"] else None for each in view.figures},
     }
     if row.state is State.DRAFT:
@@ -123,17 +125,41 @@ def publish_form(request: Request, form: FormDep, incident: IncidentDep, row: St
 def withdraw_form(request: Request, form: FormDep, incident: IncidentDep, row: StatementDep, session: Tx, actor: Publisher) -> Response:
     """Take it back, with a reason that everybody reads."""
     once = start_once(request, session, form, actor)
-    command = _checked(Withdrawal, {"reason": _pair(form, "reason")})
+    command = _checked(Withdrawal, {"reason": form.text("reason", limit=30)})
     withdraw_statement(session, actor=actor, statement_id=row.id, command=command)
     return once.go(f"{_base(request, incident)}/statements/{row.id}")
 
 
 @router.post("/rumours")
-def rumour_form(request: Request, form: FormDep, incident: IncidentDep, session: Tx, actor: Publisher) -> Response:
-    """BENAR or TIDAK BENAR, at once on the public page."""
+def rumour_form(request: Request, form: FormDep, incident: IncidentDep, session: Tx, actor: Writer) -> Response:
+    """BENAR or TIDAK BENAR, for somebody else to publish."""
     once = start_once(request, session, form, actor)
-    fields = {"claim": _pair(form, "claim"), "explanation": _pair(form, "explanation"), "verdict": form.text("verdict", limit=10)}
-    actions.answer_rumour(session, actor=actor, incident=incident, command=_checked(RumourIn, fields))
+    fields: dict[str, Any] = {
+        "claim": _pair(form, "claim"),
+        "explanation": _pair(form, "explanation"),
+        "verdict": form.text("verdict", limit=10),
+    }
+    replaces = form.text("replaces", limit=36)
+    fields |= {"replaces": parse_id(replaces, "replaces") if replaces else None}
+    draft_rumour(session, actor=actor, incident=incident, command=_checked(RumourIn, fields))
+    return once.go(f"{_base(request, incident)}/statements#rumours")
+
+
+@router.post("/rumours/{rumour_id}/publish")
+def rumour_publish_form(request: Request, form: FormDep, incident: IncidentDep, rumour_id: UUID, session: Tx, actor: Publisher) -> Response:
+    """Put an answer that somebody else wrote on the public page; its words cannot have changed since."""
+    once = start_once(request, session, form, actor)
+    actions.publish_rumour(session, actor=actor, rumour_id=_rumour_of(session, incident, rumour_id, actor))
+    return once.go(f"{_base(request, incident)}/statements#rumours")
+
+
+@router.post("/rumours/{rumour_id}/withdraw")
+def rumour_withdraw_form(
+    request: Request, form: FormDep, incident: IncidentDep, rumour_id: UUID, session: Tx, actor: Publisher
+) -> Response:
+    """Give up an answer that was not published."""
+    once = start_once(request, session, form, actor)
+    withdraw_rumour(session, actor=actor, rumour_id=_rumour_of(session, incident, rumour_id, actor))
     return once.go(f"{_base(request, incident)}/statements#rumours")
 
 
@@ -144,6 +170,13 @@ def brief_page(request: Request, incident: IncidentDep, session: Tx, actor: Read
     published = [row for row in queries.list_statements(session, incident.id, Paging(None, SHOWN)) if row.state is State.PUBLISHED]
     context = _place(request, incident) | {"sheet": sheet, "marks": marks_of(sheet), "published": published[0] if published else None}
     return render(request, "brief.html", context, actor=actor)
+
+
+def _rumour_of(session: Session, incident: Incident, rumour_id: UUID, actor: Actor) -> UUID:
+    """The answer of the address; 404 when it is another incident's."""
+    if queries.get_rumour(session, rumour_id, actor).incident_id != incident.id:
+        raise NotFoundError("rumour_not_found", "There is no such answer.")
+    return rumour_id
 
 
 def _form(request: Request, session: Session, incident: Incident, typed: dict[str, Any]) -> dict[str, Any]:

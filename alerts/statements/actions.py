@@ -14,7 +14,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from alerts.incidents.models import Incident
-from alerts.incidents.queries import get_incident
 from alerts.kit import audit
 from alerts.kit.actor import Actor
 from alerts.kit.clock import db_now
@@ -22,8 +21,8 @@ from alerts.kit.errors import ConflictError, InvalidError
 from alerts.kit.ids import CODE_LETTERS
 from alerts.kit.outbox import publish
 from alerts.statements.models import PublicPage, Rumour, Statement
-from alerts.statements.queries import claim_statement, content_hash_of, newest_published
-from alerts.statements.rules import ALLOWED, State, check_texts
+from alerts.statements.queries import claim_rumour, claim_statement, content_hash_of, newest_published
+from alerts.statements.rules import ALLOWED, WITHDRAWN_WORDS, State, Verdict, check_claim, check_texts
 from alerts.statements.schemas import RumourIn, Withdrawal
 
 SLUG_LETTERS = 6
@@ -93,33 +92,52 @@ def publish_statement(session: Session, *, actor: Actor, row: Statement, compose
 
 
 def withdraw_statement(session: Session, *, actor: Actor, statement_id: UUID, command: Withdrawal) -> Statement:
-    """Take it back, with the reason that the public reads; it stays in the history. A draft is given up."""
-    reason = command.reason.model_dump()
-    check_texts(reason, field="reason")
+    """Take it back, with a reason in prepared words that the public reads; it stays in the history. A draft is given up."""
     row = claim_statement(session, statement_id, actor)
     _check_move(row, State.WITHDRAWN)
     row.state, row.withdrawn_by, row.withdrawn_at = State.WITHDRAWN, actor.key, db_now(session)
-    row.withdraw_reason = reason
+    row.withdraw_reason = dict(WITHDRAWN_WORDS[command.reason])
     row.version += 1
     session.flush()
     _log(session, actor, row, "statement.withdrawn")
     return row
 
 
-def answer_rumour(session: Session, *, actor: Actor, incident: Incident, command: RumourIn, page: Mapping[str, Any]) -> Rumour:
-    """BENAR or TIDAK BENAR, under this name. 409: the answer that it replaces was replaced before."""
-    check_texts(command.explanation.model_dump(), field="explanation")
+def draft_rumour(session: Session, *, actor: Actor, incident: Incident, command: RumourIn) -> Rumour:
+    """BENAR or TIDAK BENAR, for somebody else to publish. 409: the answer that it replaces was replaced before."""
+    _check_words(command.claim.model_dump(), command.verdict, command.explanation.model_dump())
     if command.replaces is not None:
         _check_replaces(session, incident.id, command.replaces)
-    open_page(session, incident, page["heading"], page["about"])
-    values = command.model_dump()
-    row = Rumour(incident_id=incident.id, status=incident.status, published_by=actor.key, **values)
+    row = Rumour(incident_id=incident.id, status=incident.status, drafted_by=actor.key, **command.model_dump())
     session.add(row)
     session.flush()
     session.refresh(row)
-    detail = {"verdict": row.verdict, "replaces": str(row.replaces) if row.replaces else None}
-    audit.record(session, actor=actor, action="rumour.answered", incident_id=incident.id, subject=("rumour", row.id), detail=detail)
-    publish(session, "rumour.answered", rumour_id=row.id, incident_id=incident.id)
+    _log_rumour(session, actor, row, "rumour.drafted")
+    return row
+
+
+def publish_rumour(session: Session, *, actor: Actor, row: Rumour, page: Mapping[str, Any], incident: Incident) -> Rumour:
+    """Put the answer on the public page, under this name. 409: it is no draft, somebody else must do it, or another was quicker."""
+    _check_is_draft(row)
+    if actor.key == row.drafted_by:
+        raise ConflictError("second_hand_needed", "An answer is words of your own: somebody else publishes it.")
+    _check_words(row.claim, row.verdict, row.explanation)
+    if row.replaces is not None:
+        _check_replaces(session, row.incident_id, row.replaces)
+    open_page(session, incident, page["heading"], page["about"])
+    row.state, row.published_by, row.published_at = State.PUBLISHED, actor.key, db_now(session)
+    session.flush()
+    _log_rumour(session, actor, row, "rumour.answered")
+    return row
+
+
+def withdraw_rumour(session: Session, *, actor: Actor, rumour_id: UUID) -> Rumour:
+    """Give up a draft. 409 once it is published: answer anew then."""
+    row = claim_rumour(session, rumour_id, actor)
+    _check_is_draft(row)
+    row.state = State.WITHDRAWN
+    session.flush()
+    _log_rumour(session, actor, row, "rumour.given_up")
     return row
 
 
@@ -180,12 +198,29 @@ def _check_corrects(session: Session, incident_id: UUID, corrects: UUID | None) 
 
 
 def _check_replaces(session: Session, incident_id: UUID, replaces: UUID) -> None:
-    get_incident(session, incident_id)
-    before = session.get(Rumour, replaces)
-    if before is None or before.incident_id != incident_id:
+    """Under a lock on what is replaced: of two that are published at once the second sees the first."""
+    before = session.scalars(select(Rumour).where(Rumour.id == replaces).with_for_update()).one_or_none()
+    if before is None or before.incident_id != incident_id or before.state is not State.PUBLISHED:
         raise InvalidError("not_answered", "What it replaces is no answer of this incident.", field="replaces")
-    if session.scalars(select(Rumour.id).where(Rumour.replaces == replaces)).first() is not None:
+    after = select(Rumour.id).where(Rumour.replaces == replaces, Rumour.state == State.PUBLISHED)
+    if session.scalars(after).first() is not None:
         raise ConflictError("already_replaced", "This answer was replaced before.")
+
+
+def _check_words(claim: Mapping[str, str], verdict: Verdict, explanation: Mapping[str, str]) -> None:
+    check_claim(claim, verdict, field="claim")
+    check_texts(explanation, field="explanation")
+
+
+def _check_is_draft(row: Rumour) -> None:
+    if row.state is not State.DRAFT:
+        raise ConflictError("rumour_state", "The answer is not in a state that allows this.", state=row.state.value)
+
+
+def _log_rumour(session: Session, actor: Actor, row: Rumour, action: str) -> None:
+    detail = {"verdict": row.verdict, "replaces": str(row.replaces) if row.replaces else None}
+    audit.record(session, actor=actor, action=action, incident_id=row.incident_id, subject=("rumour", row.id), detail=detail)
+    publish(session, action, rumour_id=row.id, incident_id=row.incident_id)
 
 
 def _log(session: Session, actor: Actor, row: Statement, action: str, **detail: Any) -> None:

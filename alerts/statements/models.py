@@ -76,10 +76,19 @@ class Statement(Base):
 
 
 class Rumour(Base):
-    """A claim that goes round, and our answer. Written once; another answer to the same claim `replaces` it."""
+    """A claim that goes round, and our answer: one person writes it, another publishes it, and no word changes between.
+
+    Another answer to the same claim `replaces` it; a trigger freezes what was published, and the words from the first.
+    """
 
     __tablename__ = "rumour"
-    __table_args__ = (ForeignKeyConstraint(["incident_id", "status"], ["incident.id", "incident.status"]),)
+    __table_args__ = (
+        ForeignKeyConstraint(["incident_id", "status"], ["incident.id", "incident.status"]),
+        CheckConstraint("(published_at IS NULL) = (published_by IS NULL)", name="published_by_somebody"),
+        CheckConstraint("(state = 'published') = (published_at IS NOT NULL)", name="published_when"),
+        CheckConstraint("published_by IS NULL OR published_by <> drafted_by", name="second_hand"),
+        Index("uq_rumour_replaces", "replaces", unique=True, postgresql_where=text("state = 'published'")),
+    )
 
     id: Mapped[UUID] = uuid_pk()
     incident_id: Mapped[UUID] = mapped_column(index=True)
@@ -87,6 +96,9 @@ class Rumour(Base):
     claim: Mapped[dict[str, str]] = mapped_column(JSONB)
     verdict: Mapped[Verdict] = mapped_column(enum_column(Verdict))
     explanation: Mapped[dict[str, str]] = mapped_column(JSONB)
-    published_by: Mapped[str]
-    published_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
-    replaces: Mapped[UUID | None] = mapped_column(ForeignKey("rumour.id"), unique=True)
+    state: Mapped[State] = mapped_column(enum_column(State), server_default=State.DRAFT.value)
+    drafted_by: Mapped[str]
+    drafted_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    published_by: Mapped[str | None]
+    published_at: Mapped[datetime | None]
+    replaces: Mapped[UUID | None] = mapped_column(ForeignKey("rumour.id"))

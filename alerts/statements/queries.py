@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ScalarSelect, exists, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.rules import Purpose
@@ -75,6 +75,22 @@ def claim_statement(session: Session, statement_id: UUID, actor: Actor) -> State
     return session.scalars(query).one()
 
 
+def get_rumour(session: Session, rumour_id: UUID, actor: Actor) -> Rumour:
+    """The answer; 404 when there is none, or none of an incident that this actor may know of."""
+    row = session.get(Rumour, rumour_id)
+    if row is None:
+        raise NotFoundError("rumour_not_found", "There is no such answer.")
+    get_incident(session, row.incident_id, actor)
+    return row
+
+
+def claim_rumour(session: Session, rumour_id: UUID, actor: Actor) -> Rumour:
+    """The answer, locked for change."""
+    get_rumour(session, rumour_id, actor)
+    query = select(Rumour).where(Rumour.id == rumour_id).with_for_update().execution_options(populate_existing=True)
+    return session.scalars(query).one()
+
+
 def list_statements(session: Session, incident_id: UUID, page: Paging) -> list[Statement]:
     """Up to `limit + 1`, newest first."""
     query = select(Statement).where(Statement.incident_id == incident_id)
@@ -121,9 +137,10 @@ def find_shown(session: Session, slug: str, status: Status) -> Shown | None:
         return None
     published = select(Statement).where(Statement.incident_id == page.incident_id, Statement.published_at.is_not(None))
     statements = list(session.scalars(published.order_by(Statement.published_at.desc()).limit(SHOWN)))
-    replaced = select(Rumour.replaces).where(Rumour.replaces.is_not(None))
-    answers = select(Rumour).where(Rumour.incident_id == page.incident_id, Rumour.id.not_in(replaced))
-    rumours = list(session.scalars(answers.order_by(Rumour.id.desc()).limit(SHOWN)))
+    after = aliased(Rumour)
+    is_replaced = exists().where(after.replaces == Rumour.id, after.state == State.PUBLISHED)
+    answers = select(Rumour).where(Rumour.incident_id == page.incident_id, Rumour.state == State.PUBLISHED, ~is_replaced)
+    rumours = list(session.scalars(answers.order_by(Rumour.published_at.desc()).limit(SHOWN)))
     return Shown(page, statements, rumours) if statements or rumours else None
 
 

@@ -82,6 +82,13 @@ def get_rumours(incident_id: UUID, actor: Viewer, session: Tx, page: PagingDep) 
     return page_of([queries.present_rumour(row) for row in rows], [row.id for row in rows], page.limit)
 
 
+@router.post("/api/v1/rumours/{rumour_id}/withdraw", response_model=RumourView, operation_id="withdraw_rumour")
+def post_rumour_withdrawal(rumour_id: UUID, actor: Publisher, session: Tx, idem: Idem) -> Response:
+    """Give up a draft. What was published is answered anew instead."""
+    idem.start(actor.key)
+    return idem.answer(200, queries.present_rumour(actions.withdraw_rumour(session, actor=actor, rumour_id=rumour_id)))
+
+
 @router.get("/public/incidents/{slug}", response_class=HTMLResponse, operation_id="open_public_incident")
 def get_public_incident(slug: str, request: Request, session: Tx, settings: SettingsDep, t: Reader) -> Response:
     """What the ministry says of an incident, with its history and its answers to rumours. Cached; nothing personal."""

@@ -31,6 +31,23 @@ class Verdict(StrEnum):
     FALSE = "false"
 
 
+class WhyWithdrawn(StrEnum):
+    """Why a statement is taken back. The public reads prepared words: one person withdraws, and nobody types alone."""
+
+    FIGURE_CORRECTED = "figure_corrected"
+    NO_LONGER_SO = "no_longer_so"
+    NOT_CONFIRMED = "not_confirmed"
+    BY_MISTAKE = "by_mistake"
+
+
+WITHDRAWN_WORDS: Mapping[WhyWithdrawn, Mapping[str, str]] = MappingProxyType(
+    {
+        WhyWithdrawn.FIGURE_CORRECTED: {"id": "Angka diperbaiki.", "en": "A figure was corrected."},
+        WhyWithdrawn.NO_LONGER_SO: {"id": "Keadaan telah berubah.", "en": "The situation has changed."},
+        WhyWithdrawn.NOT_CONFIRMED: {"id": "Isinya ternyata belum terkonfirmasi.", "en": "What it said turned out not to be confirmed."},
+        WhyWithdrawn.BY_MISTAKE: {"id": "Diterbitkan karena kekeliruan.", "en": "It was published by mistake."},
+    }
+)
 ALLOWED: Mapping[State, frozenset[State]] = MappingProxyType(
     {
         State.DRAFT: frozenset({State.PUBLISHED, State.WITHDRAWN}),
@@ -169,9 +186,19 @@ def check_texts(texts: Mapping[str, str], *, field: str, offered: Collection[str
     for language, text in texts.items():
         fault = fault_of(text, offered)
         if fault is not None:
-            raise InvalidError(fault.code, WHY[fault.code], field=f"{field}.{language}", words=fault.words)
+            raise _refusal(fault, f"{field}.{language}")
     if len({tuple(sorted(REFERENCE.findall(text))) for text in texts.values()}) > 1:
         raise InvalidError("figures_differ", "Both languages must speak of the same figures.", field=field)
+
+
+def check_claim(texts: Mapping[str, str], verdict: Verdict, *, field: str) -> None:
+    """Another's words that we repeat. What we call true we say ourselves; what we deny may hold numbers, but no restricted place."""
+    if verdict is Verdict.TRUE:
+        check_texts(texts, field=field)
+        return
+    for language, text in texts.items():
+        if match := RESTRICTED.search(_plain(text)):
+            raise _refusal(Fault("restricted", match.group()), f"{field}.{language}")
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
@@ -221,6 +248,10 @@ def _fault_of_sentence(sentence: str) -> Fault | None:
     if (match := DEATH.search(plain)) and not any(key.endswith("dead") for key in references):
         return Fault("death_not_bound", match.group())
     return None
+
+
+def _refusal(fault: Fault, field: str) -> InvalidError:
+    return InvalidError(fault.code, WHY[fault.code], field=field, words=fault.words)
 
 
 def _plain(text: str) -> str:

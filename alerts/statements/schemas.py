@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from alerts.kit.http import View, Wire
-from alerts.statements.rules import State, Verdict
+from alerts.statements.rules import State, Verdict, WhyWithdrawn
 
 Sentence = Annotated[str, Field(min_length=3, max_length=400)]
 
@@ -47,15 +47,19 @@ class StatementIn(Wire):
 
 
 class Withdrawal(Wire):
-    """Why it is withdrawn, as the public reads it."""
+    """Why it is withdrawn. The public reads prepared words for it, so that one person may do it at once."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": {"id": "Angka diperbaiki.", "en": "A figure was corrected."}}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "figure_corrected"}]})
 
-    reason: Both
+    reason: WhyWithdrawn
 
 
 class RumourIn(Wire):
-    """A claim in its own words, and our answer with its reason."""
+    """A claim in its own words, and our answer with its reason.
+
+    Whatever it says is typed: somebody else publishes it. Restricted places are refused in a claim too, and of a claim that we
+    call true everything that is refused in our own sentences.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -108,13 +112,16 @@ class StatementView(View):
 
 
 class RumourView(View):
-    """A claim and our answer."""
+    """A claim and our answer. A draft is nobody's to read but ours; `withdrawn`: it was given up before it was published."""
 
     id: UUID
     incident_id: UUID
+    state: State
     claim: dict[str, str]
     verdict: Verdict
     explanation: dict[str, str]
-    published_by: str
-    published_at: datetime
+    drafted_by: str
+    drafted_at: datetime
+    published_by: str | None
+    published_at: datetime | None
     replaces: UUID | None

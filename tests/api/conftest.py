@@ -300,8 +300,9 @@ def _add_by_http(world: World) -> None:
     for act in ("publish_statement", "withdraw_statement"):
         world.others[act] = {"public_statement_id": _post(world, f"{incident}/statements", duty, json=said)}
     rumour = {"claim": {"id": "Kabar", "en": "Word"}, "verdict": "false", "explanation": {"id": "Tidak benar.", "en": "Not so."}}
-    for _ in range(2):
-        _post(world, f"{incident}/rumours", world.who["minister"], json=rumour)
+    world.ids["rumour_id"] = _post(world, f"{incident}/rumours", duty, json=rumour)
+    for act in ("publish_rumour", "withdraw_rumour"):
+        world.others[act] = {"rumour_id": _post(world, f"{incident}/rumours", duty, json=rumour)}
     browser = {"endpoint": "https://updates.push.services.mozilla.com/wpush/v2/contoh", "keys": BROWSER_KEYS}
     world.ids["browser_id"] = _post(world, f"/api/v1/citizens/{world.ids['citizen_id']}/browsers", duty, json=browser)
     world.ids["run_id"] = _post(world, "/api/v1/imports", duty | {"Content-Type": "text/csv"}, content=CSV)

@@ -201,7 +201,9 @@ RIGHT_OF = {
     "withdraw_statement": Permission.PUBLISH_STATEMENT,
     "list_statements": Permission.VIEW_SUMMARY,
     "get_statement": Permission.VIEW_SUMMARY,
-    "answer_rumour": Permission.PUBLISH_STATEMENT,
+    "draft_rumour": Permission.WRITE_STATEMENT,
+    "publish_rumour": Permission.PUBLISH_STATEMENT,
+    "withdraw_rumour": Permission.PUBLISH_STATEMENT,
     "list_rumours": Permission.VIEW_SUMMARY,
 }
 # Missions have the right to deal with calls and messages, and the ministry alone says which mission: 403 for their staff.

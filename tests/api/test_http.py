@@ -197,7 +197,7 @@ def another_body(operation: Operation, world: World) -> dict[str, Any]:
 def _spare(operation: Operation) -> dict[str, Any]:
     """For a body with one field there is no other order: another value."""
     fields: dict[str, dict[str, Any]] = {
-        "withdraw_statement": {"reason": {"id": "Lain sekali.", "en": "Other."}},
+        "withdraw_statement": {"reason": "by_mistake"},
         "set_email_address": {"email": "lain@example.org"},
         "enrol_as_tester": {"consented_at": "2026-01-01T00:00:00Z"},
         "close_incident": {"reason": "lain"},

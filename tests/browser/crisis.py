@@ -29,7 +29,7 @@ from alerts.kit.actor import Actor, Via
 from alerts.kit.clock import db_now
 from alerts.kit.db import Sessions
 from alerts.live.actions import refresh, refresh_one
-from alerts.live.briefing.actions import answer_rumour, draft, publish, sheet_now
+from alerts.live.briefing.actions import draft, publish, publish_rumour, sheet_now
 from alerts.live.rules.briefing import brief_of
 from alerts.notices.alarms import raise_alarm
 from alerts.notices.rules import AlarmKind
@@ -41,9 +41,9 @@ from alerts.reports.schemas import ReportIn
 from alerts.settings import Settings
 from alerts.staff.models import Staff
 from alerts.staff.sign_in import actor_of
-from alerts.statements.actions import withdraw_statement
+from alerts.statements.actions import draft_rumour, withdraw_statement
 from alerts.statements.models import PublicPage
-from alerts.statements.rules import Verdict
+from alerts.statements.rules import Verdict, WhyWithdrawn
 from alerts.statements.schemas import Both, Hotline, RumourIn, StatementIn, Withdrawal
 from tests.factories.citizens import make_citizen
 from tests.factories.families import make_enquiry
@@ -143,7 +143,7 @@ def _families_ask(session: Session, settings: Settings, incident: Incident) -> t
 
 
 def _statements(session: Session, incident: Incident, actors: dict[str, Actor]) -> tuple[UUID, UUID, str]:
-    """One published and out of date by now, one withdrawn, one draft with typed words, one rumour answered."""
+    """One published and out of date by now, one withdrawn, one draft with typed words, one rumour answered and one to be."""
     writer, minister = actors["public_information"], actors["minister"]
     keys = [clause.key for clause in brief_of(sheet_now(session, incident)).clauses]
     hotlines = [Hotline(name="KBRI Ankara", number="+90 532 135 2298"), Hotline(name="Pusat krisis", number="+62 812 9007 0027")]
@@ -152,13 +152,15 @@ def _statements(session: Session, incident: Incident, actors: dict[str, Actor]) 
     )
     for row in (first, second):
         publish(session, actor=minister, statement_id=row.id)
-    reason = Both(id="Angka diperbaiki.", en="A figure was corrected.")
-    withdraw_statement(session, actor=minister, statement_id=first.id, command=Withdrawal(reason=reason))
+    withdraw_statement(session, actor=minister, statement_id=first.id, command=Withdrawal(reason=WhyWithdrawn.FIGURE_CORRECTED))
     own = Both(id="Tim KBRI sedang menuju lokasi.", en="A team of the embassy is on its way.")
     typed = draft(session, actor=writer, incident=incident, command=StatementIn(clauses=keys, own=[own]))
     claim = Both(id="KBRI Ankara sudah ditutup.", en="The embassy in Ankara has closed.")
     explanation = Both(id="KBRI tetap melayani WNI.", en="The embassy goes on serving citizens.")
-    answer_rumour(session, actor=minister, incident=incident, command=RumourIn(claim=claim, verdict=Verdict.FALSE, explanation=explanation))
+    command = RumourIn(claim=claim, verdict=Verdict.FALSE, explanation=explanation)
+    for _ in range(2):
+        answer = draft_rumour(session, actor=writer, incident=incident, command=command)
+    publish_rumour(session, actor=minister, rumour_id=answer.id)
     second.stale_at = db_now(session)
     label, before, after = {"id": "luka-luka", "en": "injured"}, {"id": "7", "en": "7"}, {"id": "9", "en": "9"}
     second.stale_figures = [{"key": "own.injured", "label": label, "before": before, "after": after}]

@@ -17,7 +17,7 @@ from alerts.kit.clock import db_now
 from alerts.live.actions import refresh
 from alerts.reports.actions import file_report
 from alerts.reports.schemas import ReportIn
-from alerts.statements.models import Statement
+from alerts.statements.models import Rumour, Statement
 from tests.factories.incidents import OPENER, make_incident
 from tests.factories.reports import line, report_body
 
@@ -86,13 +86,37 @@ def test_what_is_refused_comes_back_with_what_was_typed(incident: Incident, brow
     assert "Semua WNI selamat." in answer.text
 
 
-def test_a_rumour_is_answered_by_form(incident: Incident, browse: Browser) -> None:
-    minister, base = browse("minister"), f"/incidents/{incident.id}"
-    hidden = form_of(minister.get(f"{base}/statements").text, f"{base}/rumours")
+def test_a_rumour_is_answered_by_two(session: Session, incident: Incident, browse: Browser) -> None:
+    writer, minister, base = browse("public_information"), browse("minister"), f"/incidents/{incident.id}"
+    hidden = form_of(writer.get(f"{base}/statements").text, f"{base}/rumours")
     said = {"claim_id": "KBRI tutup.", "claim_en": "The embassy is shut.", "verdict": "false"}
     said |= {"explanation_id": "KBRI tetap buka.", "explanation_en": "It is open."}
-    assert minister.post(f"{base}/rumours", **hidden, **said, came_from=f"{base}/statements").status_code == 303
-    assert "KBRI tetap buka." in minister.get(f"{base}/statements").text
+    for _ in range(2):
+        assert writer.post(f"{base}/rumours", **hidden, **said, came_from=f"{base}/statements").status_code == 303
+        hidden = form_of(writer.get(f"{base}/statements").text, f"{base}/rumours")
+    second, first = session.scalars(select(Rumour.id).order_by(Rumour.id.desc())).all()
+    assert f'action="{base}/rumours/{first}/publish"' not in writer.get(f"{base}/statements").text
+    page = minister.get(f"{base}/statements").text
+    assert "KBRI tetap buka." in page
+    assert "It is open." in page, "whoever publishes reads both languages"
+    for rumour, act in ((first, "publish"), (second, "withdraw")):
+        path = f"{base}/rumours/{rumour}/{act}"
+        assert minister.post(path, **form_of(page, path)).status_code == 303
+    assert session.scalars(select(Rumour.state).order_by(Rumour.id)).all() == ["published", "withdrawn"]
+    other = make_incident(session)
+    session.commit()
+    assert minister.post(f"/incidents/{other.id}/rumours/{first}/publish", **form_of(page, path)).status_code == 404
+
+
+def test_a_statement_is_withdrawn_with_a_prepared_reason(incident: Incident, browse: Browser) -> None:
+    writer = browse("public_information")
+    path = drafted(writer, incident)
+    hidden = form_of(writer.get(path).text, f"{path}/withdraw")
+    typed = writer.post(f"{path}/withdraw", **hidden, reason="Kata sendiri", came_from=path)
+    assert typed.status_code == 422
+    hidden = form_of(writer.get(path).text, f"{path}/withdraw")
+    assert writer.post(f"{path}/withdraw", **hidden, reason="figure_corrected", came_from=path).status_code == 303
+    assert "Angka diperbaiki." in writer.get(path).text
 
 
 @pytest.mark.parametrize("lang", ["id", "en"])

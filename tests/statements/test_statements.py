@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -17,12 +20,17 @@ from sqlalchemy.orm import Session
 
 from alerts.incidents.models import Incident
 from alerts.kit.crypto import Keyring
+from alerts.kit.db import Sessions
+from alerts.kit.errors import ConflictError
 from alerts.kit.ids import alert_code
 from alerts.kit.outbox import OutboxEvent
 from alerts.live.actions import refresh
+from alerts.live.briefing.actions import publish_rumour
 from alerts.reports.actions import file_report
 from alerts.reports.schemas import ReportIn
+from alerts.statements.actions import draft_rumour
 from alerts.statements.models import PublicPage
+from alerts.statements.schemas import RumourIn
 from tests.factories.checkins import make_citizen, make_member
 from tests.factories.incidents import OPENER, make_incident
 from tests.factories.reports import line, new_key, report_body
@@ -30,6 +38,7 @@ from tests.factories.reports import line, new_key, report_body
 SignIn = Callable[..., dict[str, str]]
 AUTOMATIC = ["as_of", "present", "voluntary", "injured", "appeal"]
 OWN = {"id": "{own.injured} WNI didampingi KBRI.", "en": "The embassy is with {own.injured} of our citizens."}
+OTHER = replace(OPENER, label="another")
 ATOM = "{http://www.w3.org/2005/Atom}"
 
 
@@ -211,7 +220,11 @@ def test_history_withdrawal_and_correction_stay_readable(
     who = draft.writer  # type: ignore[attr-defined]
     first = draft().json()
     publish(client, first["id"], who)
-    reason = {"reason": {"id": "Angka diperbaiki.", "en": "A figure was corrected."}}
+    typed = client.post(
+        f"/api/v1/public-statements/{first['id']}/withdraw", json={"reason": {"id": "Si Anu.", "en": "So-and-so."}}, headers=who | new_key()
+    )
+    assert typed.status_code == 422, "one person withdraws, so nobody types what the public reads"
+    reason = {"reason": "figure_corrected"}
     gone = client.post(f"/api/v1/public-statements/{first['id']}/withdraw", json=reason, headers=who | new_key())
     assert (gone.status_code, gone.json()["state"]) == (200, "withdrawn")
     shown = public(client, session, incident, "?lang=id").text
@@ -225,23 +238,109 @@ def test_history_withdrawal_and_correction_stay_readable(
     assert client.post(f"/api/v1/public-statements/{first['id']}/withdraw", json=reason, headers=who | new_key()).status_code == 409
 
 
-def test_a_rumour_is_answered_and_answered_anew(client: TestClient, session: Session, incident: Incident, sign_in: SignIn) -> None:
-    who, path = sign_in("minister"), f"/api/v1/incidents/{incident.id}/rumours"
-    claim = {"id": "1.000 WNI <b>tewas</b>!", "en": "1,000 citizens dead!"}
-    said = {"claim": claim, "verdict": "false", "explanation": {"id": "Hal itu tidak benar.", "en": "That is not so."}}
-    first = client.post(path, json=said, headers=who | new_key())
-    assert first.status_code == 201, first.text
+RUMOUR = {
+    "claim": {"id": "1.000 WNI <b>tewas</b>!", "en": "1,000 citizens dead!"},
+    "verdict": "false",
+    "explanation": {"id": "Hal itu tidak benar.", "en": "That is not so."},
+}
+
+
+@pytest.fixture
+def rumour(client: TestClient, incident: Incident, sign_in: SignIn) -> Callable[..., Response]:
+    """`rumour(verdict="true")`: written by a duty officer."""
+    writer = sign_in("duty_officer")
+
+    def written(**fields: Any) -> Response:
+        return client.post(f"/api/v1/incidents/{incident.id}/rumours", json=RUMOUR | fields, headers=writer | new_key())
+
+    return written
+
+
+def answer(client: TestClient, rumour: dict[str, Any], who: dict[str, str], act: str = "publish") -> Response:
+    return client.post(f"/api/v1/rumours/{rumour['id']}/{act}", headers=who | new_key())
+
+
+def test_an_answer_is_published_by_another_than_its_writer(
+    client: TestClient, session: Session, incident: Incident, sign_in: SignIn
+) -> None:
+    writer, minister = sign_in("public_information"), sign_in("minister")
+    made = client.post(f"/api/v1/incidents/{incident.id}/rumours", json=RUMOUR, headers=writer | new_key())
+    assert (made.status_code, made.json()["state"]) == (201, "draft"), made.text
+    own = answer(client, made.json(), writer)
+    assert (own.status_code, own.json()["code"]) == (409, "second_hand_needed")
+    assert session.scalars(select(PublicPage)).all() == [], "a draft opens no page"
+    with pytest.raises(DBAPIError, match="second_hand"), session.begin_nested():
+        session.execute(text("UPDATE rumour SET state = 'published', published_by = drafted_by, published_at = now()"))
+    with pytest.raises(DBAPIError, match="frozen"), session.begin_nested():
+        session.execute(text("UPDATE rumour SET claim = '{}'"))
+    assert answer(client, made.json(), sign_in("approver", via="token")).status_code == 403
+    done = answer(client, made.json(), minister)
+    assert (done.status_code, done.json()["state"]) == (200, "published"), done.text
     shown = public(client, session, incident, "?lang=id").text
     assert "TIDAK BENAR" in shown
     assert "&lt;b&gt;tewas" in shown
-    wrong = said | {"explanation": {"id": "Semua WNI selamat.", "en": "All are safe."}}
-    assert client.post(path, json=wrong, headers=who | new_key()).json()["code"] == "all_safe"
-    anew = said | {"verdict": "true", "explanation": {"id": "Hal itu benar.", "en": "That is so."}, "replaces": first.json()["id"]}
-    assert client.post(path, json=anew, headers=who | new_key()).status_code == 201
-    assert "Hal itu tidak benar." not in public(client, session, incident, "?lang=id").text
-    assert client.post(path, json=anew, headers=who | new_key()).status_code == 409
-    with pytest.raises(DBAPIError), session.begin_nested():
-        session.execute(text("UPDATE rumour SET verdict = 'true'"))
+    for change in ("UPDATE rumour SET verdict = 'true'", "UPDATE rumour SET state = 'withdrawn'", "DELETE FROM rumour"):
+        with pytest.raises(DBAPIError, match="frozen"), session.begin_nested():
+            session.execute(text(change))
+
+
+def test_what_we_call_true_is_held_to_the_rules_of_our_own_sentences(rumour: Callable[..., Response]) -> None:
+    for verdict, claim, code in (
+        ("true", {"id": "Budi meninggal dunia.", "en": "Budi has died."}, "death_not_bound"),
+        ("true", {"id": "Semua WNI selamat.", "en": "All are safe."}, "all_safe"),
+        ("true", {"id": "Ada 3 WNI luka.", "en": "There are 3 injured."}, "number_not_bound"),
+        ("false", {"id": "Titik kumpul pindah ke taman.", "en": "It moved."}, "restricted"),
+        ("false", {"id": "Pindah ke taman.", "en": "The assembly point moved."}, "restricted"),
+    ):
+        refused = rumour(verdict=verdict, claim=claim)
+        assert (refused.status_code, refused.json()["code"]) == (422, code), refused.text
+    refused = rumour(explanation={"id": "Semua WNI selamat.", "en": "All are safe."})
+    assert (refused.status_code, refused.json()["code"]) == (422, "all_safe")
+
+
+def test_a_rumour_is_answered_anew_once(
+    client: TestClient, session: Session, incident: Incident, rumour: Callable[..., Response], sign_in: SignIn
+) -> None:
+    minister, first = sign_in("minister"), rumour().json()
+    anew: dict[str, Any] = {"explanation": {"id": "Kini sudah jelas.", "en": "It is clear by now."}, "replaces": first["id"]}
+    assert rumour(**anew).status_code == 422, "a draft stands nowhere: nothing replaces it"
+    answer(client, first, minister)
+    second, third = rumour(**anew).json(), rumour(**anew).json()
+    assert "Hal itu tidak benar." in public(client, session, incident, "?lang=id").text, "a draft replaces nothing"
+    assert answer(client, second, minister).status_code == 200
+    shown = public(client, session, incident, "?lang=id").text
+    assert "Kini sudah jelas." in shown
+    assert "Hal itu tidak benar." not in shown
+    late = answer(client, third, minister)
+    assert (late.status_code, late.json()["code"]) == (409, "already_replaced")
+    assert rumour(**anew).status_code == 409
+    assert answer(client, third, minister, "withdraw").json()["state"] == "withdrawn"
+    for row, act in ((third, "publish"), (second, "withdraw")):
+        refused = answer(client, row, minister, act)
+        assert (refused.status_code, refused.json()["code"]) == (409, "rumour_state")
+
+
+def test_two_answers_that_replace_one_at_once_are_one_answer_and_one_conflict(sessions: Sessions) -> None:
+    with sessions.begin() as session:
+        incident = make_incident(session)
+        command = RumourIn.model_validate(RUMOUR)
+        first = draft_rumour(session, actor=OPENER, incident=incident, command=command)
+        publish_rumour(session, actor=OTHER, rumour_id=first.id)
+        anew = command.model_copy(update={"replaces": first.id})
+        drafts = [draft_rumour(session, actor=OPENER, incident=incident, command=anew).id for _ in range(4)]
+    barrier = Barrier(4)
+
+    def go(rumour_id: UUID) -> str:
+        barrier.wait()
+        try:
+            with sessions.begin() as session:
+                publish_rumour(session, actor=OTHER, rumour_id=rumour_id)
+        except ConflictError as error:
+            return error.code
+        return "published"
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(go, drafts)) == ["already_replaced"] * 3 + ["published"]
 
 
 def test_the_feed_is_atom_with_the_newest_first(

@@ -19,9 +19,9 @@ from alerts.reports.models import Report
 from alerts.statements import actions
 from alerts.statements.actions import Composed, changed_figures
 from alerts.statements.models import Rumour, Statement
-from alerts.statements.queries import claim_statement
+from alerts.statements.queries import claim_rumour, claim_statement
 from alerts.statements.rules import check_texts, fill, is_second_hand_needed, references_of
-from alerts.statements.schemas import Both, RumourIn, StatementIn
+from alerts.statements.schemas import Both, StatementIn
 
 
 def sheet_now(session: Session, incident: Incident) -> AnswerSheet:
@@ -53,11 +53,13 @@ def publish(session: Session, *, actor: Actor, statement_id: UUID) -> Statement:
     return actions.publish_statement(session, actor=actor, row=row, composed=compose(session, incident, command))
 
 
-def answer_rumour(session: Session, *, actor: Actor, incident: Incident, command: RumourIn) -> Rumour:
-    """Answer a claim on the incident's public page."""
+def publish_rumour(session: Session, *, actor: Actor, rumour_id: UUID) -> Rumour:
+    """Put the answer on the incident's public page."""
+    row = claim_rumour(session, rumour_id, actor)
+    incident = get_incident(session, row.incident_id)
     brief = brief_of(sheet_now(session, incident))
     page = {"heading": brief.heading.model_dump(), "about": brief.about}
-    return actions.answer_rumour(session, actor=actor, incident=incident, command=command, page=page)
+    return actions.publish_rumour(session, actor=actor, row=row, page=page, incident=incident)
 
 
 def flag_stale(session: Session, incident_id: UUID, sheet: AnswerSheet) -> None:

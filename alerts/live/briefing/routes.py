@@ -18,6 +18,7 @@ from alerts.live.schemas import Clause, Words
 from alerts.settings import SettingsDep
 from alerts.staff.access import require, require_session_actor
 from alerts.staff.rules import Permission
+from alerts.statements.actions import draft_rumour
 from alerts.statements.queries import claim_statement, present_rumour, present_statement, statement_etag
 from alerts.statements.schemas import RumourIn, RumourView, StatementIn, StatementView
 
@@ -83,9 +84,16 @@ def post_publish(public_statement_id: UUID, actor: Publisher, session: Tx, setti
     return idem.answer(200, present_statement(session, row, settings.public_url), {"ETag": statement_etag(row)})
 
 
-@router.post("/api/v1/incidents/{incident_id}/rumours", status_code=201, response_model=RumourView, operation_id="answer_rumour")
-def post_rumour(incident_id: UUID, body: RumourIn, actor: Publisher, session: Tx, idem: Idem) -> Response:
-    """Answer a claim that goes round: BENAR or TIDAK BENAR, with the reason, under this name."""
+@router.post("/api/v1/incidents/{incident_id}/rumours", status_code=201, response_model=RumourView, operation_id="draft_rumour")
+def post_rumour(incident_id: UUID, body: RumourIn, actor: Writer, session: Tx, idem: Idem) -> Response:
+    """Answer a claim that goes round: BENAR or TIDAK BENAR, with the reason. Somebody else publishes it."""
     idem.start(actor.key)
-    row = actions.answer_rumour(session, actor=actor, incident=get_incident(session, incident_id, actor), command=body)
+    row = draft_rumour(session, actor=actor, incident=get_incident(session, incident_id, actor), command=body)
     return idem.answer(201, present_rumour(row), {"Location": f"/api/v1/incidents/{incident_id}/rumours"})
+
+
+@router.post("/api/v1/rumours/{rumour_id}/publish", response_model=RumourView, operation_id="publish_rumour")
+def post_rumour_publish(rumour_id: UUID, actor: Publisher, session: Tx, idem: Idem) -> Response:
+    """Put an answer on the public page under this name. 409 for whoever wrote it, or when another replaced the same before."""
+    idem.start(actor.key)
+    return idem.answer(200, present_rumour(actions.publish_rumour(session, actor=actor, rumour_id=rumour_id)))
