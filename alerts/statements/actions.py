@@ -80,6 +80,7 @@ def publish_statement(session: Session, *, actor: Actor, row: Statement, compose
     changed = changed_figures(row.figures, {each["key"]: each for each in composed.figures})
     if changed or [each["key"] for each in row.clauses] != [each["key"] for each in composed.clauses]:
         raise ConflictError("figures_changed", "The figures have changed since this was written: make it anew.", changed=changed)
+    row.needs_second_hand = row.needs_second_hand or composed.needs_second_hand
     if row.needs_second_hand and actor.key in row.hands:
         raise ConflictError("second_hand_needed", "It holds deaths or words of your own: somebody else publishes it.")
     row.state, row.published_by, row.published_at = State.PUBLISHED, actor.key, db_now(session)

@@ -113,6 +113,13 @@ def newest_published(incident_id: UUID) -> ScalarSelect[UUID]:
     return published.order_by(Statement.published_at.desc()).limit(1).scalar_subquery()
 
 
+def approved_hotlines(session: Session, incident_id: UUID) -> set[tuple[str, str]]:
+    """Names and numbers that two people answered for, in what stands published of this incident."""
+    query = select(Statement.hotlines).where(Statement.incident_id == incident_id, Statement.state == State.PUBLISHED)
+    rows = session.scalars(query.where(Statement.needs_second_hand).order_by(Statement.published_at.desc()).limit(SHOWN))
+    return {(each["name"], each["number"]) for row in rows for each in row}
+
+
 def list_stale(session: Session, incident_id: UUID) -> list[Statement]:
     """Drafts, and what stands in public, that say otherwise than the sheet; newest first."""
     stands = or_(Statement.state == State.DRAFT, Statement.id == newest_published(incident_id))

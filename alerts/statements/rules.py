@@ -65,6 +65,7 @@ class Fault(NamedTuple):
 
 
 REFERENCE = re.compile(r"\{([a-z_]+(?:[.+][a-z_]+)*)\}")
+WHOLE_SENTENCES = re.compile(r"[.!?]+(?=\s|$)")
 SENTENCES = re.compile(r"[.!?;:\n]+(?=\s|$)")
 # Said of a place or of a wish, "safe" claims nothing of anybody.
 HARMLESS = re.compile(
@@ -87,9 +88,25 @@ ALL_SAFE = (
     re.compile(r"\bno (?:indonesians?|citizens?|nationals?|one|body|casualt\w*|victims?|deaths?|dead|injur\w*|fatalit\w*|loss)\b"),
     re.compile(r"\b(?:nobody|none)\b"),
 )
-WRONG_WORDS = re.compile(r"\b(?:tewas|casualty|casualties)\b")
+WRONG_WORDS = re.compile(r"\b\w*(?:tewas|newas)\w*|\bcasualt(?:y|ies)\b")
+# Words and ways round them; "meninggalkan" is to leave. Few of these have another use in a sentence of ours.
 DEATH = re.compile(
-    r"\b(?:meninggal|wafat|gugur|jenazah|korban jiwa|kematian|dead|died|dies|death|deaths|killed|fatal|fatality|fatalities)\b"
+    r"\b(?:(?:meninggal|wafat|gugur|mati|jenazah|jasad|mayat|mendiang|almarhum(?:ah)?|bangkai)(?:nya|lah|kah|pun)?"
+    r"|(?:ke|se)(?:mati|wafat|gugur)\w*|\w*nyawa\w*|jiwa(?:nya)? (?:melayang|hilang)|(?:korban|kehilangan|kerugian) jiwa"
+    r"|\w*bunuh\w*|berpulang|mangkat|tutup (?:usia|umur)|(?:hembus|embus)\w* nafas|(?:hembus|embus)\w* napas"
+    r"|(?:tidak|tak) (?:ter(?:tolong|selamatkan)|selamat|bernyawa)|(?:ber)?duka(?: ?cita)?|bela ?sungkawa"
+    r"|\w*makam\w*|\w*kubur(?:kan|an)?|[ao]u?topsi"
+    r"|dead(?:ly)?|die[sd]?|dying|deaths?|deceased|fatal(?:ly|ity|ities)?|kill(?:s|ed|ing|ings)?|slain|murder\w*|perish\w*"
+    r"|drown(?:s|ed|ing)?|pass(?:ed|es|ing)? away|(?:lo(?:st|se|ses|sing)|claim\w*|cost|took|taken?|loss of) (?:\w+ ){0,2}li(?:fe|ves)"
+    r"|li(?:fe|ves) (?:\w+ )?(?:lost|claimed|taken)|bod(?:y|ies)|corpses?|(?:mortal|human|bodily|their|his|her) remains|remains of"
+    r"|(?:not|never|nt|failed to) surviv\w*|no longer alive|funerals?|buried|burials?|morgues?|mortuar(?:y|ies)|autops(?:y|ies)"
+    r"|condolences?|mourn\w*|bereave\w*)\b"
+)
+HOST_STATE = "host_state."
+# Whoever is named after a figure of the host state would be read as counted by it.
+OURS = re.compile(
+    r"\b(?:wni|\w*indonesia\w*|warga (?:negara )?kita|warga kami|(?:sesama )?saudara(?: kita)?|our|ours|us|citizens?|nationals?"
+    r"|compatriots?|kita|pmi|tki|tkw)\b"
 )
 RESTRICTED = re.compile(
     r"\b(?:titik (?:kumpul|temu|jemput)|tempat berkumpul|lokasi (?:kumpul|penjemputan)|rumah aman|(?:rute|jalur) (?:evakuasi|keluar|aman)"
@@ -178,7 +195,7 @@ def fault_of(text: str, offered: Collection[str] = ()) -> Fault | None:
     unknown = [key for key in REFERENCE.findall(text) if key not in offered]
     if unknown:
         return Fault("figure_unknown", "{" + unknown[0] + "}")
-    return next((fault for sentence in SENTENCES.split(text) if (fault := _fault_of_sentence(sentence))), None)
+    return next((fault for sentence in SENTENCES.split(text) if (fault := _fault_of_sentence(sentence))), None) or _borrowed(text)
 
 
 def check_texts(texts: Mapping[str, str], *, field: str, offered: Collection[str] = ()) -> None:
@@ -227,7 +244,7 @@ def x_weight(text: str) -> int:
 
 
 def is_second_hand_needed(clause_keys: Collection[str], *, has_own_words: bool) -> bool:
-    """What the system says by itself one person may publish; deaths and typed sentences need another."""
+    """What the system says by itself one person may publish; deaths and typed words need another."""
     return has_own_words or "deaths" in clause_keys
 
 
@@ -247,6 +264,15 @@ def _fault_of_sentence(sentence: str) -> Fault | None:
         return Fault("number_not_bound", number)
     if (match := DEATH.search(plain)) and not any(key.endswith("dead") for key in references):
         return Fault("death_not_bound", match.group())
+    return None
+
+
+def _borrowed(text: str) -> Fault | None:
+    """A figure of the host state as if it were of our citizens; a colon or a semicolon does not part the two."""
+    for sentence in WHOLE_SENTENCES.split(text):
+        is_theirs = any(key.startswith(HOST_STATE) for key in REFERENCE.findall(sentence))
+        if is_theirs and (match := OURS.search(_plain(REFERENCE.sub(" ", sentence)))):
+            return Fault("figure_of_others", match.group())
     return None
 
 
@@ -288,6 +314,7 @@ WHY: Mapping[str, str] = MappingProxyType(
         "wrong_word": N_("Use another word: meninggal dunia; in English dead or injured."),
         "number_not_bound": N_("A number must be a figure of the sheet: put its name in braces instead of typing it."),
         "death_not_bound": N_("A sentence on deaths needs a figure that may be published."),
+        "figure_of_others": N_("A figure of the host state counts people of every nation: it says nothing of our citizens."),
         "figure_unknown": N_("There is no such figure, or it may not be published."),
     }
 )

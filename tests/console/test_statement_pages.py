@@ -45,7 +45,7 @@ def form_of(page: str, action: str) -> dict[str, str]:
 def drafted(person: Any, incident: Incident, **fields: str) -> str:
     base = f"/incidents/{incident.id}/statements"
     hidden = form_of(person.get(base).text, base)
-    answer = person.post(base, **hidden, clause="injured", hotline1_name="KBRI", hotline1_number="112", **fields)
+    answer = person.post(base, **hidden, clause="injured", **fields)
     assert answer.status_code == 303, answer.text
     return str(answer.headers["location"])
 
@@ -66,7 +66,7 @@ def test_a_draft_is_kept_and_published_and_gives_copies(session: Session, incide
 
 def test_own_words_are_published_by_another_and_a_changed_version_is_refused(incident: Incident, browse: Browser) -> None:
     writer, minister = browse("public_information"), browse("minister", lang="en")
-    path = drafted(writer, incident, **OWN)
+    path = drafted(writer, incident, **OWN, hotline1_name="KBRI", hotline1_number="112")
     assert f'action="{path}/publish"' not in writer.get(path).text
     page = minister.get(path).text
     assert "We are with 10 of ours." in page

@@ -60,7 +60,7 @@ def report(session: Session, incident: Incident, *lines: dict[str, Any]) -> None
 
 
 def body(**fields: Any) -> dict[str, Any]:
-    return {"clauses": AUTOMATIC, "hotlines": [{"name": "KBRI Ankara", "number": "+90 532 135 2298"}]} | fields
+    return {"clauses": AUTOMATIC} | fields
 
 
 @pytest.fixture
@@ -96,13 +96,31 @@ def test_the_automatic_sentence_is_published_by_one_and_read_by_everybody(
     page = public(client, session, incident, **{"Accept-Language": "id"})
     assert page.status_code == 200
     assert "10 WNI dilaporkan luka-luka." in page.text
-    assert "tel:+905321352298" in page.text
     assert page.headers["cache-control"] == "public, max-age=30"
     english = public(client, session, incident, "?lang=en")
     assert "10 Indonesian citizens are reported injured." in english.text
     again = public(client, session, incident, **{"Accept-Language": "id", "If-None-Match": page.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert english.headers["etag"] != page.headers["etag"]
+
+
+def test_a_hotline_is_typed_words_until_two_people_answered_for_it(
+    client: TestClient, session: Session, incident: Incident, draft: Callable[..., Response], sign_in: SignIn
+) -> None:
+    writer, lines = draft.writer, [{"name": "KBRI Ankara", "number": "+90 532 135 2298"}]  # type: ignore[attr-defined]
+    first = draft(hotlines=lines).json()
+    assert publish(client, first["id"], writer).json()["code"] == "second_hand_needed"
+    assert publish(client, first["id"], sign_in("minister")).status_code == 200
+    assert "tel:+905321352298" in public(client, session, incident).text
+    second = draft(hotlines=lines).json()
+    assert publish(client, second["id"], writer).status_code == 200
+    for other in ({"number": "+90 532 135 2299"}, {"name": "Budi Santoso"}):
+        assert publish(client, draft(hotlines=[lines[0] | other]).json()["id"], writer).json()["code"] == "second_hand_needed"
+    third = draft(hotlines=lines).json()
+    for row in (first, second):
+        client.post(f"/api/v1/public-statements/{row['id']}/withdraw", json={"reason": "by_mistake"}, headers=writer | new_key())
+    late = publish(client, third["id"], writer)
+    assert late.json()["code"] == "second_hand_needed", "what was approved no longer stands by then"
 
 
 def test_the_public_page_holds_nothing_of_staff_and_nothing_restricted(

@@ -19,7 +19,7 @@ from alerts.reports.models import Report
 from alerts.statements import actions
 from alerts.statements.actions import Composed, changed_figures
 from alerts.statements.models import Rumour, Statement
-from alerts.statements.queries import claim_rumour, claim_statement
+from alerts.statements.queries import approved_hotlines, claim_rumour, claim_statement
 from alerts.statements.rules import check_texts, fill, is_second_hand_needed, references_of
 from alerts.statements.schemas import Both, StatementIn
 
@@ -87,9 +87,16 @@ def compose(session: Session, incident: Incident, command: StatementIn) -> Compo
         typed=command.model_dump(mode="json", exclude={"sheet_version", "corrects"}),
         sheet_version=sheet.version,
         as_of=min([*times, sheet.as_of]),
-        needs_second_hand=is_second_hand_needed([c.key for c in clauses], has_own_words=bool(command.own or command.appeal)),
+        needs_second_hand=is_second_hand_needed([c.key for c in clauses], has_own_words=_has_own_words(session, incident.id, command)),
         corrects=command.corrects,
     )
+
+
+def _has_own_words(session: Session, incident_id: UUID, command: StatementIn) -> bool:
+    """Sentences, an appeal, or a hotline for whose name and number two people have not answered yet."""
+    if command.own or command.appeal:
+        return True
+    return not {(each.name, each.number) for each in command.hotlines} <= approved_hotlines(session, incident_id)
 
 
 def _check_chosen(brief: Brief, command: StatementIn) -> None:
