@@ -35,6 +35,7 @@ class Broadcast(Base):
     `next_message_at`: the promised time of the next message, in the offset (minutes) in which the text says it;
     `still_valid_texts`: what is sent then if nothing else was, approved together with this message; and again every
     `next_message_every_minutes` while the message holds. `promise_due_at`: the next such time after the first.
+    `alert_code`: six letters by which anybody can ask whether a message is ours.
     `only_sender`: of a synthetic message, the sender that it tries; approved by nobody, it goes to made-up people alone (triggers).
     """
 
@@ -116,6 +117,7 @@ class Broadcast(Base):
     waves_closed_at: Mapped[datetime | None]
     is_restricted: Mapped[bool] = mapped_column(server_default=text("false"))
     only_sender: Mapped[str | None]
+    alert_code: Mapped[str] = mapped_column(server_default=text("new_alert_code()"), index=True)
     decision_reason: Mapped[str | None]
     cancelled_by: Mapped[UUID | None]
     cancelled_at: Mapped[datetime | None]

@@ -24,7 +24,7 @@ from alerts.kit.db import Tx
 from alerts.kit.errors import ConflictError, InvalidError, NotFoundError
 from alerts.kit.http import Paging
 from alerts.live.briefing import actions
-from alerts.live.rules.briefing import ALWAYS, Brief, brief_of
+from alerts.live.rules.briefing import ALWAYS, Brief
 from alerts.settings import SettingsDep
 from alerts.staff.access import require, require_session_actor
 from alerts.staff.rules import Permission
@@ -182,7 +182,7 @@ def _rumour_of(session: Session, incident: Incident, rumour_id: UUID, actor: Act
 def _form(request: Request, session: Session, incident: Incident, typed: dict[str, Any]) -> dict[str, Any]:
     """The clauses of now, and what to fill the fields with: what was refused, else what the draft holds, else nothing."""
     sheet = actions.sheet_now(session, incident)
-    brief, again = brief_of(sheet), typed_in(request)
+    brief, again = actions.brief_now(session, incident, sheet), typed_in(request)
     ticked = set(again.all("clause")) if "form_key" in again else set(brief.chosen if typed["clauses"] is None else typed["clauses"])
     return {
         "brief": brief,

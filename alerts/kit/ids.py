@@ -87,9 +87,10 @@ def incident_code(key: bytes, incident_id: object) -> str:
     return _letters(_mac(key, f"open:{incident_id}"), CODE_LENGTH)
 
 
-def alert_code(key: bytes, broadcast_id: object) -> str:
-    """Six letters by which anybody can ask whether a message is ours. A forger who invents one hits a true one once in 700 million."""
-    return _letters(_mac(key, f"alert:{broadcast_id}"), ALERT_CODE_LENGTH)
+def read_alert_code(typed: str) -> str | None:
+    """A code as somebody types it, or None where none can look so. A forger who invents one hits a given one once in 700 million."""
+    code = typed.strip().lower()
+    return code if len(code) == ALERT_CODE_LENGTH and all(letter in CODE_LETTERS for letter in code) else None
 
 
 def callback_token(key: bytes, attempt: str) -> str:

@@ -26,6 +26,7 @@ from alerts.statements.rules import ALLOWED, WITHDRAWN_WORDS, State, Verdict, ch
 from alerts.statements.schemas import RumourIn, Withdrawal
 
 SLUG_LETTERS = 6
+TIMES = ("as_of", "next")
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,14 @@ def publish_statement(session: Session, *, actor: Actor, row: Statement, compose
     """
     _check_move(row, State.PUBLISHED)
     changed = changed_figures(row.figures, {each["key"]: each for each in composed.figures})
-    if changed or [each["key"] for each in row.clauses] != [each["key"] for each in composed.clauses]:
+    if changed or _lasting(row.clauses) != _lasting(composed.clauses):
         raise ConflictError("figures_changed", "The figures have changed since this was written: make it anew.", changed=changed)
     row.needs_second_hand = row.needs_second_hand or composed.needs_second_hand
     if row.needs_second_hand and actor.key in row.hands:
         raise ConflictError("second_hand_needed", "It holds deaths or words of your own: somebody else publishes it.")
     row.state, row.published_by, row.published_at = State.PUBLISHED, actor.key, db_now(session)
     row.content_hash = content_hash_of(row)
+    _head(session, row.incident_id, row.heading)
     row.stale_at = row.stale_figures = None
     row.version += 1
     session.flush()
@@ -126,6 +128,7 @@ def publish_rumour(session: Session, *, actor: Actor, row: Rumour, page: Mapping
     if row.replaces is not None:
         _check_replaces(session, row.incident_id, row.replaces)
     open_page(session, incident, page["heading"], page["about"])
+    _head(session, incident.id, page["heading"])
     row.state, row.published_by, row.published_at = State.PUBLISHED, actor.key, db_now(session)
     session.flush()
     _log_rumour(session, actor, row, "rumour.answered")
@@ -170,11 +173,20 @@ def changed_figures(said: list[dict[str, Any]], current: Mapping[str, Mapping[st
 
 
 def open_page(session: Session, incident: Incident, heading: dict[str, str], about: str) -> None:
-    """Give the incident its public address, once."""
+    """Give the incident its public address, once. A draft made later changes no word of what stands there."""
     letters = "".join(secrets.choice(CODE_LETTERS) for _ in range(SLUG_LETTERS))
     values = {"incident_id": incident.id, "status": incident.status, "slug": f"{about}-{letters}", "heading": heading}
     session.execute(insert(PublicPage).values(**values).on_conflict_do_nothing(index_elements=["incident_id"]))
-    session.execute(update(PublicPage).where(PublicPage.incident_id == incident.id).values(heading=heading))
+
+
+def _head(session: Session, incident_id: UUID, heading: dict[str, str]) -> None:
+    """What the page is headed with while no statement stands on it; only publishing changes it."""
+    session.execute(update(PublicPage).where(PublicPage.incident_id == incident_id).values(heading=heading))
+
+
+def _lasting(clauses: list[dict[str, Any]]) -> list[Any]:
+    """What is said, without the times in it; a clause without a figure may say otherwise by now too."""
+    return [each["key"] if each["key"] in TIMES else (each["key"], each["text"]) for each in clauses]
 
 
 def _put(row: Statement, composed: Composed) -> None:

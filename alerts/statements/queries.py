@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, exists, or_, select
+from sqlalchemy import ScalarSelect, Select, exists, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from alerts.broadcasts.models import Broadcast
@@ -20,7 +20,7 @@ from alerts.kit.actor import Actor
 from alerts.kit.errors import NotFoundError
 from alerts.kit.http import Paging, etag_of
 from alerts.kit.i18n import LANGUAGES
-from alerts.kit.ids import ALERT_CODE_LENGTH, CODE_LETTERS, alert_code
+from alerts.kit.ids import read_alert_code
 from alerts.statements.models import PublicPage, Rumour, Statement
 from alerts.statements.rules import State, copies
 from alerts.statements.schemas import RumourView, StatementView
@@ -52,10 +52,9 @@ class Shown:
         return next((each for each in self.statements if each.state is State.PUBLISHED), None)
 
     @property
-    def etag(self) -> str:
-        """Changes with anything that is shown."""
-        rows = [(each.id, each.state, each.withdrawn_at) for each in self.statements]
-        return etag_of(self.page.slug, rows, [each.id for each in self.rumours])
+    def heading(self) -> dict[str, str]:
+        """What was published stands under the words that it was published with; without a statement, under the address's own."""
+        return self.current.heading if self.current else self.page.heading
 
 
 def get_statement(session: Session, statement_id: UUID, actor: Actor | None = None) -> Statement:
@@ -120,6 +119,12 @@ def approved_hotlines(session: Session, incident_id: UUID) -> set[tuple[str, str
     return {(each["name"], each["number"]) for row in rows for each in row}
 
 
+def is_figure_told(session: Session, incident_id: UUID, key: str) -> bool:
+    """Whether a statement that stands published reads this figure aloud."""
+    held = Statement.figures.contains([{"key": key}])
+    return bool(session.scalar(select(exists().where(Statement.incident_id == incident_id, Statement.state == State.PUBLISHED, held))))
+
+
 def list_stale(session: Session, incident_id: UUID) -> list[Statement]:
     """Drafts, and what stands in public, that say otherwise than the sheet; newest first."""
     stands = or_(Statement.state == State.DRAFT, Statement.id == newest_published(incident_id))
@@ -151,14 +156,16 @@ def find_shown(session: Session, slug: str, status: Status) -> Shown | None:
     return Shown(page, statements, rumours) if statements or rumours else None
 
 
-def find_alert(session: Session, key: bytes, typed: str) -> FoundAlert | None:
-    """The released message that carries this code. Codes are made from ids and stored nowhere, so each is made anew."""
-    code = typed.strip().lower()
-    if len(code) != ALERT_CODE_LENGTH or any(letter not in CODE_LETTERS for letter in code):
-        return None
-    released = select(Broadcast.id).where(Broadcast.released_at.is_not(None), Broadcast.purpose != Purpose.SYNTHETIC)
-    found = next((each for each in session.scalars(released.order_by(Broadcast.id.desc())) if alert_code(key, each) == code), None)
-    row = session.get(Broadcast, found) if found is not None else None
+def alert_query(code: str) -> Select[Broadcast]:
+    """The message of this code, by its index; the newest, should two ever share one."""
+    released = select(Broadcast).where(Broadcast.alert_code == code, Broadcast.released_at.is_not(None))
+    return released.where(Broadcast.purpose != Purpose.SYNTHETIC).order_by(Broadcast.released_at.desc()).limit(1)
+
+
+def find_alert(session: Session, typed: str) -> FoundAlert | None:
+    """The released message that carries this code."""
+    code = read_alert_code(typed)
+    row = session.scalars(alert_query(code)).one_or_none() if code else None
     if row is None or row.released_at is None:
         return None
     text = None if row.is_restricted else dict(row.texts)

@@ -21,7 +21,7 @@ from alerts.settings import Settings, SettingsDep
 from alerts.staff.access import require, require_session_actor
 from alerts.staff.rules import Permission
 from alerts.statements import actions, queries
-from alerts.statements.page import CACHED, alert_page, feed_of, missing_page, public_page
+from alerts.statements.page import CACHED, alert_page, cached, feed_of, missing_page, public_page
 from alerts.statements.schemas import RumourView, StatementView, Withdrawal
 
 router = APIRouter(tags=["statements"])
@@ -107,28 +107,26 @@ def get_feed(slug: str, request: Request, session: Tx, settings: SettingsDep, t:
     shown = queries.find_shown(session, slug, Status.ACTUAL)
     if shown is None:
         raise NotFoundError("nothing_published", "Nothing was published under this address.", field="path.slug")
-    headers = CACHED | {"ETag": _tag(shown.etag, t)}
-    if is_unchanged(request, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
-    return Response(feed_of(t, shown, settings.public_url.rstrip("/")), 200, headers, "application/atom+xml; charset=utf-8")
+    feed = feed_of(t, shown, settings.public_url.rstrip("/"))
+    return cached(request, Response(feed, 200, CACHED, "application/atom+xml; charset=utf-8"))
 
 
 @router.get(
     "/public/a", response_class=HTMLResponse, operation_id="ask_alert", responses={404: {"description": "no message of ours has this code"}}
 )
-def get_alert_form(session: Tx, settings: SettingsDep, t: Reader, code: Code = "") -> HTMLResponse:
+def get_alert_form(session: Tx, t: Reader, code: Code = "") -> HTMLResponse:
     """Is a message that somebody received ours? By the code at its end."""
-    return _alert(session, settings, t, code)
+    return _alert(session, t, code)
 
 
 @router.get("/public/a/{alert_code}", response_class=HTMLResponse, operation_id="confirm_alert")
-def get_alert(alert_code: str, session: Tx, settings: SettingsDep, t: Reader) -> HTMLResponse:
+def get_alert(alert_code: str, session: Tx, t: Reader) -> HTMLResponse:
     """The same by address."""
-    return _alert(session, settings, t, alert_code)
+    return _alert(session, t, alert_code)
 
 
-def _alert(session: Session, settings: Settings, t: Translator, code: str) -> HTMLResponse:
-    found = queries.find_alert(session, settings.keyring.link, code) if code else None
+def _alert(session: Session, t: Translator, code: str) -> HTMLResponse:
+    found = queries.find_alert(session, code) if code else None
     return alert_page(t, code=code, found=found)
 
 
@@ -136,11 +134,4 @@ def _incident(request: Request, session: Session, settings: Settings, t: Transla
     shown = queries.find_shown(session, slug, status)
     if shown is None:
         return missing_page(t)
-    etag = _tag(shown.etag, t)
-    if is_unchanged(request, etag):
-        return Response(status_code=304, headers=CACHED | {"ETag": etag})
-    return public_page(t, shown, path=request.url.path, etag=etag, public_url=settings.public_url.rstrip("/"))
-
-
-def _tag(etag: str, t: Translator) -> str:
-    return f'{etag[:-1]}-{t.lang}"'
+    return cached(request, public_page(t, shown, path=request.url.path, public_url=settings.public_url.rstrip("/")))

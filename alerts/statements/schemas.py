@@ -22,7 +22,10 @@ class Both(Wire):
 
 
 class Hotline(Wire):
-    """Whom people may call. The number is no figure: digits, blanks, `+`, `-` and brackets."""
+    """Whom people may call. The number is no figure: digits, blanks, `+`, `-` and brackets.
+
+    Typed words: somebody else publishes a statement with a name or number that no standing one of the incident has so far.
+    """
 
     name: str = Field(min_length=2, max_length=80)
     number: str = Field(pattern=r"^\+?[0-9][0-9 ()-]{1,19}$")

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.incidents.rules import Claim
-from alerts.live.rules.briefing import Brief, brief_of, in_order
+from alerts.live.rules.briefing import CONFIRMED_DEAD, Brief, brief_of, coherent, in_order
 from alerts.live.rules.sheet import build_sheet
-from alerts.live.schemas import AnswerSheet, Register, Words
+from alerts.live.schemas import AnswerSheet, Clause, Register, Spoken, Words
 from alerts.people.deaths.rules import Death, Recorded, Step, stand
 from alerts.people.rules import Axis, AxisState, Nationality, Statement
 from tests.factories.reports import Filing, incident_facts, line, report_body
@@ -147,6 +147,15 @@ def test_whose_death_it_is_stands_in_a_code_not_in_the_words_of_its_label() -> N
     said = [each.model_copy(update={"label": labels.get(str(each.person_id), other)}) for each in sheet.deaths]
     figure = brief_of(sheet.model_copy(update={"deaths": said})).figures["own.confirmed_dead"]
     assert set(figure.basis) == {f"person/{each.person_id}" for each in FREE}
+
+
+def test_beside_a_confirmed_death_no_clause_knows_of_none() -> None:
+    dead = Spoken(key=CONFIRMED_DEAD, label=Words(id="", en=""), value=Words(id="1", en="1"))
+    made = brief(line("dead", "asked_none_reported"))
+    assert "belum ada laporan" in text_of(made, "harm").id
+    said = coherent([*made.clauses, Clause(key="own.1", text=Words(id="1 WNI.", en="1 citizen."), figures=[dead])])
+    assert "belum ada laporan" not in " ".join(clause.text.id for clause in said)
+    assert coherent(made.clauses) == made.clauses
 
 
 def test_an_exercise_says_so_and_nobody_can_leave_it_out() -> None:

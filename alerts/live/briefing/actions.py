@@ -13,13 +13,13 @@ from alerts.incidents.queries import get_incident, get_open_incident
 from alerts.kit.actor import Actor
 from alerts.kit.errors import ConflictError, InvalidError
 from alerts.live.queries import Asked, find_snapshot, latest_snapshot, load_sheet, sheet_of
-from alerts.live.rules.briefing import ALWAYS, Brief, brief_of, current_figures, in_order
+from alerts.live.rules.briefing import ALWAYS, CONFIRMED_DEAD, Brief, brief_of, coherent, current_figures, in_order
 from alerts.live.schemas import AnswerSheet, Clause, Words
 from alerts.reports.models import Report
 from alerts.statements import actions
 from alerts.statements.actions import Composed, changed_figures
 from alerts.statements.models import Rumour, Statement
-from alerts.statements.queries import approved_hotlines, claim_rumour, claim_statement
+from alerts.statements.queries import approved_hotlines, claim_rumour, claim_statement, is_figure_told
 from alerts.statements.rules import check_texts, fill, is_second_hand_needed, references_of
 from alerts.statements.schemas import Both, StatementIn
 
@@ -31,6 +31,11 @@ def sheet_now(session: Session, incident: Incident) -> AnswerSheet:
         as_of = session.scalar(select(func.max(Report.as_of)).where(Report.incident_id == incident.id))
     newest = latest_snapshot(session, incident.id)
     return load_sheet(session, incident, Asked(as_of=as_of)).model_copy(update={"version": newest.version if newest else None})
+
+
+def brief_now(session: Session, incident: Incident, sheet: AnswerSheet) -> Brief:
+    """What may be said of this sheet, after what the public was told before."""
+    return brief_of(sheet, is_death_told=is_figure_told(session, incident.id, CONFIRMED_DEAD))
 
 
 def draft(session: Session, *, actor: Actor, incident: Incident, command: StatementIn) -> Statement:
@@ -70,7 +75,7 @@ def flag_stale(session: Session, incident_id: UUID, sheet: AnswerSheet) -> None:
 def compose(session: Session, incident: Incident, command: StatementIn) -> Composed:
     """The chosen clauses and the typed words, with every figure bound to the sheet of now."""
     sheet = sheet_now(session, incident)
-    brief = brief_of(sheet)
+    brief = brief_now(session, incident, sheet)
     _check_chosen(brief, command)
     clauses = _clauses(brief, command)
     figures = [figure.model_dump(mode="json") for clause in clauses for figure in clause.figures]
@@ -123,7 +128,7 @@ def _clauses(brief: Brief, command: StatementIn) -> list[Clause]:
     appeal = [clause for clause in chosen if clause.key == "appeal"]
     if command.appeal is not None:
         appeal = [_typed(brief, "appeal", command.appeal)]
-    return [*state, *own, *appeal, *(clause for clause in chosen if clause.key == "next")]
+    return coherent([*state, *own, *appeal, *(clause for clause in chosen if clause.key == "next")])
 
 
 def _typed(brief: Brief, key: str, text: Both) -> Clause:

@@ -13,7 +13,6 @@ from alerts.kit.db import Tx
 from alerts.kit.http import IfMatch, View, check_if_match
 from alerts.kit.idempotency import Idem
 from alerts.live.briefing import actions
-from alerts.live.rules.briefing import brief_of
 from alerts.live.schemas import Clause, Words
 from alerts.settings import SettingsDep
 from alerts.staff.access import require, require_session_actor
@@ -42,8 +41,9 @@ class BriefView(View):
 @router.get("/api/v1/incidents/{incident_id}/brief", operation_id="get_brief")
 def get_brief(incident_id: UUID, actor: Viewer, session: Tx) -> BriefView:
     """The draft that exists from the first sheet on: clauses with the figures that they read, appeal and next update."""
-    sheet = actions.sheet_now(session, get_incident(session, incident_id, actor))
-    brief = brief_of(sheet)
+    incident = get_incident(session, incident_id, actor)
+    sheet = actions.sheet_now(session, incident)
+    brief = actions.brief_now(session, incident, sheet)
     said = [clause.text for clause in brief.clauses if clause.key in brief.chosen]
     text = Words(id=" ".join(each.id for each in said), en=" ".join(each.en for each in said))
     return BriefView(heading=brief.heading, clauses=brief.clauses, chosen=brief.chosen, text=text, sheet_version=sheet.version)

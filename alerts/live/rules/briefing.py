@@ -42,6 +42,11 @@ KINDS = {
     Kind.INDUSTRIAL_ACCIDENT: Words(id="Kecelakaan industri", en="Industrial accident"),
     Kind.OTHER: Words(id="Peristiwa", en="Event"),
 }
+OTHERS = Words(
+    id="Informasi mengenai keadaan WNI lainnya masih dikumpulkan.", en="Information about our other citizens is still being gathered."
+)
+"""Beside a confirmed death of ours: "no death reported" or "whether any is affected" would deny what the next sentence says."""
+CONFIRMED_DEAD = "own.confirmed_dead"
 PLACES_NAMED = 3
 OURS = (Nationality.OWN, Nationality.OWN_CHILD_DUAL)
 
@@ -60,14 +65,22 @@ class Brief(Part):
         return {figure.key: figure for clause in self.clauses for figure in clause.figures}
 
 
-def brief_of(sheet: AnswerSheet) -> Brief:
-    """All that may be said of this sheet."""
+def brief_of(sheet: AnswerSheet, *, is_death_told: bool = False) -> Brief:
+    """All that may be said of this sheet. `is_death_told`: the public knows of one, so the next sentence does not leave it out."""
     said = list(sheet.sentence.clauses)
     tail = [clause for clause in said if clause.key == "next"]
     middle = [*_contacted(sheet), *_deaths(sheet), *_host(sheet), *_coordination(sheet)]
     clauses = [*(clause for clause in said if clause.key != "next"), *middle, Clause(key="appeal", text=APPEAL), *tail]
-    chosen = [clause.key for clause in clauses if clause.key not in CHOSEN_BY_HAND]
-    return Brief(heading=_heading(sheet), about=_about(sheet), clauses=clauses, chosen=chosen)
+    by_hand = {"host"} if is_death_told else CHOSEN_BY_HAND
+    chosen = [clause.key for clause in clauses if clause.key not in by_hand]
+    return Brief(heading=_heading(sheet), about=_about(sheet), clauses=coherent(clauses) if is_death_told else clauses, chosen=chosen)
+
+
+def coherent(clauses: Sequence[Clause]) -> list[Clause]:
+    """The same, where a confirmed death is read aloud, without a sentence beside it that knows of none."""
+    if not any(figure.key == CONFIRMED_DEAD for clause in clauses for figure in clause.figures):
+        return list(clauses)
+    return [Clause(key="harm", text=OTHERS) if clause.key == "harm" else clause for clause in clauses]
 
 
 def current_figures(brief: Brief) -> dict[str, Mapping[str, Any]]:
@@ -114,7 +127,7 @@ def _deaths(sheet: AnswerSheet) -> Iterator[Clause]:
     number, is_one = number_words(len(free)), len(free) == 1
     basis = [f"person/{death.person_id}" for death in free]
     label = words.CATEGORY[Category.DEAD]
-    figure = Spoken(key="own.confirmed_dead", label=Words(id=label.id, en=label.en), value=number, number=len(free), basis=basis)
+    figure = Spoken(key=CONFIRMED_DEAD, label=Words(id=label.id, en=label.en), value=number, number=len(free), basis=basis)
     figure = figure.model_copy(update={"as_of": max(death.as_of for death in free)})
     died = "citizen has" if is_one else "citizens have"
     text = Words(
