@@ -245,13 +245,17 @@ def demo(
     *,
     once: Annotated[bool, typer.Option("--once", help="exit when the story is told")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the figures here")] = None,
+    story: Annotated[str | None, typer.Option(help="one of those that come with the program: attack, feri_2021, turkiye_2023")] = None,
     crisis: Annotated[str, typer.Option(help="a bundled crisis, or a file of that form")] = "turkiye_2023",
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="of the pages; a free one by default")] = None,
 ) -> None:
     """A whole crisis on this machine: register, incident, approved alerts, receipts and replies, reports, the answer sheet."""
     from alerts.demo import run_demo
+    from alerts.story.crisis import bundled_names
 
-    raise typer.Exit(run_demo(crisis, is_once=once, json_path=json_file, port=port))
+    if story is not None and story not in bundled_names():
+        raise typer.BadParameter(f"there is no story {story!r}; there are: {', '.join(bundled_names())}", param_hint="--story")
+    raise typer.Exit(run_demo(story or crisis, is_once=once, json_path=json_file, port=port))
 
 
 @app.command()

@@ -21,12 +21,16 @@ from alerts.deliveries.round_trips.queries import list_ages
 from alerts.embedded.safety import require_empty_register, safe_environment
 from alerts.kit.db import begin
 from alerts.stage import Account, Stage, get_json, load_register, other_carrier, post_json, require_free
+from alerts.stage_waits import shortened_waits
 from alerts.stage_ways import ALL_WAYS, enter_browsers, enter_phones
 from alerts.story.crisis import Crisis, load_crisis
+from alerts.story.live import as_it_happens, minute_of, share_of
+from alerts.story.phones import DutyPhones
 from alerts.story.prepared import prepare_words
 from alerts.story.register import RegisterPlan, write_register
 from alerts.story.replay import Api, Outcome, line_for, replay
-from alerts.story.telling import Login, Progress, Teller, Telling
+from alerts.story.signing import Login
+from alerts.story.telling import Around, Progress, Teller, Telling
 
 BAR = 30
 WORKERS = 2
@@ -90,12 +94,14 @@ def run_demo(crisis_name: str, *, is_once: bool, json_path: Path | None, port: i
         is_ours = not other_carrier(environ)
         if not is_ours:
             printer.line("another carrier stands in the sandbox's place: texts and push go by it, no other way")
-        stage = Stage(services, mode="demo", port=port, ways=ALL_WAYS if is_ours else (), has_own_ends=is_ours)
+        waits = shortened_waits(share_of(crisis)) if crisis.live else {}
+        stage = Stage(services, mode="demo", overrides=waits, port=port, ways=ALL_WAYS if is_ours else (), has_own_ends=is_ours)
         try:
             accounts = _set_the_stage(stage, crisis, printer)
             told = _tell(stage, crisis, accounts, printer)
             figures = _figures(stage, told, seconds=time.monotonic() - begun)
             _print_sheet(stage, told, accounts)
+            _print_told(stage, told, printer)
             _print_verdict(figures, printer)
             if json_path is not None:
                 json_path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
@@ -116,7 +122,7 @@ def run_replay(file: str, base_url: str, tokens: Mapping[str, str], incident_id:
 
 def _set_the_stage(stage: Stage, crisis: Crisis, printer: Printer) -> dict[str, Account]:
     printer.timed("tables made, missions loaded", stage.migrate)
-    sources = {step.by for step in crisis.steps if hasattr(step, "by")}
+    sources = {crisis.opened_by, *(step.by for step in crisis.steps if hasattr(step, "by"))}
     missions = sorted(source.removeprefix("mission:") for source in sources if source.startswith("mission:"))
     accounts = printer.timed("accounts made", lambda: stage.make_accounts({code: code for code in missions}))
     path = stage.folder / "register.csv"
@@ -126,12 +132,13 @@ def _set_the_stage(stage: Stage, crisis: Crisis, printer: Printer) -> dict[str, 
     printer.line("imported: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     known = "web_push" in stage.settings.channels
     browsers = enter_browsers(stage.settings, stage.sessions, path, carrier_url=stage.carrier_url) if known else 0
-    phones = enter_phones(stage.settings, stage.sessions)
-    printer.line(f"{browsers} browsers take messages, {phones} of the staff have a telephone")
+    own = {_speaker(accounts, source).username: number for source, number in crisis.duty_phones.items()}
+    phones = enter_phones(stage.settings, stage.sessions, own)
+    printer.line(f"{browsers} browsers take messages, {len(phones)} of the staff have a telephone")
     replies = crisis.carrier.get("replies")
     plan = {"replies": replies} if replies else {}
     printer.timed("carrier, API, workers and relay are up", lambda: stage.start(plan=plan, concurrency=WORKERS))
-    writer, approver = (Login(accounts[role].username, accounts[role].password) for role in ("duty_officer", "approver"))
+    writer, approver = _login(accounts["duty_officer"]), _login(accounts["approver"])
     words = prepare_words(crisis, stage.url, writer=writer, approver=approver)
     printer.line(f"{words} prepared messages written by one and approved by another")
     return dict(accounts)
@@ -140,10 +147,13 @@ def _set_the_stage(stage: Stage, crisis: Crisis, printer: Printer) -> dict[str, 
 def _tell(stage: Stage, crisis: Crisis, accounts: Mapping[str, Account], printer: Printer) -> Telling:
     tokens = {"ministry": accounts["duty_officer"].token, "minister": accounts["minister"].token}
     tokens |= {f"mission:{account.mission_code}": account.token for account in accounts.values() if account.mission_code}
-    approver = accounts["approver"]
+    api, telling = Api(stage.url, tokens), as_it_happens(crisis, datetime.now(UTC)) if crisis.live else None
+    if telling is not None:
+        printer.line(f"told as it happens, {1 / share_of(crisis):.0f} times as fast; at minute 1 {crisis.opened_by} opens the incident")
+        crisis = telling.crisis
 
     def on_step(outcome: Outcome) -> None:
-        printer.line(line_for(outcome))
+        printer.line(line_for(outcome, f"minute {minute_of(crisis, outcome.step.at):>2}" if crisis.live else ""))
 
     def set_pace(per_second: float) -> None:
         """Both doors of the carrier take turns at this pace together."""
@@ -151,17 +161,38 @@ def _tell(stage: Stage, crisis: Crisis, accounts: Mapping[str, Account], printer
         half = round(per_second / 2, 3)
         post_json(f"{stage.carrier_url}/sandbox/plan", plan | {"sms_per_second": half, "push_per_second": half})
 
+    around = Around(
+        set_pace,
+        text=None if other_carrier(os.environ) else _duty_phones(stage, crisis, accounts, api).write,
+        wait_for=telling.wait_for if telling else lambda _: None,
+    )
     teller = Teller(
         crisis,
-        Api(stage.url, tokens),
-        approver=Login(approver.username, approver.password),
-        set_pace=set_pace,
+        api,
+        approver=_login(accounts["approver"]),
+        around=around,
         on_progress=printer.progress,
         on_step=on_step,
     )
     told = teller.tell()
     set_pace(0)
     return told
+
+
+def _duty_phones(stage: Stage, crisis: Crisis, accounts: Mapping[str, Account], api: Api) -> DutyPhones:
+    """The telephones of those whom the file gives one."""
+    names = {source: _speaker(accounts, source).display_name for source in crisis.duty_phones}
+    keeper, texts_url = _login(accounts["duty_officer"]), f"{stage.carrier_url}/sandbox/texts"
+    return DutyPhones(api, keeper, texts_url, number=stage.settings.twilio.from_, numbers=crisis.duty_phones, names=names)
+
+
+def _speaker(accounts: Mapping[str, Account], source: str) -> Account:
+    """Whose account speaks for `ministry` or `mission:<code>`."""
+    return accounts["duty_officer" if source == "ministry" else source.removeprefix("mission:")]
+
+
+def _login(account: Account) -> Login:
+    return Login(account.username, account.password)
 
 
 def _figures(stage: Stage, told: Telling, *, seconds: float) -> dict[str, Any]:
@@ -187,6 +218,8 @@ def _figures(stage: Stage, told: Telling, *, seconds: float) -> dict[str, Any]:
         "conflicts": result.count("conflicting") if result else 0,
         "held": result.count("held") if result else 0,
         "failed_steps": result.count("failed") if result else 0,
+        "statements_published": len(told.public_urls),
+        "digests": len(_digests(stage, told)),
         "invariants_violated": len(broken),
         "round_trip_seconds": trips,
         "seconds": round(seconds, 1),
@@ -214,8 +247,9 @@ def _is_good(figures: Mapping[str, Any]) -> bool:
 
 def _print_verdict(figures: Mapping[str, Any], printer: Printer) -> None:
     by_way = ", ".join(f"{WAY_NAMES.get(way, way)} {count}" for way, count in figures["handed_over_by"].items())
-    printer.line(f"handed over by way: {by_way}")
-    printer.line("people who answered, by way: " + ", ".join(f"{way} {people}" for way, people in figures["answered_by"].items()))
+    printer.line(f"handed over by way: {by_way or 'nothing'}")
+    answered = ", ".join(f"{way} {people}" for way, people in figures["answered_by"].items())
+    printer.line(f"people who answered, by way: {answered or 'nobody'}")
     trips = {sender: "not back" if took is None else f"{took} s" for sender, took in figures["round_trip_seconds"].items()}
     printer.line("a test message by every sender, there and back: " + ", ".join(f"{sender} {took}" for sender, took in trips.items()))
     plain = {name: value for name, value in figures.items() if not isinstance(value, dict)}
@@ -235,6 +269,30 @@ def _print_sheet(stage: Stage, told: Telling, accounts: Mapping[str, Account]) -
         source = question["source_name"]["id"] if question["source_name"] else "—"
         print(f"     sumber {source} · per {question['as_of'] or '—'}{' · ' + ', '.join(marks) if marks else ''}")
     print()
+
+
+DIGESTS = """
+SELECT at, detail FROM action_log WHERE action = 'digest.told' AND incident_id = CAST(:incident AS uuid) ORDER BY at
+"""
+
+
+def _digests(stage: Stage, told: Telling) -> list[Any]:
+    with begin(stage.sessions) as session:
+        return list(session.execute(text(DIGESTS), {"incident": told.incident_id}))
+
+
+CHASED = "SELECT mission_code, word, known_at FROM chase_word WHERE incident_id = CAST(:incident AS uuid) ORDER BY id"
+
+
+def _print_told(stage: Stage, told: Telling, printer: Printer) -> None:
+    """Whom the house asked, and what left it: to the minister's telephone, and to the public."""
+    with begin(stage.sessions) as session:
+        for row in session.execute(text(CHASED), {"incident": told.incident_id}):
+            printer.line(f"reports of {row.mission_code}: {row.word} at {row.known_at:%H:%M:%S}")
+    for row in _digests(stage, told):
+        printer.line(f"the minister was told at {row.at:%H:%M:%S}, for: {', '.join(row.detail['reasons'])}")
+    for url in dict.fromkeys(told.public_urls):
+        printer.line(f"said in public: {url}")
 
 
 def _settled_sheet(url: str, headers: Mapping[str, str]) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class Account:
     password: str
     token: str
     mission_code: str | None = None
+    display_name: str = ""
 
 
 class Stage:
@@ -163,7 +164,7 @@ class Stage:
                 command = NewStaff(name.replace("_", "-"), name.replace("_", " ").title(), role, code, password=password)
                 made = create_staff(session, actor=SYSTEM, command=command)
                 token = create_token(session, actor=SYSTEM, staff_id=made.id, name="stage")
-                accounts[name] = Account(command.username, role, password, token.secret, code)
+                accounts[name] = Account(command.username, role, password, token.secret, code, command.display_name)
         return accounts
 
     def judge(self) -> dict[str, Any]:

@@ -108,12 +108,13 @@ def enter_browsers(settings: Settings, sessions: Sessions, file: Path, *, carrie
     return len(found)
 
 
-def enter_phones(settings: Settings, sessions: Sessions) -> int:
-    """A telephone for everybody of the staff, so that pages ring somewhere; the count."""
+def enter_phones(settings: Settings, sessions: Sessions, own: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A telephone for everybody of the staff, so that pages ring somewhere: numbers by username, of which some are given (`own`)."""
     place = Place(settings.home_country, endpoint_policy(settings))
     with begin(sessions) as session:
-        staff = session.scalars(select(Staff.id).order_by(Staff.id)).all()
-        for number, staff_id in enumerate(staff, start=1):
-            command = NewContact(ContactKind.PHONE, f"+6281170{number:06}")
+        staff = session.execute(select(Staff.id, Staff.username).order_by(Staff.id)).all()
+        numbers = {row.username: f"+6281170{number:06}" for number, row in enumerate(staff, start=1)} | dict(own or {})
+        for staff_id, username in staff:
+            command = NewContact(ContactKind.PHONE, numbers[username])
             add_contact(session, settings.keyring, actor=SYSTEM, staff_id=staff_id, command=command, place=place)
-    return len(staff)
+    return numbers

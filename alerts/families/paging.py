@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Text, cast, func, select
+from sqlalchemy import Select, Text, and_, cast, func, select
 from sqlalchemy.orm import Session
 
 from alerts.checkins.cases.desks import Desk, Matter, Waiting, page_desk
 from alerts.families.models import Enquiry
 from alerts.families.rules import EnquiryState
+from alerts.incidents.models import Incident
 from alerts.kit.i18n import N_
 from alerts.notices.models import Paging
 
@@ -25,8 +26,9 @@ ENQUIRIES = Matter(
 
 
 def page_owners(session: Session, enquiry_ids: Iterable[UUID]) -> int:
-    """Begin to page whoever is on duty where these wait; how many pages began."""
-    rows = session.scalars(select(Enquiry).where(Enquiry.id.in_(enquiry_ids), Enquiry.is_handed_over))
+    """Begin to page whoever is on duty where these wait; how many pages began. Nobody for a replay: those families called long ago."""
+    here = Incident.id == Enquiry.incident_id, ~Incident.is_replayed
+    rows = session.scalars(select(Enquiry).join(Incident, and_(*here)).where(Enquiry.id.in_(enquiry_ids), Enquiry.is_handed_over))
     desks = sorted({Desk(row.owner_mission, row.incident_id, row.status) for row in rows}, key=lambda desk: desk.name)
     return sum(page_desk(session, ENQUIRIES, desk, _find) is not None for desk in desks)
 

@@ -52,7 +52,12 @@ def call_out(session: Session, incident_id: UUID) -> None:
 
 
 def page_ministry(session: Session, incident: Incident) -> None:
-    """A head of mission opened it: the ministry's duty officers are paged until one takes it on, takes it over or merges it."""
+    """A head of mission opened it: the ministry's duty officers are paged until one takes it on, takes it over or merges it.
+
+    Nobody for a replay.
+    """
+    if incident.is_replayed:
+        return
     title = incident.title[:TITLE_MAX]
     start = PagingStart(
         kind=KIND,

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from alerts.sandbox.calls import TAKEN_UP, call_status_form, press_keys
-from alerts.sandbox.forms import Message, receipt_form, reply_form
+from alerts.sandbox.forms import Message, inbound_form, receipt_form, reply_form
 from alerts.sandbox.journal import Journal
 from alerts.sandbox.orders import WHATSAPP, Order
 from alerts.sandbox.outbound import Outbound, Post, is_allowed
@@ -177,6 +177,12 @@ class Carrier:
     async def post(self, post: Post) -> tuple[bool, str]:
         """Post at once, if that address may be posted to; whether it was taken, and what was said."""
         return await self.outbound.ask(post) if self._may_post(post.url) else (False, "")
+
+    async def write_in(self, *, sender: str, to: str, words: str, url: str) -> bool:
+        """Somebody's phone writes to a number of ours without having been asked; whether the webhook at `url` took it."""
+        fields = inbound_form(self.config.account_sid, sid=f"SM{uuid4().hex}", sender=sender, to=to, words=words)
+        is_taken, _ = await self.post(Post(url, fields, "text"))
+        return is_taken
 
     def note_answer(self, attempt: str, words: str) -> None:
         """An answer that was taken, for the judge."""

@@ -164,18 +164,23 @@ def receipt_form(message: Message, account: str, *, status: str, error_code: str
 
 def reply_form(message: Message, account: str, *, sid: str, words: str) -> dict[str, str]:
     """The fields of an inbound message: the person who got `message` writes back."""
+    return inbound_form(account, sid=sid, sender=message.to, to=message.sender, words=words)
+
+
+def inbound_form(account: str, *, sid: str, sender: str, to: str, words: str) -> dict[str, str]:
+    """The fields of an inbound message."""
     return {
         "AccountSid": account,
         "ApiVersion": API_VERSION,
         "Body": words,
-        "From": message.to,
+        "From": sender,
         "MessageSid": sid,
         "NumMedia": "0",
         "NumSegments": "1",
         "SmsMessageSid": sid,
         "SmsSid": sid,
         "SmsStatus": "received",
-        "To": message.sender,
+        "To": to,
     }
 
 

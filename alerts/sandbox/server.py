@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+import json
 import re
 import signal
 import socket
@@ -92,6 +93,8 @@ class Server:
             return _json(200, self.carrier.stats())
         if path == "/sandbox/plan":
             return await self._plan(request)
+        if path == "/sandbox/texts" and request.method == "POST":
+            return await self._write_in(request)
         return _json(*twilio_error("20404"))
 
     async def _twilio(self, request: web.BaseRequest, resource: Resource, *, account: str, sid: str | None) -> web.StreamResponse:
@@ -233,6 +236,16 @@ class Server:
             if request.transport is None or request.transport.is_closing():
                 return
             await asyncio.sleep(0.05)
+
+    async def _write_in(self, request: web.BaseRequest) -> web.Response:
+        """A phone writes to us first: `from`, `to`, `body`, and the `url` of the webhook for incoming messages."""
+        try:
+            form = json.loads(await request.read())
+            sender, to, words, url = (str(form[name]) for name in ("from", "to", "body", "url"))
+        except (ValueError, KeyError, TypeError):
+            return _json(400, {"faults": ["a text has from, to, body and url"]})
+        is_taken = await self.carrier.write_in(sender=sender, to=to, words=words, url=url)
+        return _json(200 if is_taken else 502, {"taken": is_taken})
 
     async def _plan(self, request: web.BaseRequest) -> web.Response:
         if request.method == "GET":

@@ -8,129 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
+
+from alerts.story.steps import Both, BroadcastStep, By, FilePart, Ref, Step
 
 FORM = "siaga-crisis/1"
-Ref = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,79}$")]
-By = Annotated[str, Field(pattern=r"^(mission:[a-z0-9-]+|ministry)$")]
+Phone = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]
 
 
 class CrisisFileError(Exception):
     """The file cannot be used; the message names the place in it."""
-
-
-class TimeBasis(StrEnum):
-    """How the time of a step is known. Of *assumed* ones only the order means anything."""
-
-    STATED = "stated"
-    PUBLISHED = "published"
-    ASSUMED = "assumed"
-
-
-class FilePart(BaseModel):
-    """A misspelt name is refused, so that nothing in a file silently does nothing."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Both(FilePart):
-    """A text in Indonesian and English."""
-
-    id: str
-    en: str
-
-
-class StepPart(FilePart):
-    """What every step has. `source` names the statement it was taken from."""
-
-    ref: Ref
-    at: AwareDatetime
-    time_basis: TimeBasis = TimeBasis.ASSUMED
-    title: Both
-    source: str = ""
-    note: str = ""
-
-
-class EventStep(StepPart):
-    """Something that happened; it is told, nothing is filed."""
-
-    kind: Literal["event"]
-    places: list[str] = Field(default_factory=list)
-
-
-class ReportStep(StepPart):
-    """One report. `report` is the body of the API without `as_of` (that is `at`, unless the body says otherwise).
-
-    `supersedes` names an earlier step; a line's `withdraws` names a line of one: `ref#0`.
-    """
-
-    kind: Literal["report", "withdraw"]
-    report: dict[str, Any]
-
-    @property
-    def by(self) -> str:
-        source = str(self.report.get("source", ""))
-        return source if source.startswith("mission:") else "ministry"
-
-    def mentions(self) -> Iterator[str]:
-        """The earlier steps that this one speaks of."""
-        if self.report.get("supersedes"):
-            yield str(self.report["supersedes"])
-        for line in self.report.get("lines", []):
-            if line.get("withdraws"):
-                yield str(line["withdraws"]).partition("#")[0]
-
-
-class PersonStep(StepPart):
-    """Somebody is named. `person` is the body of the persons API without the incident."""
-
-    kind: Literal["person"]
-    by: By
-    person: dict[str, Any]
-
-    def mentions(self) -> Iterator[str]:
-        return iter(())
-
-
-class StatementStep(StepPart):
-    """One more thing is said of a person named by an earlier step."""
-
-    kind: Literal["statement"]
-    by: By
-    person: Ref
-    statement: dict[str, Any]
-
-    def mentions(self) -> Iterator[str]:
-        return iter((self.person,))
-
-
-class StatementWithdrawalStep(StepPart):
-    """A statement of an earlier `statement` step is taken back."""
-
-    kind: Literal["statement_withdrawal"]
-    by: By
-    statement: Ref
-    withdrawal: dict[str, Any]
-
-    def mentions(self) -> Iterator[str]:
-        return iter((self.statement,))
-
-
-class BroadcastStep(StepPart):
-    """A message is sent, if whoever replays can send (the demo can)."""
-
-    kind: Literal["broadcast"]
-    broadcast: Ref
-
-
-Step = EventStep | ReportStep | PersonStep | StatementStep | StatementWithdrawalStep | BroadcastStep
 
 
 class Broadcast(FilePart):
@@ -150,6 +43,13 @@ class Prepared(FilePart):
     texts: Both
 
 
+class Live(FilePart):
+    """How the demo tells a story as it happens: opened now, a minute of the story in so many seconds, and all waits shortened alike."""
+
+    opened_at: AwareDatetime
+    seconds_per_minute: Annotated[float, Field(gt=0, le=60)]
+
+
 class Crisis(FilePart):
     """A whole crisis file."""
 
@@ -157,6 +57,9 @@ class Crisis(FilePart):
     name: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,60}$")]
     about: Both
     incident: dict[str, Any]
+    opened_by: By = "ministry"
+    live: Live | None = None
+    duty_phones: dict[By, Phone] = Field(default_factory=dict)
     register_: dict[str, Any] = Field(default_factory=dict, alias="register")
     carrier: dict[str, Any] = Field(default_factory=dict)
     broadcasts: list[Broadcast] = Field(default_factory=list)
@@ -170,7 +73,7 @@ class Crisis(FilePart):
         for step in self.steps:
             if step.ref in seen:
                 raise ValueError(f"step {step.ref}: the ref is used twice")
-            for mentioned in mentions(step):
+            for mentioned in step.mentions():
                 if mentioned not in seen:
                     raise ValueError(f"step {step.ref}: speaks of {mentioned}, which is no earlier step")
             if isinstance(step, BroadcastStep) and step.broadcast not in messages:
@@ -187,11 +90,6 @@ class Crisis(FilePart):
     def incident_body(self) -> dict[str, Any]:
         """The body that opens the incident; the English title is for tellers only."""
         return {key: value for key, value in self.incident.items() if key != "title_en"}
-
-
-def mentions(step: Step) -> Iterator[str]:
-    """The refs of earlier steps that this one needs."""
-    return iter(()) if isinstance(step, (EventStep, BroadcastStep)) else step.mentions()
 
 
 def load_crisis(name_or_path: str | Path) -> Crisis:

@@ -12,19 +12,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import requests
 
-from alerts.story.crisis import (
+from alerts.story.crisis import Crisis, with_time
+from alerts.story.steps import (
     BroadcastStep,
-    Crisis,
+    CoverStep,
+    EnquiryStep,
     EventStep,
+    LookStep,
     PersonStep,
+    PublicStatementStep,
     ReportStep,
     StatementStep,
     StatementWithdrawalStep,
     Step,
-    with_time,
+    TakeOverStep,
+    TextStep,
 )
 
 TIMEOUT_SECONDS = 30.0
@@ -52,7 +58,7 @@ class ReplayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a step: told, accepted, held, conflicting, done, sent, skipped or failed.
+    """What became of a step: told, accepted, held, conflicting, done, sent, read, published, skipped or failed.
 
     `problems` are what the API asked, in Indonesian; `detail` says why a step was skipped or failed.
     """
@@ -83,8 +89,23 @@ class Result:
 
 
 OnStep = Callable[[Outcome], None]
-SendBroadcast = Callable[[BroadcastStep, str], str]
-"""Sends a broadcast of the file in an incident and says in a few words what happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What a replay can do besides calling the API with tokens; a step for which it has no hand is skipped, and says so.
+
+    Each is told the incident, and says in a few words what happened. `send` a broadcast of the file, `text` from a duty phone,
+    `publish` a draft by its id. `wait_for` a step's time, where the story is told as it happens.
+    """
+
+    send: Callable[[BroadcastStep, str], str] | None = None
+    text: Callable[[TextStep, str], str] | None = None
+    publish: Callable[[str], str] | None = None
+    wait_for: Callable[[Step], None] = lambda _: None
+
+
+NO_HANDS = Hands()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +128,19 @@ class Api:
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
         return self.http.request("POST", f"{self.base_url}/api/v1{path}", json=body, headers=headers, timeout=TIMEOUT_SECONDS)
 
+    def get(self, path: str, *, by: str = "ministry") -> Any:
+        """What may be read there. Raises ReplayError for a refusal."""
+        headers = {"Authorization": f"Bearer {self.tokens.get(by) or self.tokens.get(ANY)}"}
+        answer = self.http.request("GET", f"{self.base_url}/api/v1{path}", json=None, headers=headers, timeout=TIMEOUT_SECONDS)
+        if answer.status_code != 200:
+            raise ReplayError(_why(answer))
+        return answer.json()
+
 
 def open_incident(crisis: Crisis, api: Api, *, edition: str = "") -> str:
     """Open the file's incident and give its id. The same file and `edition` give the same incident."""
     key = f"replay-{crisis.name}-{crisis.digest}-{edition or 'first'}"
-    answer = api.post("ministry", "/incidents", crisis.incident_body, key=key)
+    answer = api.post(crisis.opened_by, "/incidents", crisis.incident_body, key=key)
     if answer.status_code != 201:
         raise ReplayError(f"the incident was not opened: {_why(answer)}")
     return str(answer.json()["id"])
@@ -123,14 +152,15 @@ def replay(
     *,
     incident_id: str | None = None,
     on_step: OnStep = lambda _: None,
-    send: SendBroadcast | None = None,
+    hands: Hands = NO_HANDS,
     steps: Sequence[Step] | None = None,
 ) -> Result:
     """Play the steps (in the file's order unless given) into the incident, which is opened if none is named."""
     result = Result(incident_id or open_incident(crisis, api))
-    player = _Player(crisis, api, result, send)
+    player = _Player(crisis, api, result, hands)
     chosen = crisis.steps if steps is None else steps
     for number, step in enumerate(chosen, start=1):
+        hands.wait_for(step)
         begun = perf_counter()
         try:
             state, problems, detail = player.play(step)
@@ -142,15 +172,30 @@ def replay(
     return result
 
 
-def line_for(outcome: Outcome) -> str:
-    """One line for a terminal: when, what, and what became of it."""
+def line_for(outcome: Outcome, when: str = "") -> str:
+    """One line for a terminal: when (the step's time, unless something else is given), what, and what became of it."""
     step = outcome.step
     mark = {"held": "?", "conflicting": "≠", "failed": "✗", "skipped": "–"}.get(outcome.state, "✓")
     basis = "" if step.time_basis == "stated" else f" ({step.time_basis})"
-    line = f"[{outcome.number:>2}/{outcome.of}] {mark} {step.at:%Y-%m-%d %H:%M %z}{basis}  {step.title.en}: {outcome.state}"
+    moment = when or f"{step.at:%Y-%m-%d %H:%M %z}{basis}"
+    line = f"[{outcome.number:>2}/{outcome.of}] {mark} {moment}  {step.title.en}: {outcome.state}"
     told = f"{line} in {outcome.seconds * 1000:.0f} ms"
     extra = [*outcome.problems, *([outcome.detail] if outcome.detail else [])]
     return "\n".join([told, *(f"         {text}" for text in extra)])
+
+
+def read_aloud(sheet: Mapping[str, Any]) -> list[str]:
+    """An answer sheet in a few lines: the sentence, the five answers with what is not known, the missions."""
+    lines = [f"“{sheet['sentence']['en']}”"]
+    for number, question in enumerate(sheet["questions"], start=1):
+        unknown = ", ".join(words["en"] for words in question["unknown"])
+        lines.append(f"{number}. {question['text']['en']}{f' · not known: {unknown}' if unknown else ''}")
+    for mission in sheet["missions"]:
+        bad = "".join(f", {fact['label']['en'].lower()} {fact['text']['en']}" for fact in mission["state_of_mission"] if fact["is_bad"])
+        chaser = mission["chaser"] or {"state": "not asked"}
+        by = f" by {chaser['covered_by_name']}" if chaser.get("covered_by") else ""
+        lines.append(f"{mission['name']}: {mission['reports']} reports{bad}, {chaser['state']}{by}")
+    return lines
 
 
 Played = tuple[str, tuple[str, ...], str]
@@ -163,23 +208,27 @@ class _Player:
     crisis: Crisis
     api: Api
     result: Result
-    send: SendBroadcast | None
+    hands: Hands
     lines: dict[str, list[str]] = field(default_factory=dict)
     persons: dict[str, str] = field(default_factory=dict)
     statements: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def play(self, step: Step) -> Played:
-        if isinstance(step, EventStep):
-            return "told", (), ""
-        if isinstance(step, ReportStep):
-            return self._report(step)
-        if isinstance(step, PersonStep):
-            return self._person(step)
-        if isinstance(step, StatementStep):
-            return self._statement(step)
-        if isinstance(step, StatementWithdrawalStep):
-            return self._withdrawal(step)
-        return self._broadcast(step)
+        plays: dict[type, Callable[[Any], Played]] = {
+            EventStep: lambda _: ("told", (), ""),
+            ReportStep: self._report,
+            PersonStep: self._person,
+            StatementStep: self._statement,
+            StatementWithdrawalStep: self._withdrawal,
+            BroadcastStep: self._broadcast,
+            TakeOverStep: self._take_over,
+            CoverStep: self._cover,
+            TextStep: self._text,
+            EnquiryStep: self._enquiry,
+            PublicStatementStep: self._public_statement,
+            LookStep: self._look,
+        }
+        return plays[type(step)](step)
 
     def _report(self, step: ReportStep) -> Played:
         body = with_time(step.report, step.at)
@@ -221,13 +270,49 @@ class _Player:
         return "done", (), ""
 
     def _broadcast(self, step: BroadcastStep) -> Played:
-        if self.send is None:
+        if self.hands.send is None:
             return "skipped", (), "this replay sends no messages"
-        return "sent", (), self.send(step, self.result.incident_id)
+        return "sent", (), self.hands.send(step, self.result.incident_id)
+
+    def _text(self, step: TextStep) -> Played:
+        if self.hands.text is None:
+            return "skipped", (), "this replay has no duty phone"
+        return "sent", (), self.hands.text(step, self.result.incident_id)
+
+    def _take_over(self, step: TakeOverStep) -> Played:
+        body = {"reason": step.reason} if step.reason else {}
+        self._post(step, "ministry", f"{self._incident}/take-over", body)
+        return "done", (), ""
+
+    def _cover(self, step: CoverStep) -> Played:
+        row = self._post(step, "ministry", f"{self._incident}/missions/{step.mission}/cover", step.cover)
+        return "done", (), f"{row['mission_name']} is asked for nothing now, {row['chaser']['covered_by_name']} is"
+
+    def _enquiry(self, step: EnquiryStep) -> Played:
+        logged = self._post(step, step.by, f"{self._incident}/enquiries", step.enquiry)
+        owner = logged["enquiry"]["owner_mission"] or "the ministry"
+        return "done", (), f"reference {logged['reference']}, looked after by {owner}"
+
+    def _public_statement(self, step: PublicStatementStep) -> Played:
+        if self.hands.publish is None:
+            return "skipped", (), "nobody signs in to publish it"
+        chosen = {} if "clauses" in step.public_statement else {"clauses": self.api.get(f"{self._incident}/brief")["chosen"]}
+        draft = self._post(step, "ministry", f"{self._incident}/statements", chosen | step.public_statement)
+        words = " ".join(clause["text"]["en"] for clause in draft["clauses"])
+        return "published", (), f"“{words}”\n         {self.hands.publish(draft['id'])}"
+
+    def _look(self, step: LookStep) -> Played:
+        """Of a past crisis as of the step's time; of one that happens now, now."""
+        as_of = f"?as_of={quote(step.at.isoformat())}" if self.crisis.incident.get("is_replayed") else ""
+        return "read", (), "\n         ".join(read_aloud(self.api.get(f"{self._incident}/summary{as_of}")))
+
+    @property
+    def _incident(self) -> str:
+        return f"/incidents/{self.result.incident_id}"
 
     def _post(self, step: Step, by: str, path: str, body: Mapping[str, Any]) -> Any:
         answer = self.api.post(by, path, body, key=self._key(step))
-        if answer.status_code != 201:
+        if answer.status_code not in (200, 201):
             raise ReplayError(_why(answer))
         return answer.json()
 

@@ -16,8 +16,10 @@ from typing import Any
 
 import requests
 
-from alerts.story.crisis import BroadcastStep, Crisis
-from alerts.story.replay import Api, Outcome, ReplayError, Result, open_incident, replay
+from alerts.story.crisis import Crisis
+from alerts.story.replay import Api, Hands, Outcome, ReplayError, Result, open_incident, replay
+from alerts.story.signing import Login, signed_in
+from alerts.story.steps import BroadcastStep, Step, TextStep
 
 POLL_SECONDS = 0.25
 SCREEN_SECONDS = 30.0
@@ -27,11 +29,12 @@ QUIET_SECONDS = 6.0
 
 
 @dataclass(frozen=True)
-class Login:
-    """Somebody who signs in with a password."""
+class Around:
+    """What a telling needs besides the API: the carrier's pace, a text from a duty phone where the carrier can, and each step's turn."""
 
-    username: str
-    password: str
+    set_pace: Callable[[float], None]
+    text: Callable[[TextStep, str], str] | None = None
+    wait_for: Callable[[Step], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Telling:
     result: Result | None = None
     report_to_screen_ms: list[float] = field(default_factory=list)
     broadcast_ids: list[str] = field(default_factory=list)
+    public_urls: list[str] = field(default_factory=list)
 
     @property
     def report_to_screen_p95_ms(self) -> float | None:
@@ -119,7 +123,7 @@ class Screen:
 
 
 class Teller:
-    """Plays one crisis. `pace` is told to the carrier so that a message takes the time that the file wants."""
+    """Plays one crisis. The carrier is told a pace so that a message takes the time that the file wants."""
 
     def __init__(
         self,
@@ -127,12 +131,12 @@ class Teller:
         api: Api,
         *,
         approver: Login,
-        set_pace: Callable[[float], None],
+        around: Around,
         on_progress: Callable[[Progress], None],
         on_step: Callable[[Outcome], None],
     ) -> None:
         self._crisis, self._api, self._approver = crisis, api, approver
-        self._set_pace, self._on_progress, self._on_step = set_pace, on_progress, on_step
+        self._around, self._on_progress, self._on_step = around, on_progress, on_step
         self._told = Telling()
         self._screen: Screen | None = None
         self._areas: dict[str, str] = {}
@@ -149,10 +153,18 @@ class Teller:
         self._areas = {area["code"]: area["id"] for area in incident["areas"] if area.get("code")}
         token = self._api.tokens["minister"]
         self._screen = Screen(self._api.base_url, token, self._told.incident_id)
-        self._told.result = replay(self._crisis, self._api, incident_id=self._told.incident_id, on_step=self._step, send=self._send)
+        hands = Hands(self._send, self._around.text, self._publish, self._around.wait_for)
+        self._told.result = replay(self._crisis, self._api, incident_id=self._told.incident_id, on_step=self._step, hands=hands)
         self._wait_for_quiet()
         self._screen.close()
         return self._told
+
+    def _publish(self, statement_id: str) -> str:
+        """A person signs in: no token publishes."""
+        with signed_in(self._api.base_url, self._approver) as person:
+            published = person.post(f"/public-statements/{statement_id}/publish")
+        self._told.public_urls.append(published["public_url"])
+        return f"statement {published['number']} at {published['public_url']}"
 
     def _step(self, outcome: Outcome) -> None:
         """A report was filed: how long until an open screen shows it?"""
@@ -175,7 +187,7 @@ class Teller:
         submitted = self._submitted(made["id"])
         reachable = max(1, submitted["audience_count"])
         least_seconds = float(self._crisis.carrier.get("min_send_seconds", 0))
-        self._set_pace(reachable / least_seconds if least_seconds else 0)
+        self._around.set_pace(reachable / least_seconds if least_seconds else 0)
         self._approve(submitted)
         self._told.broadcast_ids.append(made["id"])
         return self._watch(made["id"], step.title.en)
@@ -189,14 +201,8 @@ class Teller:
 
     def _approve(self, broadcast: Mapping[str, Any]) -> None:
         """A second person signs in: an approval is never given by a token."""
-        base = self._api.base_url
-        with requests.Session() as browser:
-            credentials = {"username": self._approver.username, "password": self._approver.password}
-            _checked(browser.post(f"{base}/api/v1/session", json=credentials, timeout=30))
-            headers = {"Idempotency-Key": uuid.uuid4().hex, "Origin": base}
-            body = {"content_hash": broadcast["content_hash"]}
-            url = f"{base}/api/v1/broadcasts/{broadcast['id']}/approve"
-            _checked(browser.post(url, json=body, headers=headers, timeout=30))
+        with signed_in(self._api.base_url, self._approver) as person:
+            person.post(f"/broadcasts/{broadcast['id']}/approve", {"content_hash": broadcast["content_hash"]})
 
     def _watch(self, broadcast_id: str, title: str) -> str:
         begun = time.monotonic()
@@ -211,6 +217,8 @@ class Teller:
 
     def _wait_for_quiet(self) -> None:
         """Until receipts and answers have stopped coming."""
+        if not self._told.broadcast_ids:
+            return
         deadline, last, since = time.monotonic() + SETTLE_SECONDS, None, time.monotonic()
         while time.monotonic() < deadline and time.monotonic() - since < QUIET_SECONDS:
             now = [self._get(f"/broadcasts/{broadcast_id}/reach") for broadcast_id in self._told.broadcast_ids]

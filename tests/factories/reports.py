@@ -14,7 +14,8 @@ from alerts.reports.queries import filed_line, filed_report
 from alerts.reports.rules.guards import Problem, review
 from alerts.reports.rules.standing import FiledLine, FiledReport
 from alerts.reports.schemas import ReportIn
-from alerts.story.crisis import Crisis, ReportStep, with_time
+from alerts.story.crisis import Crisis, with_time
+from alerts.story.steps import ReportStep
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 ARRIVES = datetime(2028, 1, 1, tzinfo=UTC)

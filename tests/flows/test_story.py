@@ -10,9 +10,9 @@ import pytest
 
 from alerts.demo import run_demo
 from alerts.embedded import EmbeddedError
-from alerts.story.crisis import bundled_names, load_crisis
+from alerts.story.crisis import load_crisis
 
-INVENTED = next(name for name in bundled_names() if name != "turkiye_2023")
+INVENTED = "feri_2021"
 
 
 def test_a_port_that_somebody_has_is_refused_before_anything_starts(capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,3 +43,25 @@ def test_an_invented_crisis_is_told_to_its_end_and_every_promise_is_kept(tmp_pat
     assert "handed over by way: " in told
     for step in load_crisis(INVENTED).steps:
         assert step.title.en in told
+
+
+def test_an_attack_is_told_as_it_happens_up_to_the_second_statement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "figures.json"
+    assert run_demo("attack", is_once=True, json_path=path, port=None) == 0, capsys.readouterr().out
+    figures = json.loads(path.read_text())
+    assert (figures["failed_steps"], figures["held"], figures["conflicts"], figures["invariants_violated"]) == (0, 0, 0, 0)
+    assert figures["recipients_frozen"] == figures["handed_over"] == 0, "nobody of the register is there"
+    assert figures["statements_published"] == 2
+    assert figures["digests"] >= 2
+    told = capsys.readouterr().out
+    for step in load_crisis("attack").steps:
+        assert step.title.en in told
+    assert "our register: 0 · not known: how many are really there (estimate)" in told
+    assert told.count("“DATANG” understood: coming") == 2, "the duty officer and the neighbour"
+    assert "filed as report 2: accepted" in told
+    assert "office not working" in told
+    assert "covered by KBRI Pretoria" in told
+    assert "mission_hit" in told
+    assert "3 of 3 listed (hospitals) and visited 1 of them" in told
+    assert "1 Indonesian citizen has been contacted." in told
+    assert "safe" not in told.casefold().replace("contacted, safe", "").replace("reached, safe", "")

@@ -367,6 +367,21 @@ def test_stats_and_plan_can_be_read_and_changed_while_it_runs(log: Path) -> None
     play(scene, log, plan=MISSING)
 
 
+def test_a_phone_writes_first_signed_for_the_webhook_and_to_no_stranger(log: Path) -> None:
+    async def scene(w: World) -> None:
+        url = f"{w.hooks.url}/hooks/twilio/inbound"
+        text = {"from": "+264811230001", "to": "+12025550123", "body": "LAPSIT BELUM", "url": url}
+        assert await w.api("POST", "/sandbox/texts", json=text) == (200, {"taken": True})
+        [got] = await w.hooks.until(lambda got: len(got) == 1)
+        assert (got.form["From"], got.form["To"], got.form["Body"]) == (text["from"], text["to"], text["body"])
+        assert RequestValidator(TOKEN).validate(url, got.form, got.signature)
+        assert (await w.api("POST", "/sandbox/texts", json=text | {"url": "http://example.org/"}))[0] == 502
+        assert (await w.api("POST", "/sandbox/texts", json={"from": "+264811230001"}))[0] == 400
+        assert len(w.hooks.got) == 1
+
+    play(scene, log)
+
+
 def test_unknown_paths_and_bodies(log: Path) -> None:
     async def scene(w: World) -> None:
         assert (await w.api("GET", "/nothing"))[0] == 404

@@ -4,63 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
-from sqlalchemy.orm import Session
 
 from alerts.story.crisis import CrisisFileError, load_crisis, parse_crisis
-from alerts.story.replay import Api, Result, line_for, open_incident, replay
+from alerts.story.replay import Result, line_for, open_incident, replay
 from tests.story.sheet_checks import check_instant, current_figures
 from tests.story.turkiye_expected import INSTANTS
-
-SignIn = Callable[..., dict[str, str]]
-MISSIONS = {
-    "turkiye_2023": ("kbri-ankara", "kbri-damascus"),
-    "feri_2021": ("kjri-kota-kinabalu", "kjri-davao-city"),
-    "contoh": ("kri-songkhla",),
-}
-
-
-class InProcess:
-    """The test's client where `requests` would be; it knows no timeouts."""
-
-    def __init__(self, client: TestClient) -> None:
-        self._client = client
-
-    def request(self, method: str, url: str, *, json: Any, headers: Any, timeout: float) -> Any:
-        return self._client.request(method, url, json=json, headers=headers)
-
-
-@dataclass
-class Teller:
-    """A client with tokens for the ministry and the missions of a crisis."""
-
-    client: TestClient
-    api: Api
-    reader: dict[str, str] = field(default_factory=dict)
-
-    def summary(self, incident_id: str, **params: Any) -> dict[str, Any]:
-        answer = self.client.get(f"/api/v1/incidents/{incident_id}/summary", params=params, headers=self.reader)
-        assert answer.status_code == 200, answer.text
-        return answer.json()  # type: ignore[no-any-return]
-
-
-@pytest.fixture
-def teller(client: TestClient, session: Session, sign_in: SignIn) -> Callable[[str], Teller]:
-    session.commit()
-
-    def told(name: str) -> Teller:
-        bearer = {"ministry": sign_in("duty_officer", via="token")}
-        bearer |= {f"mission:{code}": sign_in("mission_staff", code, via="token") for code in MISSIONS[name]}
-        tokens = {source: headers["Authorization"].removeprefix("Bearer ") for source, headers in bearer.items()}
-        return Teller(client, Api("", tokens, InProcess(client)), bearer["ministry"])
-
-    return told
+from tests.story.worlds import Teller
 
 
 def test_turkiye_over_http(teller: Callable[[str], Teller]) -> None:

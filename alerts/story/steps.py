@@ -1,0 +1,182 @@
+"""The steps of a crisis file: what happened, what was filed and said, what was done, in the file's own words (docs/crisis-file.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+Ref = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,79}$")]
+By = Annotated[str, Field(pattern=r"^(mission:[a-z0-9-]+|ministry)$")]
+
+
+class TimeBasis(StrEnum):
+    """How the time of a step is known. Of *assumed* ones only the order means anything."""
+
+    STATED = "stated"
+    PUBLISHED = "published"
+    ASSUMED = "assumed"
+
+
+class FilePart(BaseModel):
+    """A misspelt name is refused, so that nothing in a file silently does nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Both(FilePart):
+    """A text in Indonesian and English."""
+
+    id: str
+    en: str
+
+
+class StepPart(FilePart):
+    """What every step has. `source` names the statement it was taken from."""
+
+    ref: Ref
+    at: AwareDatetime
+    time_basis: TimeBasis = TimeBasis.ASSUMED
+    title: Both
+    source: str = ""
+    note: str = ""
+
+    def mentions(self) -> Iterator[str]:
+        """The earlier steps that this one speaks of."""
+        return iter(())
+
+
+class EventStep(StepPart):
+    """Something that happened; it is told, nothing is filed."""
+
+    kind: Literal["event"]
+    places: list[str] = Field(default_factory=list)
+
+
+class ReportStep(StepPart):
+    """One report. `report` is the body of the API without `as_of` (that is `at`, unless the body says otherwise).
+
+    `supersedes` names an earlier step; a line's `withdraws` names a line of one: `ref#0`.
+    """
+
+    kind: Literal["report", "withdraw"]
+    report: dict[str, Any]
+
+    @property
+    def by(self) -> str:
+        source = str(self.report.get("source", ""))
+        return source if source.startswith("mission:") else "ministry"
+
+    def mentions(self) -> Iterator[str]:
+        if self.report.get("supersedes"):
+            yield str(self.report["supersedes"])
+        for line in self.report.get("lines", []):
+            if line.get("withdraws"):
+                yield str(line["withdraws"]).partition("#")[0]
+
+
+class PersonStep(StepPart):
+    """Somebody is named. `person` is the body of the persons API without the incident."""
+
+    kind: Literal["person"]
+    by: By
+    person: dict[str, Any]
+
+
+class StatementStep(StepPart):
+    """One more thing is said of a person named by an earlier step."""
+
+    kind: Literal["statement"]
+    by: By
+    person: Ref
+    statement: dict[str, Any]
+
+    def mentions(self) -> Iterator[str]:
+        return iter((self.person,))
+
+
+class StatementWithdrawalStep(StepPart):
+    """A statement of an earlier `statement` step is taken back."""
+
+    kind: Literal["statement_withdrawal"]
+    by: By
+    statement: Ref
+    withdrawal: dict[str, Any]
+
+    def mentions(self) -> Iterator[str]:
+        return iter((self.statement,))
+
+
+class BroadcastStep(StepPart):
+    """A message is sent, if whoever replays can send (the demo can)."""
+
+    kind: Literal["broadcast"]
+    broadcast: Ref
+
+
+class TakeOverStep(StepPart):
+    """The ministry takes on what a mission opened."""
+
+    kind: Literal["take_over"]
+    reason: str | None = None
+
+
+class CoverStep(StepPart):
+    """The ministry has another mission report for one that cannot. `cover` is the body of the API."""
+
+    kind: Literal["cover"]
+    mission: str
+    cover: dict[str, Any]
+
+
+class TextStep(StepPart):
+    """A text message from a duty phone, if whoever replays has a carrier (the demo has).
+
+    `{incident}` in it becomes the incident's code of three signs, `{code}` a one-time code of the mission, `{clock}` the step's time.
+    """
+
+    kind: Literal["text"]
+    by: By
+    text: str
+
+
+class EnquiryStep(StepPart):
+    """A family calls. `enquiry` is the body of the API."""
+
+    kind: Literal["enquiry"]
+    by: By
+    enquiry: dict[str, Any]
+
+
+class PublicStatementStep(StepPart):
+    """A statement to the public: kept as a draft, and published if somebody can sign in (the demo can).
+
+    The body of the API; without `clauses` it says what the automatic draft says by itself.
+    """
+
+    kind: Literal["public_statement"]
+    public_statement: dict[str, Any] = Field(default_factory=dict)
+
+
+class LookStep(StepPart):
+    """Somebody reads the answer sheet: the sentence that may be read aloud, and the five answers, are told."""
+
+    kind: Literal["look"]
+
+
+Step = (
+    EventStep
+    | ReportStep
+    | PersonStep
+    | StatementStep
+    | StatementWithdrawalStep
+    | BroadcastStep
+    | TakeOverStep
+    | CoverStep
+    | TextStep
+    | EnquiryStep
+    | PublicStatementStep
+    | LookStep
+)
