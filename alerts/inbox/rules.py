@@ -59,6 +59,7 @@ class Flag(StrEnum):
     LAPSIT_NOT_FILED = "lapsit_not_filed"
     SENT_TWICE = "sent_twice"
     CODE_REFUSED = "code_refused"
+    CODE_NOT_LOOKED_AT = "code_not_looked_at"
 
 
 class State(StrEnum):

@@ -77,6 +77,7 @@ class AlarmKind(StrEnum):
     ROUND_TRIP_LATE = "round_trip_late"
     PROMISE_BROKEN = "promise_broken"
     MESSAGE_STUCK = "message_stuck"
+    CODES_GUESSED = "codes_guessed"
     OTHER = "other"
 
 
@@ -272,6 +273,9 @@ ALARM_TEXTS: Mapping[AlarmKind, str] = MappingProxyType(
         AlarmKind.PROMISE_BROKEN: N_("SIAGA: a promise of the tables does not hold: %(sender)s (%(count)s rows). Run `siaga doctor`."),
         AlarmKind.MESSAGE_STUCK: N_(
             "SIAGA: a message could not be made ready and does not go out: %(sender)s. Open the incident and do it anew."
+        ),
+        AlarmKind.CODES_GUESSED: N_(
+            "SIAGA: too many refused codes in reports by SMS of %(sender)s (%(count)s). Somebody may be guessing: call the mission."
         ),
         AlarmKind.NOBODY_TO_PAGE: N_("SIAGA: nobody with an address can be paged for the role %(sender)s."),
     }

@@ -18,20 +18,23 @@ from alerts.inbox.queries import open_field
 from alerts.inbox.rules import Flag, State, Understood, WayIn, is_urgent
 from alerts.incidents.models import Incident
 from alerts.incidents.rules import State as IncidentState
+from alerts.incidents.rules import Status
 from alerts.kit.actor import Actor, Via
 from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring
 from alerts.kit.i18n import JAKARTA, translator
 from alerts.kit.outbox import publish
 from alerts.missions.queries import get_mission
+from alerts.notices.alarms import raise_alarm
 from alerts.notices.posting import Post, post
 from alerts.notices.queries import PhoneOwner
-from alerts.notices.rules import Channel, Contact, ContactKind
+from alerts.notices.rules import AlarmKind, Channel, Contact, ContactKind
 from alerts.places import zone_of
 from alerts.reports.actions import file_report
 from alerts.reports.code_lists.actions import use_code, weigh_code
 from alerts.reports.code_lists.models import LapsitCode
-from alerts.reports.code_lists.rules import Verdict
+from alerts.reports.code_lists.queries import lock_codes
+from alerts.reports.code_lists.rules import REFUSED, Verdict
 from alerts.reports.disclosure import present_to
 from alerts.reports.models import Report
 from alerts.reports.rules.codes import HOLDING
@@ -130,20 +133,31 @@ def _file(session: Session, keyring: Keyring, message: _Message) -> None:
     row.state, row.understood, row.mission_code = State.MATCHED, Understood.LAPSIT, mission_code
     row.incident_id, row.report_id, row.given_at = incident.id, report.id, db_now(session)
     if message.verdict not in (Verdict.NONE, Verdict.VALID):
-        row.flags = [*row.flags, Flag.CODE_REFUSED]
+        row.flags = [*row.flags, Flag.CODE_REFUSED if message.verdict in REFUSED else Flag.CODE_NOT_LOOKED_AT]
     _confirm(session, message, report, sender.zone)
 
 
 def _weigh(session: Session, keyring: Keyring, message: _Message) -> LapsitCode | None:
     """The code to be used up by this report, if what came is worth something."""
-    digits = message.said.code
+    digits, mission_code = message.said.code, mission_of(message.owner)
     if digits is None:
         return None
-    if queries.has_guessed(session, message.row):
+    lock_codes(session, mission_code)
+    refused = queries.refused_before(session, message.row, mission_code)
+    if refused.is_enough:
         message.verdict = Verdict.NOT_LOOKED_AT
+        _alarm(session, message, 1)
         return None
-    message.verdict, code = weigh_code(session, keyring, mission_code=mission_of(message.owner), digits=digits)
+    message.verdict, code = weigh_code(session, keyring, mission_code=mission_code, digits=digits)
+    if message.verdict in REFUSED and (now := refused.one_more()).is_enough:
+        _alarm(session, message, max(now.of_phone, now.of_mission))
     return code if message.verdict is Verdict.VALID else None
+
+
+def _alarm(session: Session, message: _Message, count: int) -> None:
+    """Somebody may be guessing. An exercise calls nobody up."""
+    if message.row.status is Status.ACTUAL:
+        raise_alarm(session, kind=AlarmKind.CODES_GUESSED, sender=mission_of(message.owner), count=count)
 
 
 def _sender(session: Session, message: _Message, incident: Incident) -> Sender:

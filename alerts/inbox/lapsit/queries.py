@@ -19,7 +19,8 @@ from alerts.incidents.sms_codes import find_by_sms_code, list_open_of_mission
 from alerts.kit.crypto import Keyring
 from alerts.notices.queries import PhoneOwner, list_phone_owners
 from alerts.places import touched_places
-from alerts.reports.code_lists.rules import WRONG_MAX, WRONG_SECONDS
+from alerts.reports.code_lists.queries import count_refused
+from alerts.reports.code_lists.rules import WRONG_SECONDS, Refused
 from alerts.reports.rules.values import outermost
 from alerts.staff.rules import MISSION_ROLES
 
@@ -70,9 +71,11 @@ def find_same(session: Session, keyring: Keyring, row: InboundMessage, words: st
     return next((each.report_id for each in earlier if same_words(cleaned(open_field(each, "body_enc", keyring)), words)), None)
 
 
-def has_guessed(session: Session, row: InboundMessage) -> bool:
-    """Whether so many codes of this phone were refused lately that no more are looked at."""
+def refused_before(session: Session, row: InboundMessage, mission_code: str) -> Refused:
+    """How many codes were refused lately; of exercises and of actual events apart. What was not looked at does not count."""
     since = row.received_at - timedelta(seconds=WRONG_SECONDS)
     query = select(func.count()).where(InboundMessage.from_index == row.from_index, InboundMessage.received_at >= since)
+    query = query.where(InboundMessage.status == row.status, InboundMessage.id != row.id)
     refused = literal(Flag.CODE_REFUSED.value) == func.any(InboundMessage.flags)
-    return (session.scalar(query.where(refused, InboundMessage.id != row.id)) or 0) >= WRONG_MAX
+    of_phone = session.scalar(query.where(refused)) or 0
+    return Refused(of_phone, count_refused(session, mission_code, status=row.status, since=since))

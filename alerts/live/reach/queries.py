@@ -265,7 +265,8 @@ SELECT CASE WHEN channel IN ('sms', 'whatsapp', 'voice') AND looked_up_at IS NUL
 
 ALARMS = """
 SELECT kind, sender, count, first_at, last_at, acknowledged_at IS NOT NULL AS is_acknowledged FROM alarm
-WHERE last_at >= :released_at AND first_at <= :at AND kind NOT IN ('nobody_to_page', 'round_trip_late', 'promise_broken', 'message_stuck')
+WHERE last_at >= :released_at AND first_at <= :at
+    AND kind NOT IN ('nobody_to_page', 'round_trip_late', 'promise_broken', 'message_stuck', 'codes_guessed')
 ORDER BY last_at DESC LIMIT 20
 """
 
