@@ -18,7 +18,7 @@ from alerts.citizens.rules import find_phone
 from alerts.families import rules
 from alerts.families.matching import Sought, asked_before
 from alerts.families.models import Enquiry, EnquiryCall, EnquiryEntry
-from alerts.families.queries import claim_both, claim_enquiry, get_enquiry, list_calls, tells_now
+from alerts.families.queries import claim_both, claim_case, claim_enquiry, get_enquiry, list_calls, tells_now
 from alerts.families.rules import EnquiryState, EntryKind
 from alerts.families.schemas import CallBackIn, EnquiryIn, EnquiryMove, PermissionIn, Recognition
 from alerts.incidents.models import Incident
@@ -249,11 +249,11 @@ def _join_target(session: Session, actor: Actor, keyring: Keyring, *, sought: So
         named = get_enquiry(session, joins, actor)
         if named.incident_id != sought.incident_id:
             raise NotFoundError("enquiry_not_found", "There is no such enquiry.", field="joins")
-        return claim_enquiry(session, named.joined_into or named.id, actor)
+        return claim_case(session, named.joined_into or named.id, actor)
     if sought.caller_index is None:
         return None
     before = asked_before(session, keyring, actor, sought)
-    return claim_enquiry(session, before[0], actor) if len(before) == 1 else None
+    return claim_case(session, before[0], actor) if len(before) == 1 else None
 
 
 def _move(session: Session, actor: Actor, keyring: Keyring, enquiry: Enquiry, to: EnquiryState, *, note: str | None = None) -> None:  # noqa: PLR0917

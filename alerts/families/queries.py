@@ -53,6 +53,14 @@ def claim_enquiry(session: Session, enquiry_id: UUID, actor: Actor) -> Enquiry:
     return _found(session.scalars(query.execution_options(populate_existing=True)).one_or_none())
 
 
+def claim_case(session: Session, enquiry_id: UUID, actor: Actor) -> Enquiry:
+    """The enquiry, locked for change; where it was joined while we waited for the lock, the one that has the case now."""
+    row = claim_enquiry(session, enquiry_id, actor)
+    while row.joined_into is not None:
+        row = claim_enquiry(session, row.joined_into, actor)
+    return row
+
+
 def claim_both(session: Session, actor: Actor, one_id: UUID, other_id: UUID) -> tuple[Enquiry, Enquiry, list[Enquiry]]:
     """Two enquiries and those that belong to the first, all locked in the order of their ids, so that nobody waits crosswise."""
     query = select(Enquiry).where(or_(Enquiry.id.in_((one_id, other_id)) & visible_to(actor), Enquiry.joined_into == one_id))

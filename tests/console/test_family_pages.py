@@ -93,6 +93,21 @@ def test_two_families_who_ask_after_one_person_become_one_case(
     assert duty.post(f"{path}/separate", form_key=key_of(page, "s")).status_code == 303
 
 
+def test_a_near_name_by_the_same_caller_is_offered_and_what_each_said_stands_with_the_call(
+    browse: Browser, session: Session, keyring: Keyring, incident: Incident
+) -> None:
+    first = make_enquiry(session, keyring, incident, sought_name="Rizki Pratama", about="hotel Anemon")
+    second = make_enquiry(session, keyring, incident, sought_name="Rizka Pratama", about="di rumah teman", place_code="TR-27")
+    session.commit()
+    duty, path = browse("duty_officer", lang="en"), f"/families/{second.enquiry.id}"
+    page = duty.get(path).text
+    assert "the same caller asked before: the same person?" in page
+    assert duty.post(f"{path}/join", form_key=key_of(page, "j1"), into=str(first.enquiry.id), came_from=path).status_code == 303
+    page = duty.get(f"/families/{first.enquiry.id}").text
+    assert "Asked after: Rizka Pratama" in page
+    assert "di rumah teman" in page
+
+
 def test_others_do_not_see_it(browse: Browser, session: Session, keyring: Keyring, incident: Incident) -> None:
     enquiry = make_enquiry(session, keyring, incident).enquiry
     exercise = make_enquiry(session, keyring, make_incident(session, areas=[HATAY], status="Exercise")).enquiry

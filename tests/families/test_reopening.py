@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 from fastapi.testclient import TestClient
 from sqlalchemy import text
@@ -122,6 +123,29 @@ def test_a_question_that_is_separated_again_pages_whoever_has_it(
 
 def stop_all(session: Session) -> None:
     session.execute(text("UPDATE paging SET stopped_at = clock_timestamp(), next_at = NULL, stop_reason = 'acknowledged'"))
+
+
+def test_a_call_for_a_question_that_is_being_joined_goes_to_its_case(sessions: Sessions, keyring: Keyring) -> None:
+    with sessions.begin() as session:
+        incident_id = make_incident(session, areas=[HATAY]).id
+    with sessions.begin() as session:
+        incident = session.get_one(Incident, incident_id)
+        case, asks = (make_enquiry(session, keyring, incident, caller_phone=f"+62 813 1111 11{n}").enquiry.id for n in range(2))
+
+    def call_again() -> tuple[UUID, bool]:
+        with sessions.begin() as session:
+            incident = session.get_one(Incident, incident_id)
+            logged = make_enquiry(session, keyring, incident, caller_phone="+62 813 1111 111")
+            return logged.enquiry.id, logged.is_joined
+
+    with ThreadPoolExecutor(1) as pool:
+        with sessions.begin() as first, sessions() as looks:
+            join_enquiries(first, actor=OPENER, keyring=keyring, enquiry_id=asks, into=case)
+            calling = pool.submit(call_again)
+            while not looks.execute(WAITS).scalar_one():
+                assert not calling.done(), "it waits for the first"
+                looks.rollback()
+        assert calling.result() == (case, True)
 
 
 def test_two_questions_that_are_joined_crosswise_at_once_wait_in_one_order(sessions: Sessions, keyring: Keyring) -> None:
