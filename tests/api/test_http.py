@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from alerts.incidents.models import Incident
 from alerts.kit.db import Sessions
+from alerts.kit.idempotency import IdempotencyKey
 from alerts.staff.rules import MISSION_ROLES, PERMISSIONS, Role
 from tests.api.conftest import World
 from tests.api.interface import STREAMS, Operation, all_operations, faults, headers_for
@@ -182,6 +183,22 @@ def test_repeating_gives_the_first_answer_and_another_body_is_refused(world: Wor
             other = world.call(operation, role, headers=headers, **another_body(operation, world))
             assert (other.status_code, faults(operation, other)) == (422, []), operation.id
             assert other.json()["code"] == "key_reused", (operation.id, other.text)
+
+
+def test_a_key_stores_and_tells_nothing_for_somebody_without_an_account(
+    world: World, operations: list[Operation], session: Session
+) -> None:
+    stored = select(func.count()).select_from(IdempotencyKey)
+    for operation in asked_at_once(operations):
+        if not operation.needs_key or operation.id in PUBLIC:
+            continue
+        headers, before = headers_for(operation), session.scalar(stored)
+        assert world.call(operation, None, headers=headers).status_code == 401, operation.id
+        assert session.scalar(stored) == before, operation.id
+        world.call(operation, role_for(operation), headers=headers)
+        for more in ({}, another_body(operation, world) if operation.body() is not None else {}):
+            answer = world.call(operation, None, headers=headers, **more)
+            assert (answer.status_code, "idempotency-replayed" in answer.headers) == (401, False), operation.id
 
 
 def another_body(operation: Operation, world: World) -> dict[str, Any]:
