@@ -6,13 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from alerts.stage import free_port
+from alerts.stage_ways import ways_environment
 from tests.support.breaking import LARGE, SMALL, Scene, Size, scene_of, seed_of_run
+
+OTHER_WAYS = ("web_push", "email")
+"""By these go the messages of one test; all others are texts."""
 
 
 @pytest.fixture(scope="session", params=[pytest.param(SMALL, id="small"), pytest.param(LARGE, id="large", marks=pytest.mark.long)])
 def siaga(request: pytest.FixtureRequest) -> Iterator[Scene]:
     size: Size = request.param
-    with scene_of(size) as scene:
+    with scene_of(size, **ways_environment(OTHER_WAYS, carrier="", mail_port=free_port())) as scene:
         yield scene
 
 

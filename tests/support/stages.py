@@ -6,7 +6,7 @@ import csv
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,19 +126,20 @@ def running(
 
     `is_durable`: for who kills the servers; otherwise Postgres waits for no disk.
     """
-    with embedded.services(purpose="flow", is_durable=is_durable) as services:
+    with ExitStack() as stack:
+        services = stack.enter_context(embedded.services(purpose="flow", is_durable=is_durable))
         # Closed whatever happens: what a test that failed left open is else told of in the middle of the next one.
-        with closing(Stage(services, mode="test", overrides=QUICK | dict(overrides or {}), ways=ways)) as stage:
-            stage.migrate()
-            if people:
-                load_register(stage.settings, stage.sessions, write_register(services.folder / "register.csv", people))
-            services.warm_up("alerts.cli", *PARTS, environ=stage.environment)
-            with closing(Ministry(stage, stage.make_accounts({"kbri-ankara": "ankara"}))) as ministry:
-                stage.start(plan=plan or {})
-                yield ministry
-            with begin(stage.sessions) as session:
-                broken = invariants(session)
-            assert not broken, broken
+        stage = stack.enter_context(closing(Stage(services, mode="test", overrides=QUICK | dict(overrides or {}), ways=ways)))
+        stage.migrate()
+        ministry = stack.enter_context(closing(Ministry(stage, stage.make_accounts({"kbri-ankara": "ankara"}))))
+        if people:
+            load_register(stage.settings, stage.sessions, write_register(services.folder / "register.csv", people))
+        services.warm_up("alerts.cli", *PARTS, environ=stage.environment)
+        stage.start(plan=plan or {})
+        yield ministry
+        with begin(stage.sessions) as session:
+            broken = invariants(session)
+        assert not broken, broken
 
 
 def write_register(path: Path, people: int, *, first: int = 0) -> Path:
