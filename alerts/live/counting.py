@@ -13,12 +13,14 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from alerts.broadcasts.models import Broadcast
 from alerts.checkins.queries import safe_counts
 from alerts.citizens.queries import register_counts
 from alerts.deliveries.queries import reach_of_incident
-from alerts.incidents.models import Incident, IncidentArea
+from alerts.incidents.models import Incident, IncidentArea, IncidentList
 from alerts.incidents.queries import count_lists
 from alerts.kit.clock import db_now
 from alerts.live.models import LiveState
@@ -41,13 +43,17 @@ CLASSES = {
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The counts, when they were taken, and how long that took. `register` None: what was known then is asked of the snapshots."""
+    """The counts, when they were taken, and how long that took. `register` None: what was known then is asked of the snapshots.
+
+    `ground`: of which areas, lists and messages.
+    """
 
     register: Register | None
     reach: tuple[Reach, ...]
     answers: AnswerFacts
     counted_at: datetime
     took_seconds: float = 0.0
+    ground: str = ""
 
 
 _KEPT = TypeAdapter(Counted)
@@ -55,26 +61,35 @@ _KEPT = TypeAdapter(Counted)
 
 def count(session: Session, incident: Incident, areas: list[IncidentArea], *, as_of: datetime, heard_by: datetime, is_now: bool) -> Counted:
     """Count now. `heard_by`: what receipts and answers had come by then; `is_now`: the register too, which has no past of its own."""
-    began = perf_counter()
+    began, ground = perf_counter(), _ground(session, incident.id, areas, at=heard_by)
     register = _register(session, incident, areas, as_of=as_of) if is_now else None
     reach = tuple(_reach(row) for row in reach_of_incident(session, incident.id, known_at=heard_by))
     answers = _answers(session, incident.id, heard_by)
     # Of a past moment the same question has the same answer, whenever it is asked.
-    return Counted(register, reach, answers, db_now(session) if is_now else heard_by, perf_counter() - began)
+    return Counted(register, reach, answers, db_now(session) if is_now else heard_by, perf_counter() - began, ground)
 
 
-def find_kept(session: Session, incident_id: UUID, now: datetime) -> Counted | None:
-    """The last count, if counting is dear and it is not too old."""
+def find_kept(session: Session, incident_id: UUID, areas: list[IncidentArea], now: datetime) -> Counted | None:
+    """The last count, if counting is dear, it is not too old, and it is of the areas, lists and messages that there are now."""
     state = session.get(LiveState, incident_id)
     if state is None or state.counted is None or state.counted["took_seconds"] < DEAR_SECONDS:
         return None
     counted = _KEPT.validate_python(state.counted)
-    return counted if now - counted.counted_at <= KEPT_FOR else None
+    is_recent = now - counted.counted_at <= KEPT_FOR
+    return counted if is_recent and counted.ground == _ground(session, incident_id, areas, at=now) else None
 
 
 def keep(state: LiveState, counted: Counted) -> None:
     """For whoever asks from now on."""
     state.counted = _KEPT.dump_python(counted, mode="json")
+
+
+def _ground(session: Session, incident_id: UUID, areas: list[IncidentArea], *, at: datetime) -> str:
+    """What counts are of. Old counts of the same ground are only old; those of another one would be wrong."""
+    lists = select(IncidentList.id).where(IncidentList.incident_id == incident_id, IncidentList.removed_at.is_(None))
+    messages = select(Broadcast.id).where(Broadcast.incident_id == incident_id, Broadcast.released_at <= at)
+    found = [area.id for area in areas], session.scalars(lists).all(), session.scalars(messages).all()
+    return "|".join(",".join(sorted(map(str, ids))) for ids in found)
 
 
 def _register(session: Session, incident: Incident, areas: list[IncidentArea], *, as_of: datetime) -> Register:

@@ -75,13 +75,15 @@ def load_sheet(session: Session, incident: Incident, asked: Asked = NOW) -> Answ
     dear to count is as old as the last count of it (`counting`).
     """
     at = _moment(session, incident, asked)
-    kept = find_kept(session, incident.id, at.known_at) if asked == NOW else None
-    return _build(session, incident, at, kept)[0]
+    areas = _areas(session, incident.id, at.known_at)
+    kept = find_kept(session, incident.id, areas, at.known_at) if asked == NOW else None
+    return _build(session, incident, at, areas, kept=kept)[0]
 
 
 def recount_sheet(session: Session, incident: Incident) -> tuple[AnswerSheet, Counted]:
     """The sheet of now with everything counted anew, and the counts: for whoever keeps them."""
-    return _build(session, incident, _moment(session, incident, NOW))
+    at = _moment(session, incident, NOW)
+    return _build(session, incident, at, _areas(session, incident.id, at.known_at))
 
 
 def _moment(session: Session, incident: Incident, asked: Asked) -> _At:
@@ -95,8 +97,9 @@ def _moment(session: Session, incident: Incident, asked: Asked) -> _At:
     return _At(as_of, known_at, heard_by, is_now=asked.known_at is None)
 
 
-def _build(session: Session, incident: Incident, at: _At, kept: Counted | None = None) -> tuple[AnswerSheet, Counted]:
-    areas = _areas(session, incident.id, at.known_at)
+def _build(
+    session: Session, incident: Incident, at: _At, areas: list[IncidentArea], *, kept: Counted | None = None
+) -> tuple[AnswerSheet, Counted]:
     counted = kept or count(session, incident, areas, as_of=at.as_of, heard_by=at.heard_by, is_now=at.is_now)
     return build_sheet(_load_facts(session, incident, areas, counted, at=at), at.as_of, at.known_at), counted
 
