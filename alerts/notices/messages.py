@@ -13,6 +13,7 @@ import structlog
 
 from alerts.channels.ports import EmailMessage, Message, PushMessage, SmsMessage, VoiceMessage, WebPushMessage
 from alerts.channels.rule_book import RuleBook
+from alerts.channels.texts import measure
 from alerts.kit.crypto import Keyring, UndecipherableError
 from alerts.kit.i18n import N_, translator
 from alerts.kit.ids import callback_token
@@ -23,7 +24,15 @@ from alerts.notices.rules import EXERCISE, EXERCISE_WORD, Channel, attempt_name
 log = structlog.get_logger()
 HOOKS = "/hooks/notices"
 QUESTION = N_("Press 1 if you take this on.")
+ONE_SMS = frozenset({"digest"})
+"""Kinds of higher slices that are promised in one SMS."""
 QUESTIONS = {crew.KIND: crew.QUESTION}
+
+
+def with_address(body: str, address: str, *, kind: str) -> str:
+    """A text with its page's address. Of what is promised in one SMS only where both fit into it: the figures go before the way to more."""
+    whole = f"{body} {address}"
+    return body if kind in ONE_SMS and measure(whole).segments > 1 else whole
 
 
 @dataclass(frozen=True)
@@ -77,12 +86,12 @@ class Writer:
         )
 
     def _sms(self, row: Mapping[str, Any], attempt: str) -> Message:
-        """With the page's address where the number's country lets an address through."""
+        """With the page's address where the number's country lets an address through, and the kind of message has room for it."""
         may_link = row["path"] and self.book.variant_for(row["number_country"] or "").may_link
         return SmsMessage(
             attempt_id=attempt,
             to_e164=self._open(row),
-            text=f"{row['body']} {self._link(row)}" if may_link else row["body"],
+            text=with_address(row["body"], self._link(row), kind=row["kind"]) if may_link else row["body"],
             status_callback=self._hook("status", attempt),
             validity_seconds=row["seconds_left"],
         )

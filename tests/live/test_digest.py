@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -17,11 +18,13 @@ from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring
 from alerts.live.actions import refresh
 from alerts.live.briefing.actions import draft, publish
-from alerts.live.digests import list_due, note_changed, tell
+from alerts.live.digests import KIND, list_due, note_changed, tell
 from alerts.live.rules.digest import CHARACTERS, LOOK, NEUTRAL, Reason, reasons_between, text_of
 from alerts.live.rules.facts import MissionFacts
 from alerts.live.rules.sheet import build_sheet
 from alerts.live.schemas import AnswerSheet
+from alerts.notices.messages import with_address
+from alerts.notices.rules import ready_text
 from alerts.reports.actions import file_report
 from alerts.reports.schemas import ReportIn
 from alerts.staff.rules import Role
@@ -39,11 +42,13 @@ def all_channels(_: str) -> frozenset[str]:
     return frozenset({"sms", "push", "voice", "email"})
 
 
-def sheet_of(*lines: dict[str, Any], title: str = "Gempa uji", **body: Any) -> AnswerSheet:
+def sheet_of(*lines: dict[str, Any], title: str = "Gempa uji", status: str = "Actual", **body: Any) -> AnswerSheet:
     filing = Filing()
     if lines or body:
         filing.file(report_body(*lines, source="ministry", as_of=T0.isoformat(), **body))
-    return build_sheet(filing.facts(incident_facts(title=title, opened_at=T0, occurred_at=T0)), T0 + timedelta(hours=2), LATER)
+    return build_sheet(
+        filing.facts(incident_facts(title=title, status=status, opened_at=T0, occurred_at=T0)), T0 + timedelta(hours=2), LATER
+    )
 
 
 def sheet_with_office(value: object) -> AnswerSheet:
@@ -66,16 +71,40 @@ def test_the_first_victim_is_told_once_and_a_death_every_time_it_changes() -> No
     assert reasons_between(two, two) == set()
 
 
-@given(st.integers(1, 5000), st.integers(1, 5000), st.sampled_from(["asked_none_reported", "asked_no_answer", None]), st.text(max_size=80))
-def test_a_digest_is_one_message_of_160_characters_whatever_the_title(injured: int, lost: int, dead: str | None, title: str) -> None:
+ADDRESSES = st.sampled_from(["http://127.0.0.1:8000", "https://siaga.kemlu.go.id", "https://" + "peringatan." * 9 + "example"])
+
+
+@given(
+    st.integers(1, 5000),
+    st.integers(1, 5000),
+    st.sampled_from(["asked_none_reported", "asked_no_answer", None]),
+    st.text(max_size=80),
+    st.sampled_from(["Actual", "Exercise"]),
+    ADDRESSES,
+)
+def test_a_digest_is_one_message_of_160_characters_as_it_goes_out_whatever_the_title(
+    injured: int, lost: int, dead: str | None, title: str, status: str, address: str
+) -> None:
     lines = [line("injured", injured), line("unaccounted", lost), *([line("dead", dead)] if dead else [])]
-    said = text_of(sheet_of(*lines, title=title), {Reason.PROMISED}, is_quiet=False)
-    for words in (said.id, said.en):
-        size = measure(words)
-        assert len(words) <= CHARACTERS
-        assert (size.encoding, size.segments) == (Encoding.GSM7, 1), words
+    sheet = sheet_of(*lines, title=title, status=status)
+    link = f"{address}{'/exercise' if status == 'Exercise' else ''}/incidents/{uuid4()}/minister"
+    said = text_of(sheet, {Reason.PROMISED}, is_quiet=False)
+    for words in (said, LOOK, NEUTRAL):
+        for body in (words.id, words.en):
+            ready = ready_text(body, status=status)
+            for sent in (ready, with_address(ready, link, kind=KIND)):
+                size = measure(sent)
+                assert (size.encoding, size.segments) == (Encoding.GSM7, 1), sent
+                assert len(sent) <= CHARACTERS
+                assert sent.startswith(ready), "nothing of what is said is cut"
     assert f"WNI luka {injured:,}".replace(",", ".") in said.id
     assert ("belum ada laporan WNI meninggal" in said.id) is (dead == "asked_none_reported")
+
+
+def test_the_address_goes_along_where_there_is_room() -> None:
+    link = "https://siaga.kemlu.go.id/incidents/0199a0b1-0000-7000-8000-000000000000/minister"
+    assert with_address(LOOK.id, link, kind=KIND) == f"{LOOK.id} {link}"
+    assert with_address("x" * 120, link, kind="approval").endswith(link), "a page's address is never left out"
 
 
 @pytest.mark.parametrize("value", [1, 3])

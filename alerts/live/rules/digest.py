@@ -14,6 +14,7 @@ from enum import StrEnum
 from alerts.live.parts import AnswerKind, Publication, QuestionKey, Words
 from alerts.live.rules.sentence import NO_DEATH_REPORTED, WIB
 from alerts.live.schemas import AnswerSheet, MissionRow
+from alerts.notices.rules import EXERCISE, EXERCISE_WORD
 from alerts.reports.rules.codes import Category
 from alerts.reports.rules.mission_status import read_status
 
@@ -75,15 +76,16 @@ def text_of(sheet: AnswerSheet, reasons: Collection[Reason], *, is_quiet: bool) 
 
 
 def _text(sheet: AnswerSheet, lang: str) -> str:
-    """The title, the time, and as many figures as fit."""
+    """The title, the time, and as many figures as fit, with the word that an exercise begins with (`ready_text`)."""
     at = sheet.known_at.astimezone(WIB).strftime("%H.%M" if lang == "id" else "%H:%M")
     head = f"SIAGA {_plain(sheet.incident.title)[:TITLE_CHARACTERS].strip()} {at} WIB: "
     parts = list(_parts(sheet, lang)) or [getattr(NOTHING, lang)]
+    room = CHARACTERS - (len(f"{EXERCISE_WORD}: ") if sheet.incident.status == EXERCISE else 0)
     text = head + parts[0]
     for part in parts[1:]:
-        if len(text) + len(part) + 3 <= CHARACTERS:
+        if len(text) + len(part) + 3 <= room:
             text += f"; {part}"
-    return text[: CHARACTERS - 1] + "."
+    return text[: room - 1] + "."
 
 
 def _parts(sheet: AnswerSheet, lang: str) -> Iterator[str]:
