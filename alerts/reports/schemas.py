@@ -37,6 +37,7 @@ from alerts.reports.rules.codes import (
 from alerts.reports.rules.mission_status import Works
 
 LINES_MAX = 500
+PLACES_MAX = 200
 REGISTERS = (Category.REGISTERED, Category.ESTIMATED_PRESENT)
 CHECKS_MAX = 500
 NEEDS_MAX = 100
@@ -72,7 +73,7 @@ Text = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_stora
 Long = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_storable)]
 Short = Annotated[str, StringConstraints(max_length=200), AfterValidator(_storable)]
 Place = Annotated[str, StringConstraints(max_length=200), AfterValidator(_storable)]
-Places = Annotated[list[Place], Field(max_length=200)]
+Places = Annotated[list[Place], Field(max_length=PLACES_MAX)]
 WholeNumber = Annotated[StrictInt, Field(ge=-(10**30), le=10**30)]
 FiledText = Annotated[StrictStr, StringConstraints(max_length=2_000), AfterValidator(_storable)]
 Scalar = StrictBool | WholeNumber | Annotated[StrictFloat, AfterValidator(_finite)] | FiledText | None

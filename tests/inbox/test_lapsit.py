@@ -71,12 +71,38 @@ def test_with_a_code_of_its_list_it_says_what_it_states(
     assert "Kode sah" in answers(session)[0]
 
 
+def missions_clock(session: Session, *, minutes: int) -> str:
+    """So many minutes from now, as Ankara's clock shows it."""
+    now = session.execute(text("SELECT now() AT TIME ZONE 'Europe/Istanbul'")).scalar_one()
+    return f"{now + timedelta(minutes=minutes):%H%M}"
+
+
 def test_nothing_known_yet_is_a_report(session: Session, say: Say, incident: Incident, officer: Staff) -> None:
-    say(f"LAPSIT {incident.sms_code} BELUM LJT2359")
+    say(f"LAPSIT {incident.sms_code} BELUM LJT{missions_clock(session, minutes=60)}")
     [report] = reports(session)
     assert [line[3] for line in lines(session, report)] == ["not_asked"] * 3
     assert report.next_report_at is not None
     assert report.next_report_at > report.as_of
+
+
+def test_a_promise_that_passed_on_the_way_is_told(session: Session, say: Say, incident: Incident, officer: Staff) -> None:
+    say(f"LAPSIT {incident.sms_code} SLM4 LJT{missions_clock(session, minutes=-10)}")
+    [report] = reports(session)
+    assert report.next_report_at is not None
+    assert timedelta(0) < report.known_at - report.next_report_at < timedelta(minutes=12)
+    assert "SUDAH LEWAT" in answers(session)[0]
+    say(f"LAPSIT {incident.sms_code} SLM5 LJT{missions_clock(session, minutes=10)}")
+    assert "SUDAH LEWAT" not in answers(session)[-1]
+
+
+def test_a_code_is_kept_in_clear_nowhere_in_the_report(session: Session, say: Say, incident: Incident, officer: Staff) -> None:
+    say(f"LAPSIT {incident.sms_code} SLM4 #1234567890 // kode kami \uff03483920")
+    [report] = reports(session)
+    assert "SLM4" in report.filed["text"]
+    for secret in ("483920", "1234567890"):
+        assert secret not in str(report.filed)
+        assert secret not in (report.narrative or "")
+        assert secret not in answers(session)[0]
 
 
 def test_figures_that_cannot_be_right_are_held_and_asked_about(session: Session, say: Say, incident: Incident, officer: Staff) -> None:

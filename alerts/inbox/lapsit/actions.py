@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from alerts.inbox.lapsit import queries
 from alerts.inbox.lapsit.queries import mission_of
-from alerts.inbox.lapsit.rules import Outcome, Sender, as_report, cleaned, without_code
+from alerts.inbox.lapsit.rules import Outcome, Sender, as_report, bounded, cleaned, without_code
 from alerts.inbox.lapsit.words import Confirmation, confirm, refuse
 from alerts.inbox.models import InboundMessage
 from alerts.inbox.queries import open_field
@@ -75,7 +75,7 @@ def hear_lapsit(session: Session, *, keyring: Keyring, row: InboundMessage, text
         return False
     queries.lock_phone(session, row.from_index)
     words = cleaned(text)
-    message = _Message(row, words, read(words), owners[0])
+    message = _Message(row, words, bounded(read(words)), owners[0])
     _deal_with(session, keyring, message, owners)
     if is_urgent(text):
         _call_for_help(session, message)
@@ -125,7 +125,11 @@ def _file(session: Session, keyring: Keyring, message: _Message) -> None:
     code = _weigh(session, keyring, message)
     sender = _sender(session, message, incident)
     command = as_report(message.said, sender, row.received_at, message.verdict)
-    came: dict[str, Any] = {"via": row.channel.value, "text": without_code(message.text), "unread": list(message.said.unread)}
+    came: dict[str, Any] = {
+        "via": row.channel.value,
+        "text": without_code(message.text),
+        "unread": [without_code(word) for word in message.said.unread],
+    }
     came |= {"code": message.verdict.value, "code_number": code.number if code else None}
     report = file_report(session, actor=message.actor, incident_id=incident.id, command=command, came=came)
     if code is not None:
@@ -184,6 +188,7 @@ def _confirm(session: Session, message: _Message, report: Report, zone: ZoneInfo
         verdict=message.verdict,
         is_again=is_again,
         held=held,
+        passed=report.next_report_at if report.next_report_at and report.next_report_at <= report.known_at else None,
         question=getattr(problems[0].message, lang) if problems else None,
     )
     _answer(session, message, confirm(translator(lang), told))

@@ -4,35 +4,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from alerts.kit.i18n import translator
+from alerts.kit.text import visible
 from alerts.reports.code_lists.rules import Verdict
 from alerts.reports.rules.codes import Category, Claim, Silence
-from alerts.reports.rules.lapsit import Lapsit, Tally
+from alerts.reports.rules.lapsit import Lapsit, Tally, codes_of
 from alerts.reports.rules.mission_status import PEOPLE, Works
-from alerts.reports.schemas import LINES_MAX, ContactIn, LineIn, MissionStatusIn, ReportIn
+from alerts.reports.schemas import LINES_MAX, PLACES_MAX, ContactIn, LineIn, MissionStatusIn, ReportIn
 
 RESENT_SECONDS = 900
 """The same words again from the same phone within this time are the same report: the sender saw no answer."""
 CLOCK_AHEAD = timedelta(minutes=15)
 """A clock so far ahead of ours means now; further ahead it means yesterday."""
+JUST_PASSED = timedelta(minutes=30)
+"""A promised time that came so lately was meant, and passed while the message was under way; before that it is tomorrow's."""
 ASKED_FIRST = (Category.DEAD, Category.INJURED, Category.UNACCOUNTED)
 NOT_IN_CONTACT = frozenset({Category.DEAD, Category.MISSING, Category.UNACCOUNTED, Category.REGISTERED, Category.ESTIMATED_PRESENT})
 """Nobody was spoken to: how such a figure is known lifts no claim."""
 STATES = {"+": Works.WORKING, "-": Works.NOT_WORKING, "?": Works.NOT_KNOWN}
-CODE = re.compile(r"#\s*\d{4,8}")
+CODE = re.compile(r"[#\uff03\ufe5f]\s*\d{4,}")
 
 
 class Outcome(StrEnum):
     """What became of a message."""
 
     FILED = "filed"
-    FILED_BEFORE = "filed_before"
     NOTHING_SAID = "nothing_said"
     NO_OPEN_INCIDENT = "no_open_incident"
     WHICH_INCIDENT = "which_incident"
@@ -54,17 +56,23 @@ class Sender:
 def as_report(said: Lapsit, sender: Sender, received_at: datetime, verdict: Verdict) -> ReportIn:
     """The report that the message is. Only with a valid code it says more than *reported*, and only where it says how."""
     as_of = latest(said.as_of, received_at, sender.zone) if said.as_of else received_at
-    lines = [_line(tally, sender, as_of, is_proven=verdict is Verdict.VALID) for tally in said.tallies[:LINES_MAX]]
+    sender = replace(sender, places=spoken_of(sender.places))
+    lines = [_line(tally, sender, as_of, is_proven=verdict is Verdict.VALID) for tally in said.tallies]
     if said.is_nothing_known and not lines:
         lines = [LineIn(category=each, places=list(sender.places), value=Silence.NOT_ASKED) for each in ASKED_FIRST]
     return ReportIn(
         source=f"mission:{sender.mission_code}",
         as_of=as_of,
-        narrative=said.narrative or (translator("id").gettext("Nothing known yet") if said.is_nothing_known else None),
+        narrative=_narrative(said),
         next_report_at=coming(said.next_at, received_at, sender.zone) if said.next_at else None,
         mission_status=MissionStatusIn(**dict(_status(said.mission))) if said.mission else None,
         lines=lines,
     )
+
+
+def spoken_of(places: tuple[str, ...]) -> tuple[str, ...]:
+    """The places of a figure that names none: the countries, where they are more than a line holds."""
+    return places if len(places) <= PLACES_MAX else tuple(sorted({place.partition("-")[0] for place in places}))[:PLACES_MAX]
 
 
 def latest(clock: tuple[int, int], now: datetime, zone: ZoneInfo) -> datetime:
@@ -77,25 +85,37 @@ def latest(clock: tuple[int, int], now: datetime, zone: ZoneInfo) -> datetime:
 
 
 def coming(clock: tuple[int, int], now: datetime, zone: ZoneInfo) -> datetime:
-    """The next time the mission's clock shows this."""
-    local = now.astimezone(zone)
-    today = datetime.combine(local.date(), time(*clock), zone)
-    return today if today > now else datetime.combine(local.date() + timedelta(days=1), time(*clock), zone)
+    """The next time the mission's clock shows this, or the one that has just passed (over midnight: yesterday's)."""
+    day = now.astimezone(zone).date()
+    days = (datetime.combine(day + timedelta(days=each), time(*clock), zone) for each in (-1, 0, 1))
+    return next(at for at in days if at > now - JUST_PASSED)
+
+
+def bounded(said: Lapsit) -> Lapsit:
+    """As much of it as one report holds; the figures beyond are named as not read, so that nobody takes them for filed."""
+    beyond = said.tallies[LINES_MAX:]
+    return replace(said, tallies=said.tallies[:LINES_MAX], unread=(*said.unread, *codes_of(beyond))) if beyond else said
 
 
 def cleaned(text: str) -> str:
-    """What can be stored as text: without NUL and halves of characters."""
-    return text.replace("\x00", " ").encode(errors="ignore").decode()
+    """What can be seen of it, and so be stored as text: without NUL, halves of characters and marks that would hide a code."""
+    return visible(text.replace("\x00", " "))
 
 
 def without_code(text: str) -> str:
-    """The message as it may be kept in clear: a code that was not used up stays a secret."""
+    """A text as it may be kept in clear, wherever in it a code stands: one that was not used up stays a secret."""
     return CODE.sub("#******", text)
 
 
 def same_words(one: str, other: str) -> bool:
     """Whether two messages say the same, whatever the case and the blanks."""
     return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
+
+
+def _narrative(said: Lapsit) -> str | None:
+    if said.narrative:
+        return without_code(said.narrative)
+    return translator("id").gettext("Nothing known yet") if said.is_nothing_known else None
 
 
 def _line(tally: Tally, sender: Sender, as_of: datetime, *, is_proven: bool) -> LineIn:

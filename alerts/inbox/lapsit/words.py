@@ -13,7 +13,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from alerts.channels.texts import find_urls, measure
-from alerts.inbox.lapsit.rules import Outcome
+from alerts.inbox.lapsit.rules import Outcome, without_code
 from alerts.kit.i18n import N_, Translator
 from alerts.reports.code_lists.rules import Verdict
 from alerts.reports.rules.lapsit import KEYWORD, Lapsit, write
@@ -21,7 +21,9 @@ from alerts.reports.rules.lapsit import KEYWORD, Lapsit, write
 UNITS_MAX = 306 - len("LATIHAN: ")
 """Two linked segments of GSM-7, less the word that every text of an exercise begins with."""
 UNREAD_UNITS, WORD_MAX = 60, 14
-PROBLEM_UNITS = 110
+PROBLEM_UNITS, QUESTION_UNITS_MIN = 110, 24
+FIGURES_UNITS = 12
+"""At least so much is left for the figures: how many there are."""
 SUBSTITUTES = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "–": "-", "—": "-", "…": "...", "·": "-", "\u00a0": " "})
 
 VERDICTS = {
@@ -44,7 +46,9 @@ NOT_FILED = {
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A filed report as its sender is told of it. `held` and `asked`: the figures concerned, and the first question about them."""
+    """A filed report as its sender is told of it. `held` and `question`: the figures concerned, and the first question about them;
+    `passed`: the time promised for the next report, where it is over already.
+    """
 
     incident: str
     version: int
@@ -55,6 +59,7 @@ class Confirmation:
     is_again: bool = False
     held: Sequence[str] = field(default_factory=tuple)
     question: str | None = None
+    passed: datetime | None = None
 
 
 def confirm(words: Translator, told: Confirmation) -> str:
@@ -69,9 +74,12 @@ def confirm(words: Translator, told: Confirmation) -> str:
         tail.append(words.gettext("HELD: %(figures)s.", figures=_fit(told.held, UNREAD_UNITS)))
     if told.said.unread:
         tail.append(words.gettext("NOT READ: %(words)s.", words=_fit(map(_harmless, told.said.unread), UNREAD_UNITS)))
-    if told.question and not told.is_again:
-        tail.append(_cut(told.question, PROBLEM_UNITS))
+    if told.passed and not told.is_again:
+        tail.append(words.gettext("NEXT REPORT %(at)s HAS PASSED: when is it?", at=_clock(told.passed, told.zone)))
     end = " ".join(map(plain, tail))
+    left = UNITS_MAX - _units(f"{plain(head)} {end}") - FIGURES_UNITS
+    if told.question and not told.is_again and left >= QUESTION_UNITS_MIN:
+        end = f"{end} {_cut(told.question, min(PROBLEM_UNITS, left))}".strip()
     room = UNITS_MAX - _units(f"{plain(head)}  {end}".strip())
     return plain(f"{head} {_fit(_figures(told.said), room - 2)}. {end}").strip()
 
@@ -120,7 +128,7 @@ def _cut(text: str, units: int) -> str:
 
 
 def _harmless(word: str) -> str:
-    return "(...)" if find_urls(word) else word[:WORD_MAX]
+    return "(...)" if find_urls(word) else without_code(word)[:WORD_MAX]
 
 
 def _clock(at: datetime, zone: ZoneInfo) -> str:
@@ -141,4 +149,4 @@ def _is_gsm(sign: str) -> bool:
 
 def _likeness(sign: str) -> str:
     bare = unicodedata.normalize("NFKD", sign).encode("ascii", "ignore").decode()
-    return bare if bare and bare.isprintable() else "?"
+    return bare if bare and bare.isprintable() and not measure(bare).foreign else "?"

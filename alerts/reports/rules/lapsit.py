@@ -73,6 +73,7 @@ HOW_MAX, WORDS_MAX = 60, 2_000
 
 _CATEGORIES = {word: category for category, words in CATEGORY_CODES.items() for word in words}
 _LETTERS = {nationality: letter for letter, nationality in NATIONALITY_LETTERS.items()}
+_SLASHES = re.compile("[/\uff0f]{2}")
 _SIGNS = {silence: sign for sign, silence in SILENCE_SIGNS.items()}
 _PIECE = re.compile(
     r"""\s*(?:
@@ -131,7 +132,7 @@ def is_lapsit(text: str) -> bool:
 
 def read(text: str) -> Lapsit:
     """Understand a message that begins with the keyword."""
-    head, slashes, tail = text.partition(NARRATIVE)
+    head, slashes, tail = _SLASHES.sub(NARRATIVE, text, count=1).partition(NARRATIVE)
     said = _Reading()
     rest = re.sub(rf"^\W*{KEYWORD}(?![A-Z0-9])[\s,;:.]*", "", _plain(head), flags=re.ASCII)
     incident = re.match(r"([A-Z0-9]{3,4})(?![A-Z0-9(+*?-])[\s,;:.]*", rest, re.ASCII)
