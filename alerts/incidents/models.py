@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, Text, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -147,3 +147,17 @@ class IncidentMission(Base):
     left_at: Mapped[datetime | None]
     report_due_at: Mapped[datetime | None]
     is_by_word: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class IncidentPast(Base):
+    """What a row of an incident, of its areas (`part` says which table) or missions said `until` it was changed. Triggers write it."""
+
+    __tablename__ = "incident_past"
+    __table_args__ = (Index("ix_incident_past_incident_id_until", "incident_id", "until"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    incident_id: Mapped[UUID] = mapped_column(ForeignKey("incident.id"))
+    part: Mapped[str]
+    key: Mapped[str]
+    was: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    until: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

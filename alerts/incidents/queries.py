@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, SQLColumnExpression, Uuid, exists, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from alerts.citizens.models import Citizen
-from alerts.incidents.models import Incident, IncidentArea, IncidentList, IncidentListMember, IncidentMission
+from alerts.incidents.models import Incident, IncidentArea, IncidentList, IncidentListMember, IncidentMission, IncidentPast
 from alerts.incidents.rules import State, Status, check_open, is_bound_to_mission
 from alerts.incidents.schemas import AreaView, IncidentSummaryView, IncidentView, ListView, MissionView
 from alerts.kit.actor import Actor
 from alerts.kit.errors import NotFoundError
 from alerts.kit.http import Paging, etag_of
 from alerts.places import AreaSpec
+
+Past = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,17 @@ def merged_under(session: Session, incident_ids: Iterable[UUID]) -> dict[UUID, l
     for incident_id, read_in in session.execute(select(this.c.id, this.c.read_in)):
         found[incident_id].append(read_in)
     return found
+
+
+def past_of(session: Session, incident_id: UUID, known_at: datetime) -> Past:
+    """What of the incident, its areas and missions was changed after `known_at`, as it was known then.
+
+    By table and by id (of a mission: its code); what is not in it is as it was.
+    """
+    query = select(IncidentPast.part, IncidentPast.key, IncidentPast.was).ext(distinct_on(IncidentPast.part, IncidentPast.key))
+    query = query.where(IncidentPast.incident_id == incident_id, IncidentPast.until > known_at)
+    rows = session.execute(query.order_by(IncidentPast.part, IncidentPast.key, IncidentPast.until, IncidentPast.id))
+    return {(row.part, row.key): row.was for row in rows}
 
 
 def find_involvement(session: Session, incident_id: UUID, mission_code: str) -> IncidentMission | None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from alerts.incidents.models import Incident, IncidentArea, IncidentMission
-from alerts.incidents.rules import State
+from alerts.incidents.queries import Past, past_of
+from alerts.incidents.rules import SiagaLevel
 from alerts.kit.clock import db_now
 from alerts.live.counting import Counted, count, find_kept
 from alerts.live.models import FigureMinute, Snapshot
@@ -46,6 +47,7 @@ NAMED_AS = {
 OWN = (Nationality.OWN, Nationality.OWN_CHILD_DUAL)
 FOREIGN = (Nationality.FOREIGN_FAMILY, Nationality.FOREIGN_HELPED)
 SERIES_POINTS_MAX = 20_000
+FAR = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +142,13 @@ def minute_series(session: Session, incident_id: UUID, *, since: datetime | None
 
 def _load_facts(session: Session, incident: Incident, areas: list[IncidentArea], counted: Counted, *, at: _At) -> SheetFacts:
     filed = load_filed(session, incident.id, at.known_at)
+    past = past_of(session, incident.id, at.known_at)
     moment = Moment(as_of=at.as_of, known_at=at.known_at)
     people = standings(session, incident.id, moment)
     named = tally_of(people)
     return SheetFacts(
-        incident=_incident_facts(incident, areas, at.known_at),
-        missions=_missions(session, incident.id, at),
+        incident=_incident_facts(incident, areas, past),
+        missions=_missions(session, incident.id, at, past),
         reports=tuple(filed.reports),
         lines=tuple(filed.lines),
         checks=tuple(check_facts(report, check) for report, check in filed.checks),
@@ -181,48 +184,58 @@ def _areas(session: Session, incident_id: UUID, known_at: datetime) -> list[Inci
     return list(session.scalars(query.order_by(IncidentArea.id)))
 
 
-def _incident_facts(incident: Incident, areas: list[IncidentArea], known_at: datetime) -> IncidentFacts:
+def _incident_facts(incident: Incident, areas: list[IncidentArea], past: Past) -> IncidentFacts:
     codes = [touched.code for area in areas for touched in touched_places(area.spec)]
-    state = State.OPEN if incident.state_changed_at > known_at else incident.state
+    was = past.get(("incident", str(incident.id)), {})
+    levels = [(area, past.get(("incident_area", str(area.id)), {}).get("siaga_level", area.siaga_level)) for area in areas]
     return IncidentFacts(
         id=incident.id,
-        title=incident.title,
-        kind=incident.kind,
+        title=was.get("title", incident.title),
+        kind=was.get("kind", incident.kind),
         status=incident.status,
-        state=state,
-        urgency=incident.urgency,
-        severity=incident.severity,
-        occurred_at=incident.occurred_at,
+        state=was.get("state", incident.state),
+        urgency=was.get("urgency", incident.urgency),
+        severity=was.get("severity", incident.severity),
+        occurred_at=_moment_of(was.get("occurred_at", incident.occurred_at)),
         opened_at=incident.opened_at,
         is_replayed=incident.is_replayed,
         places=maximal(codes),
         area_names=tuple(area.name for area in areas if area.code is None),
-        levels=tuple((area.code or area.name, area.siaga_level) for area in areas if area.siaga_level is not None),
+        levels=tuple((area.code or area.name, SiagaLevel(level)) for area, level in levels if level is not None),
     )
 
 
-def _missions(session: Session, incident_id: UUID, at: _At) -> tuple[MissionFacts, ...]:
-    known_at = at.known_at
-    query = select(IncidentMission).where(
-        IncidentMission.incident_id == incident_id,
-        IncidentMission.joined_at <= known_at,
-        or_(IncidentMission.left_at.is_(None), IncidentMission.left_at > known_at),
-    )
-    rows = list(session.scalars(query.order_by(IncidentMission.mission_code)))
-    names = mission_names(session, [row.mission_code for row in rows])
+def _missions(session: Session, incident_id: UUID, at: _At, past: Past) -> tuple[MissionFacts, ...]:
+    """Those that answered for the incident, as was known then."""
+    query = select(IncidentMission).where(IncidentMission.incident_id == incident_id).order_by(IncidentMission.mission_code)
+    rows = {row.mission_code: _mission_then(row, past) for row in session.scalars(query)}
+    then = {code: row for code, row in rows.items() if row["joined_at"] <= at.known_at < (row["left_at"] or FAR)}
+    names = mission_names(session, list(then))
     said = said_by_name(session, incident_id, at.heard_by)
     return tuple(
         MissionFacts(
-            code=row.mission_code,
-            name=names.get(row.mission_code, row.mission_code),
-            basis=row.basis,
-            is_assumed=row.is_assumed,
-            places=tuple(row.places),
-            report_due_at=row.report_due_at,
-            words=tuple(said.get(row.mission_code, ())),
+            code=code,
+            name=names.get(code, code),
+            basis=row["basis"],
+            is_assumed=row["is_assumed"],
+            places=tuple(row["places"]),
+            report_due_at=row["report_due_at"],
+            words=tuple(said.get(code, ())),
         )
-        for row in rows
+        for code, row in then.items()
     )
+
+
+def _mission_then(row: IncidentMission, past: Past) -> dict[str, Any]:
+    was = past.get(("incident_mission", row.mission_code), {})
+    names = ("basis", "is_assumed", "places", "joined_at", "left_at", "report_due_at")
+    values = {name: was.get(name, getattr(row, name)) for name in names}
+    return values | {name: _moment_of(values[name]) for name in ("joined_at", "left_at", "report_due_at")}
+
+
+def _moment_of(value: Any) -> Any:
+    """A time of a row, or of a row kept as JSON."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _needs(filed: Filed) -> Iterable[NeedFacts]:
