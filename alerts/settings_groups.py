@@ -45,6 +45,7 @@ class Chasing(Group):
     repeat_seconds: float = Field(300, gt=0, description="from then on, with one more duty officer each time")
     acknowledged_seconds: float = Field(900, gt=0, description="how long nobody is asked once somebody has taken it on")
     snooze_max_seconds: float = Field(21_600, gt=0, description="the longest that a clock may be snoozed")
+    promise_waits: float = Field(12, ge=1, description="a promised time is waited for at most so many of the severity's waits")
     extreme_seconds: float = Field(1800, gt=0, description="between reports without a promise, by the incident's severity")
     severe_seconds: float = Field(3600, gt=0)
     moderate_seconds: float = Field(10_800, gt=0)

@@ -45,12 +45,14 @@ from alerts.missions.models import Mission
 from alerts.missions.queries import find_mission, mission_names
 from alerts.places import place_name, touched_places
 from alerts.reports.actions import confirm_lines, file_report, may_file_for
+from alerts.reports.chasing.clock import pace_of
 from alerts.reports.disclosure import present_to
 from alerts.reports.pictures.queries import list_pictures, present_pictures
 from alerts.reports.queries import confirmable_lines, get_report, list_confirmations, list_reports
 from alerts.reports.rules import mission_status, words
 from alerts.reports.rules.codes import LineState, Outcome, Target
 from alerts.reports.schemas import LinesConfirm, LineView, ReportView
+from alerts.settings import SettingsDep
 from alerts.staff.access import CurrentActor, may, require
 from alerts.staff.rules import Permission
 
@@ -108,14 +110,15 @@ def nothing_form(request: Request, form: FormDep, incident: IncidentDep, session
 
 
 @router.post("/report")
-def report_form(request: Request, form: FormDep, incident: IncidentDep, session: Tx, actor: Filer) -> Response:
+def report_form(request: Request, form: FormDep, incident: IncidentDep, session: Tx, settings: SettingsDep, actor: Filer) -> Response:
     """Whatever it says is filed; only an empty sheet is not."""
     once = start_once(request, session, form, actor)
     mission = find_mission(session, actor.mission_code) if actor.mission_code else None
     command = read_report(form, _filing(session, incident, actor, mission, _waited(form)))
     if is_empty(command):
         raise InvalidError("empty_report", "The sheet is empty. If nothing is known yet, use the button above it.", field="narrative")
-    report = file_report(session, actor=actor, incident_id=incident.id, command=command)
+    longest = pace_of(settings).longest
+    report = file_report(session, actor=actor, incident_id=incident.id, command=command, longest=longest)
     return once.go(f"{root_of(request)}/incidents/{incident.id}/reports/{report.id}")
 
 

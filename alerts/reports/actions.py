@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -34,7 +34,7 @@ from alerts.reports.queries import (
     lock_filing,
 )
 from alerts.reports.rules.codes import SEVERITIES, Category, Rule
-from alerts.reports.rules.guards import Line, Problem, clock_problem, line_state, report_state, review, set_once
+from alerts.reports.rules.guards import Line, Problem, clock_problem, line_state, promise_problem, report_state, review, set_once
 from alerts.reports.rules.standing import Contradiction, Fall, FiledLine, FiledReport, stand, visible
 from alerts.reports.rules.values import Contact, counted_claim, read_value
 from alerts.reports.rules.words import CATEGORY
@@ -43,10 +43,21 @@ from alerts.staff.access import check_permission
 from alerts.staff.rules import Permission
 
 FAR = timedelta(days=36_500)
+Longest = Callable[[str], timedelta]
+"""By the incident's severity."""
 
 
-def file_report(session: Session, *, actor: Actor, incident_id: UUID, command: ReportIn, came: Mapping[str, Any] | None = None) -> Report:
+def file_report(
+    session: Session,
+    *,
+    actor: Actor,
+    incident_id: UUID,
+    command: ReportIn,
+    came: Mapping[str, Any] | None = None,
+    longest: Longest | None = None,
+) -> Report:
     """Store a report as it is, with what is asked about it; publishes `report.filed`. `came`: how, if not by page or API.
+    `longest`: how long a promised time is waited for, so that the filer is told.
 
     Its state is *accepted*, *held* (some lines count nowhere yet) or *conflicting* (it contradicts what was
     filed before; both are kept). Raises NotFoundError for an incident that the actor may not know of,
@@ -62,6 +73,8 @@ def file_report(session: Session, *, actor: Actor, incident_id: UUID, command: R
     known_at = db_now(session)
     base = _superseded(filed, command)
     problems = [*_problems(command, filed, incident, known_at), *_unknown_withdrawals(command, known)]
+    far = promise_problem(command.next_report_at, known_at, longest(incident.severity) if longest else None)
+    problems.extend([far] if far and command.source.startswith("mission:") else [])
     rows = [line_row(at, line, source=command.source, problems=problems, known=known) for at, line in enumerate(command.lines)]
     report = Report(
         incident_id=incident_id,

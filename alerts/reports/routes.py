@@ -13,6 +13,7 @@ from alerts.kit.db import Tx
 from alerts.kit.http import Page, PagingDep, etag_of, is_unchanged, page_of
 from alerts.kit.idempotency import Idem
 from alerts.reports import actions, queries
+from alerts.reports.chasing.clock import pace_of
 from alerts.reports.disclosure import present_to
 from alerts.reports.schemas import (
     ConfirmationsView,
@@ -24,6 +25,7 @@ from alerts.reports.schemas import (
     ReportView,
     ResolutionView,
 )
+from alerts.settings import SettingsDep
 from alerts.staff.access import CurrentActor, require
 from alerts.staff.rules import Permission
 
@@ -35,14 +37,14 @@ ConflictId = Annotated[str, Path(min_length=1, max_length=64, pattern="^[0-9a-f]
 
 
 @router.post("/reports", status_code=201, response_model=ReportView, operation_id="file_report")
-def post_report(incident_id: UUID, body: ReportIn, actor: CurrentActor, session: Tx, idem: Idem) -> Response:
+def post_report(incident_id: UUID, body: ReportIn, actor: CurrentActor, session: Tx, settings: SettingsDep, idem: Idem) -> Response:
     """File a report. 201 whatever it says: `state` is accepted, held or conflicting, `problems` say what is asked.
 
     Staff of a mission file for `mission:<their own>`; the ministry files `ministry`, `host_state`, `media`. Staff of
     a mission are told that another source says otherwise, not what; they withdraw lines of their own mission only.
     """
     idem.start(actor.key)
-    report = actions.file_report(session, actor=actor, incident_id=incident_id, command=body)
+    report = actions.file_report(session, actor=actor, incident_id=incident_id, command=body, longest=pace_of(settings).longest)
     return idem.answer(201, present_to(session, report, actor))
 
 

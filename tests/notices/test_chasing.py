@@ -28,6 +28,7 @@ from alerts.reports.chasing.clock import KIND, chase, pace_of, plan_of
 from alerts.reports.chasing.queries import Owed, get_owed
 from alerts.reports.chasing.rules import Chaser
 from alerts.reports.chasing.schemas import CoverIn, SnoozeIn
+from alerts.reports.queries import present_report
 from alerts.reports.schemas import ReportIn
 from alerts.staff.sign_in import actor_of
 from tests.factories.incidents import HATAY, OPENER, SYRIA, make_incident
@@ -160,6 +161,25 @@ def test_a_promised_time_that_passes_is_asked_about_and_a_report_without_one_by_
         change = IncidentChange.model_validate({"severity": "Minor"})
         change_incident(session, actor=OPENER, incident_id=incident_id, command=change, if_match=etag, report_due=timedelta(minutes=5))
     assert owed(office, incident_id).clock.due_at > later(hours=5)  # type: ignore[union-attr]
+
+
+@pytest.mark.usefixtures("embassy")
+def test_a_time_promised_far_ahead_is_kept_and_told_but_not_waited_for(office: Office) -> None:
+    incident_id = opened(office)
+    pace = pace_of(office.settings)
+    with begin(office.sessions) as session:
+        actor = Actor(Via.SYSTEM, role="mission_staff", mission_code=ANKARA, label="t")
+        body = report_body(source=f"mission:{ANKARA}", as_of=datetime.now(UTC), next_report_at=later(days=90).isoformat())
+        command = ReportIn.model_validate(body)
+        filed = file_report(session, actor=actor, incident_id=incident_id, command=command, longest=pace.longest)
+        view = present_report(session, filed)
+        assert [problem.rule for problem in view.problems] == ["promise_far"]
+        assert "next_report_at" in view.problems[0].message.id
+        assert filed.state.value == "accepted", "nothing is refused for its content"
+        assert filed.next_report_at == command.next_report_at
+    due = owed(office, incident_id).clock
+    assert due is not None
+    assert later(hours=5) < due.due_at <= later(hours=6)
 
 
 @pytest.mark.usefixtures("embassy")

@@ -60,6 +60,19 @@ def state_at(now: datetime, filed: list[Filed], words: list[Said]) -> tuple[Chas
 
 
 @given(reports, st.lists(said, max_size=6), minutes)
+def test_no_promise_silences_longer_than_the_severity_allows(filed: list[Filed], words: list[Said], minute: int) -> None:
+    longest = PACE.longest("Extreme")
+    assert longest == timedelta(hours=6)
+    far = [Filed(each.known_at, each.known_at + timedelta(days=90)) for each in filed]
+    clock = clock_of(FIRST, far, EVERY, longest=longest)
+    assert clock is not None
+    assert clock.due_at == (max(each.known_at for each in far) + longest if far else FIRST)
+    standing = standing_of(words, max((each.known_at for each in far), default=None))
+    later = clock.due_at + timedelta(minutes=minute)
+    assert chaser_of(clock, standing, later) is not Chaser.WAITING
+
+
+@given(reports, st.lists(said, max_size=6), minutes)
 def test_nobody_is_chased_before_a_promised_time(filed: list[Filed], words: list[Said], minute: int) -> None:
     now = at(minute)
     known = sorted((each for each in filed if each.known_at <= now), key=lambda each: each.known_at)

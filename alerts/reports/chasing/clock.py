@@ -54,6 +54,7 @@ def pace_of(all_settings: Settings) -> Pace:
         by_severity={severity: timedelta(seconds=each) for severity, each in seconds.items()},
         acknowledged=timedelta(seconds=settings.acknowledged_seconds),
         snooze_max=timedelta(seconds=settings.snooze_max_seconds),
+        promise_waits=settings.promise_waits,
     )
 
 

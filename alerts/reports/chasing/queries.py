@@ -149,7 +149,7 @@ def _owed(
 ) -> Owed:
     key = (incident.id, involved.mission_code)
     own = filed.get(key, [])
-    clock = clock_of(involved.report_due_at, own, pace.every(incident.severity))
+    clock = clock_of(involved.report_due_at, own, pace.every(incident.severity), longest=pace.longest(incident.severity))
     standing = standing_of(words.get(key, ()), max((each.known_at for each in own), default=None))
     is_asked = incident.state is State.OPEN and not incident.is_replayed
     return Owed(incident, involved, clock, standing, chaser_of(clock, standing, now) if is_asked else Chaser.NONE)

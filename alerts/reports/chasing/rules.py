@@ -1,7 +1,8 @@
 """The clock of one mission in one incident, and what somebody's word does to it. Pure.
 
 A mission owes its first report soon after the incident opens, then at the time that it promised itself, else by the severity.
-Nobody is chased before a promised time. What was said (snoozed, covered, acknowledged) are words in the order of their time.
+Nobody is chased before a promised time, unless it lies too far ahead. What was said (snoozed, covered, acknowledged) are words in the
+order of their time.
 """
 
 from __future__ import annotations
@@ -48,16 +49,24 @@ class Chaser(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The waits of all clocks: the first report, between reports by severity, after "I have it", the longest snooze."""
+    """The waits of all clocks: the first report, between reports by severity, after "I have it", the longest snooze.
+
+    `promise_waits`: how many of the severity's waits a promise may silence.
+    """
 
     first: timedelta
     by_severity: Mapping[str, timedelta]
     acknowledged: timedelta
     snooze_max: timedelta
+    promise_waits: float = 12
 
     def every(self, severity: str) -> timedelta:
         """How long after a report without a promise the next is due. A severity nobody knows is taken for the gravest."""
         return self.by_severity.get(severity) or min(self.by_severity.values())
+
+    def longest(self, severity: str) -> timedelta:
+        """How long after its report a mission that promised a time is left alone at most."""
+        return self.every(severity) * self.promise_waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +109,8 @@ class Standing:
     chased: Said | None = None
 
 
-def clock_of(first_due: datetime | None, filed: Iterable[Filed], every: timedelta) -> Clock | None:
-    """When the next report is due: the first by the incident, then as promised, else `every` after the last.
+def clock_of(first_due: datetime | None, filed: Iterable[Filed], every: timedelta, *, longest: timedelta = timedelta.max) -> Clock | None:
+    """When the next report is due: the first by the incident, then as promised (at most `longest` ahead), else `every` after the last.
 
     A promise stands until its time, also over a report that came before it and promised nothing. A promise of a time that had
     passed when it was filed (a clock a day off) is none.
@@ -110,7 +119,7 @@ def clock_of(first_due: datetime | None, filed: Iterable[Filed], every: timedelt
     for report in sorted(filed, key=lambda each: each.known_at):
         promised = report.next_report_at
         if promised is not None and promised > report.known_at:
-            clock = Clock(promised, Basis.PROMISED)
+            clock = Clock(report.known_at + min(promised - report.known_at, longest), Basis.PROMISED)
         elif clock is None or clock.basis is not Basis.PROMISED or clock.due_at < report.known_at + every:
             clock = Clock(report.known_at + every, Basis.SEVERITY)
     return clock

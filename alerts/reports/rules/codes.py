@@ -176,6 +176,7 @@ class Rule(StrEnum):
     SAME_CELL_TWICE = "same_cell_twice"
     CONTACT_WITHOUT_PROOF = "contact_without_proof"
     CLOCK_OFF = "clock_off"
+    PROMISE_FAR = "promise_far"
     REASON_MISSING = "reason_missing"
     ALREADY_SUPERSEDED = "already_superseded"
     SUPERSEDES_UNKNOWN = "supersedes_unknown"

@@ -105,6 +105,14 @@ def clock_problem(as_of: datetime, known_at: datetime, *, is_replayed: bool) -> 
     return None
 
 
+def promise_problem(promised: datetime | None, known_at: datetime, longest: timedelta | None) -> Problem | None:
+    """A promise so far ahead that it is not waited for: kept as it is, and the filer is told until when."""
+    if promised is None or longest is None or promised - known_at <= longest:
+        return None
+    hours = {"hours": promised - known_at, "longest": longest}
+    return Problem(None, Rule.PROMISE_FAR, {name: f"{length.total_seconds() / 3600:.1f}" for name, length in hours.items()})
+
+
 def held_lines(problems: Iterable[Problem]) -> frozenset[int]:
     """Positions of the lines that count nowhere."""
     return frozenset(p.line for p in problems if p.line is not None and p.rule in HOLDING)

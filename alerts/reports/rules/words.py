@@ -161,6 +161,11 @@ MESSAGE = _table(
         "Waktu “per” {hours} jam {direction_id} waktu terima; mohon periksa jam Anda.",
         "The as-of time lies {hours} h {direction_en} the time of receipt; please check your clock.",
     ),
+    (
+        Rule.PROMISE_FAR,
+        "Laporan berikutnya (next_report_at) dijanjikan {hours} jam lagi; ditunggu paling lama {longest} jam, lalu Perwakilan ditagih.",
+        "The next report (next_report_at) is promised in {hours} h; at most {longest} h are waited for, then the mission is asked.",
+    ),
     (Rule.REASON_MISSING, "Penarikan pernyataan perlu alasan.", "Withdrawing a statement needs a reason."),
     (
         Rule.ALREADY_SUPERSEDED,
