@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -46,6 +46,7 @@ from alerts.staff.models import Staff
 from alerts.staff.rules import Role
 from alerts.staff.sign_in import actor_of
 
+SETTLED_AT_ONCE = 200
 StillWaits = Callable[[Session, Paging], bool]
 """Whether what a page is about still waits for somebody; asked before each round, by the slice that knows."""
 Plan = Sequence[PageStep]
@@ -180,11 +181,17 @@ def ring_due(
             rung += 1
 
 
-def settle(session: Session, checks: Mapping[str, StillWaits]) -> int:
-    """Stop every open page whose matter was decided (approved, rejected, edited, cancelled …); the count."""
+def settle(session: Session, checks: Mapping[str, StillWaits], *, at_most: int = SETTLED_AT_ONCE) -> int:
+    """Stop open pages whose matter was decided (approved, rejected, edited, cancelled …); the count.
+
+    All of them while there are few; of very many `at_most`, others each time, so that a second's turn is never longer than that.
+    Each is asked about again before its next round in any case.
+    """
     ended = 0
-    kinds = select(Paging).where(Paging.stopped_at.is_(None), Paging.kind.in_(list(checks))).order_by(Paging.id)
-    for paging in session.scalars(kinds.with_for_update(skip_locked=True)).all():
+    open_ones = select(Paging.id).where(Paging.stopped_at.is_(None), Paging.kind.in_(list(checks)))
+    some = session.scalars(open_ones.order_by(func.random()).limit(at_most)).all()
+    chosen = select(Paging).where(Paging.id.in_(some), Paging.stopped_at.is_(None)).order_by(Paging.id)
+    for paging in session.scalars(chosen.with_for_update(skip_locked=True).execution_options(populate_existing=True)).all():
         if not checks[paging.kind](session, paging):
             _stop(session, paging, StopReason.DONE, None)
             ended += 1

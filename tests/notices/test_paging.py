@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy.orm import Session
 
 from alerts.broadcasts.actions import approve_broadcast, cancel_broadcast, edit_broadcast, reject_broadcast, submit_broadcast
 from alerts.broadcasts.first_alerts import release_first_alert
@@ -18,7 +19,9 @@ from alerts.incidents.queries import list_areas
 from alerts.kit.actor import Via
 from alerts.kit.db import begin
 from alerts.kit.errors import ConflictError, ForbiddenError, NotFoundError
-from alerts.notices.actions import acknowledge_paging
+from alerts.notices.actions import PagingStart, acknowledge_paging, settle, start_paging
+from alerts.notices.models import Paging
+from alerts.staff.rules import Role
 from alerts.staff.sign_in import actor_of
 from tests.factories.citizens import make_citizen
 from tests.factories.incidents import make_incident
@@ -26,7 +29,7 @@ from tests.factories.notices import make_roster
 from tests.factories.senders import senders
 from tests.factories.staff import make_actor
 from tests.factories.templates import make_template
-from tests.notices.conftest import Office, address_of
+from tests.notices.conftest import TEXTS, Office, address_of
 
 People = Callable[..., Any]
 
@@ -250,3 +253,22 @@ def test_addresses_are_opened_for_the_message_alone(office: Office, people: Peop
     assert number.startswith("+62811")
     stored = office.rows("SELECT notice::text AS row FROM notice UNION ALL SELECT staff_contact::text FROM staff_contact")
     assert not [row for row in stored if number[1:] in row["row"]]
+
+
+def test_of_very_many_open_pages_some_are_settled_each_time_and_all_in_the_end(office: Office) -> None:
+    for number in range(7):
+        with begin(office.sessions) as session:
+            start = PagingStart(kind="approval", subject=("broadcast", f"{number}"), role=Role.APPROVER, texts=TEXTS, path="/")
+            assert start_paging(session, start)
+    asked: list[str] = []
+
+    def is_open(_: Session, paging: Paging) -> bool:
+        asked.append(paging.subject_id)
+        return False
+
+    turns = []
+    while office.rows("SELECT 1 FROM paging WHERE stopped_at IS NULL"):
+        with begin(office.sessions) as session:
+            turns.append(settle(session, {"approval": is_open}, at_most=3))
+    assert turns == [3, 3, 1]
+    assert sorted(asked) == [str(number) for number in range(7)], "each once"
