@@ -8,14 +8,16 @@ from uuid import UUID
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route, expect
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
+from alerts.incidents.models import Incident
 from alerts.reports.models import Report
 from tests.browser.conftest import DESK, PHONE, Site
 from tests.browser.test_pages import AXE_OPTIONS
 
 SENT = re.compile("terkirim dan tercatat")
 WAITS = re.compile("menunggu sinyal")
+HELD = re.compile("tidak diterima; kembali ke lembar")
 
 
 def count(site: Site, narrative: str) -> int:
@@ -95,6 +97,38 @@ def test_a_sheet_that_is_refused_says_why_and_loses_nothing(open_as: Callable[..
     page.fill("#narrative", "Sekarang ada isinya")
     page.click("#report button.main")
     expect(page.locator("main")).to_contain_text("Sekarang ada isinya")
+
+
+def test_a_sheet_for_an_incident_that_was_closed_meanwhile_comes_back_when_the_form_is_free(
+    open_as: Callable[..., Page], site: Site
+) -> None:
+    """The answer (409) says that it is taken neither now nor later; what is being written in the form stays, too."""
+    page = open_as("mission_staff", PHONE)
+    report_of(site, page)
+    page.fill("#narrative", "Ditulis sebelum ditutup")
+    page.context.set_offline(True)
+    page.click("#report button.main")
+    expect(page.locator("#outbox li")).to_have_text(WAITS)
+    page.fill("#narrative", "Sedang ditulis")
+    set_state(site, "closed")
+    page.context.set_offline(False)
+    try:
+        expect(page.locator("#outbox li")).to_have_text(HELD)
+    finally:
+        set_state(site, "open")
+    expect(page.locator("#narrative")).to_have_value("Sedang ditulis")
+    report_of(site, page)
+    expect(page.locator("#outbox li")).to_have_text(HELD)
+    expect(page.locator("#narrative")).to_have_value("Sedang ditulis")
+    page.fill("#narrative", "")
+    report_of(site, page)
+    expect(page.locator("#narrative")).to_have_value("Ditulis sebelum ditutup")
+    assert count(site, "Ditulis sebelum ditutup") == 0
+
+
+def set_state(site: Site, state: str) -> None:
+    with site.sessions.begin() as session:
+        session.execute(update(Incident).where(Incident.id == site.crisis.incident).values(state=state))
 
 
 def test_another_person_on_the_same_device_does_not_send_it(open_as: Callable[..., Page], site: Site) -> None:

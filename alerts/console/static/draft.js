@@ -84,7 +84,9 @@ async function post(entry) {
     if (path.startsWith("/sign-in")) return { outcome: "stranger" };
     if (answer.redirected) return { outcome: "sent", link: path };
     if (answer.ok) return { outcome: "sent", link: null };
-    if (answer.status >= 500 || [408, 409, 425, 429].includes(answer.status)) return { outcome: "waits" };
+    // 409 with a time to come back: the first try is still at work. Without one the incident takes nothing (closed, say), today and tomorrow.
+    const isBusy = answer.status === 409 && answer.headers.has("Retry-After");
+    if (isBusy || answer.status >= 500 || [408, 425, 429].includes(answer.status)) return { outcome: "waits" };
     return { outcome: answer.status === 401 ? "stranger" : "refused" };
   } catch {
     return { outcome: "waits" };
@@ -103,17 +105,22 @@ async function deliver(entry) {
   return null;
 }
 
-// Nothing is thrown away: a sheet that the server will not take goes back into the form.
+// Nothing is thrown away: a sheet that the server will not take goes back into the form, or waits until that is free.
 function giveBack(entry) {
+  const isHere = sheet && entry.where === where;
+  const isFree = !load(entry.where).length && !(isHere && typed().length);
+  show(entry, isFree ? "refused" : "held");
+  if (!isFree || !store(entry.where, entry.fields)) {
+    store(waiting, load(waiting).map((each) => (each.key === entry.key ? { ...each, isRefused: true } : each)));
+    return;
+  }
   remove(entry);
-  show(entry, "refused");
-  if (!load(entry.where).length) store(entry.where, entry.fields);
-  if (sheet && entry.where === where && !typed().length) restore(entry.fields);
+  if (isHere) restore(entry.fields);
 }
 
 async function deliverAll() {
   for (const entry of load(waiting)) {
-    if (Date.now() - entry.at > GIVE_UP_AFTER) giveBack(entry);
+    if (entry.isRefused || Date.now() - entry.at > GIVE_UP_AFTER) giveBack(entry);
     else await deliver(entry);
   }
 }
@@ -175,7 +182,7 @@ if (sheet) {
 }
 if (where) {
   for (const form of forms) form.addEventListener("submit", submit);
-  for (const entry of load(waiting)) show(entry, "queued");
+  for (const entry of load(waiting)) show(entry, entry.isRefused ? "held" : "queued");
   addEventListener("online", flush);
   document.addEventListener("visibilitychange", () => document.hidden || flush());
   setInterval(flush, AGAIN_EVERY);
