@@ -26,13 +26,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 def main() -> None:
     """Run the command; an error of ours is one sentence, not a trace."""
-    from alerts.embedded import EmbeddedError
-    from alerts.kit.errors import AppError
-
     try:
         app()
-    except (AppError, EmbeddedError) as error:
+    except _errors_of_ours() as error:  # asked for only once there is an error
         sys.exit(str(error))
+
+
+def _errors_of_ours() -> tuple[type[Exception], ...]:
+    from alerts.embedded import EmbeddedError
+    from alerts.kit.errors import AppError
+    from alerts.story.crisis import CrisisFileError
+
+    return AppError, EmbeddedError, CrisisFileError
 
 
 @app.command()

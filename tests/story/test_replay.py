@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -152,3 +154,15 @@ def test_no_file_and_no_json_are_said_plainly(tmp_path: Path) -> None:
         load_crisis(tmp_path / "none.json")
     with pytest.raises(CrisisFileError, match="not JSON"):
         parse_crisis("{")
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"form": "siaga-crisis/1"}'], ids=["none", "not-json", "incomplete"])
+def test_a_file_that_cannot_be_used_is_one_sentence(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "krisis.json"
+    if content is not None:
+        file.write_text(content)
+    argv = [sys.executable, "-m", "alerts.cli", "replay", str(file), "--url", "http://127.0.0.1:9", "--token", "ministry=-x"]
+    ended = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"{file}: ")
+    assert ended.stderr.count("\n") == 1
