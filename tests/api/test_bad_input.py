@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, true
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import AudienceMember
@@ -186,7 +186,7 @@ def test_who_edited_or_submitted_cannot_approve_either(
     session.commit()
     refused = approve(client, other, path, submitted["content_hash"])
     assert (refused.status_code, refused.json()["code"]) == (403, "own_work")
-    assert "broadcast.decision_refused" in [row.action for row in list_actions(session, incident.id)]
+    assert "broadcast.decision_refused" in [row.action for row in list_actions(session, incident.id, true())]
 
 
 # -- the doors -----------------------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def test_a_picture_is_added_on_a_phone(
     page.click("#picture-form button")
     shown = page.get_by_role("img", name=name)
     expect(shown).to_be_visible()
-    assert shown.evaluate("image => image.complete && image.naturalWidth") == 400
+    expect(shown).to_have_js_property("naturalWidth", 400)
     assert not Axe().run(page, options=AXE_OPTIONS).response["violations"]
     shot(page, "report-picture")
     with site.sessions.begin() as session:

@@ -45,6 +45,7 @@ def test_an_invented_crisis_is_told_to_its_end_and_every_promise_is_kept(tmp_pat
         assert step.title.en in told
 
 
+@pytest.mark.long
 def test_an_attack_is_told_as_it_happens_up_to_the_second_statement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "figures.json"
     assert run_demo("attack", is_once=True, json_path=path, port=None) == 0, capsys.readouterr().out

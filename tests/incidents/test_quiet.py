@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import true
 from sqlalchemy.orm import Session
 
 from alerts.incidents import rules
@@ -30,7 +31,7 @@ def test_opened_quiet_with_the_reason_and_never_without(client: TestClient, sign
     assert opened(client, officer, is_quiet=True).status_code == 422
     made = opened(client, officer, **QUIET)
     assert (made.status_code, made.json()["is_quiet"], made.json()["quiet_reason"]) == (201, True, QUIET["quiet_reason"])
-    logged = [row.action for row in list_actions(session, uuid.UUID(made.json()["id"]))]
+    logged = [row.action for row in list_actions(session, uuid.UUID(made.json()["id"]), true())]
     assert "incident.made_quiet" in logged
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import select, text
+from sqlalchemy import select, text, true
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -87,7 +87,7 @@ class TestOpenedByAMission:
         assert paging is not None
         assert paging.stop_reason is StopReason.DONE
         assert not still_waits(session, paging)
-        [done] = [each for each in list_actions(session, incident.id) if each.action == "incident.taken_over"]
+        [done] = [each for each in list_actions(session, incident.id, true()) if each.action == "incident.taken_over"]
         assert done.detail["reason"] == "dampak lintas negara"
 
     def test_a_mission_cannot_take_over_and_nobody_a_closed_one(
@@ -223,7 +223,7 @@ class TestHandover:
         assert body["open_points"]["unanswered"] > 0
         listed = client.get(f"/api/v1/incidents/{incident.id}/handovers", headers=officer).json()["items"]
         assert [each["id"] for each in listed] == [body["id"]]
-        assert "shift.handed_over" in {each.action for each in list_actions(session, incident.id)}
+        assert "shift.handed_over" in {each.action for each in list_actions(session, incident.id, true())}
         with pytest.raises(DBAPIError, match="handover"), session.begin_nested():
             session.execute(text("UPDATE handover SET note = 'lain'"))
 

@@ -17,11 +17,12 @@ from sqlalchemy import text
 
 from alerts.deliveries.queries import invariants
 from alerts.kit.db import begin, rows_of
-from alerts.stage import Stage, post_json
+from alerts.stage import PROCESSES, Stage, post_json
 from tests.support.stages import INCIDENT, TEXTS, Ministry, is_settled, running, wait_until
 
 SEED_VARIABLE = "FAULTS_SEED"
 SETTLE_SECONDS, SMALL_SETTLE_SECONDS = 900.0, 150.0
+WORDS_KEPT = 3000
 WINDOW_SIZE, WINDOWS_IN_FLIGHT, CHILDREN = 16, 2, 2
 LOST_AT_ONCE = WINDOW_SIZE * WINDOWS_IN_FLIGHT * CHILDREN
 """What one kill may leave unknown: everything in flight of a worker and its children. The promise is 64."""
@@ -89,6 +90,15 @@ class Scene:
         with begin(self.stage.sessions) as session:
             return rows_of(session.execute(text(query), values))
 
+    def ended(self) -> list[str]:
+        """Processes that should be there and are not."""
+        return [name for name in PROCESSES if self.stage.services.process_pid(name) is None]
+
+    def processes(self) -> dict[str, Any]:
+        """Told of a scene that stands still: who has ended, what the worker's children do, the worker's last words."""
+        states = [psutil.Process(pid).status() for pid in children(self.stage) if psutil.pid_exists(pid)]
+        return {"ended": self.ended(), "children": states, "worker says": self.stage.services.log_of("worker")[-WORDS_KEPT:]}
+
     def run(self, statement: str, **values: Any) -> None:
         with begin(self.stage.sessions) as session:
             session.execute(text(statement), values)
@@ -142,7 +152,7 @@ class UnderWay:
         try:
             wait_until(lambda: self.has_no_known_unknown() and is_settled(self.scene.stage), seconds=seconds)
         except AssertionError as error:
-            left = {name: self.scene.rows(query) for name, query in LEFT.items()}
+            left = {name: self.scene.rows(query) for name, query in LEFT.items()} | self.scene.processes()
             raise AssertionError(f"{error}: {left} (seed {self.scene.seed})") from None
         verdict = self.scene.stage.judge()
         assert verdict["unknown_outside_windows"] == 0, f"seed {self.scene.seed}"
