@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from alerts.kit.errors import ThrottledError
+from alerts.reports.pictures.remaking import AT_ONCE, WAITING, remake
 from alerts.reports.pictures.rules import PER_REPORT_MAX
 from tests.factories.reports import line, new_key, report_body
 from tests.reports.test_filing import SignIn, open_incident
@@ -160,6 +163,24 @@ def test_what_is_no_picture_is_told_so(add: Add, session: Session, content: byte
     answer = add(content)
     assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, code, "picture")
     assert session.execute(text("SELECT count(*) FROM report_picture")).scalar_one() == 0
+
+
+def test_a_rush_of_pictures_is_sent_away_at_once_and_leaves_room_for_the_next() -> None:
+    content, gate = picture(size=(2000, 1500)), Barrier(12)
+
+    def one(_: int) -> str | None:
+        gate.wait()
+        try:
+            remake(content)
+        except ThrottledError as error:
+            return error.headers["Retry-After"]
+        return None
+
+    with ThreadPoolExecutor(12) as pool:
+        waits = list(pool.map(one, range(12)))
+    assert AT_ONCE + WAITING <= waits.count(None) < len(waits)
+    assert set(waits) == {None, "2"}
+    assert remake(content).width == 2000
 
 
 def test_a_program_behind_the_pixels_is_gone(client: TestClient, sign_in: SignIn, report: str, add: Add) -> None:
