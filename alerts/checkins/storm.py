@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from alerts.checkins.actions import LinkHolder, actor_of_link, holder_of_row
 from alerts.checkins.cases.models import HelpCase
 from alerts.checkins.cases.queries import find_current_case
-from alerts.checkins.cases.raising import hear_checkin
+from alerts.checkins.cases.raising import Call, hear_checkin, raise_all
 from alerts.checkins.cases.rules import CURRENT
 from alerts.checkins.models import Checkin
 from alerts.checkins.queries import BY_CITIZEN
@@ -37,6 +37,8 @@ from alerts.missions.queries import mission_names
 
 TOGETHER_MAX = 250
 """Each person's answers are locked against another process's: so many locks at once fit Postgres' own table of them."""
+REST_SECONDS = 0.01
+"""In a storm: two small groups cost more than one of both, and nobody minds so short a wait."""
 PASSING = frozenset({"40P01", "40001", "55P03"})
 """What is soon over: a deadlock, a serialization failure, a lock that somebody else holds."""
 
@@ -80,7 +82,9 @@ def door_of(state: Any) -> Door:
 
 def make_door(sessions: Sessions, keyring: Keyring) -> Door:
     """Gives for each answer what was noted, or None for a link that is not one."""
-    return GroupCommit(lambda knocks: hear_all(sessions, keyring, knocks), name="checkins", together_max=TOGETHER_MAX)
+    return GroupCommit(
+        lambda knocks: hear_all(sessions, keyring, knocks), name="checkins", rest_seconds=REST_SECONDS, together_max=TOGETHER_MAX
+    )
 
 
 def hear_all(sessions: Sessions, keyring: Keyring, knocks: Sequence[Knock]) -> list[Heard]:
@@ -149,9 +153,16 @@ def _note(session: Session, keyring: Keyring, said: Sequence[tuple[LinkHolder, L
     new = [_New(holder, form, before[holder.member_id].new_id, clean(form.note, NOTE_CHARACTERS)) for holder, form in said]
     new = [each for each in new if not _is_known(before[each.holder.member_id], each, keyring)]
     times = _write(session, keyring, new)
-    cased = {each.id for each in new if each.form.answer is Answer.NEED_HELP or before[each.holder.member_id].has_case}
-    _hear_cases(session, keyring, cased)
-    return [_noted(session, holder, form, last=before[holder.member_id], times=times) for holder, form in said]
+    cases = _hear_cases(session, keyring, new, before)
+    told = [holder for holder, form in said if form.answer is Answer.NEED_HELP or before[holder.member_id].has_case]
+    cases |= _open_cases(session, [holder for holder in told if holder.member_id not in cases])
+    names = _owner_names(session, cases.values())
+    heard = []
+    for holder, form in said:
+        last, case = before[holder.member_id], cases.get(holder.member_id)
+        owner = names.get(case.owner_mission) if case and case.owner_mission else None
+        heard.append(Noted(holder, form.answer, times.get(last.new_id, last.received_at), case, owner))
+    return heard
 
 
 class _New(NamedTuple):
@@ -189,20 +200,36 @@ def _write(session: Session, keyring: Keyring, new: Sequence[_New]) -> dict[UUID
     return {row.id: row.received_at for row in session.execute(WRITE, values)}
 
 
-def _hear_cases(session: Session, keyring: Keyring, checkin_ids: Iterable[UUID]) -> None:
-    """Calls for help, and whatever somebody says who has one open: few of a storm, and each is its own history."""
-    ids = sorted(checkin_ids)
+def _hear_cases(session: Session, keyring: Keyring, new: Sequence[_New], before: Mapping[int, Row[Any]]) -> dict[int, HelpCase]:
+    """What new answers do to calls for help; the cases that are new, by member. Whoever has one open adds to its own history."""
+    ids = sorted(each.id for each in new if before[each.holder.member_id].has_case)
     for row in session.scalars(select(Checkin).where(Checkin.id.in_(ids)).order_by(Checkin.id)) if ids else ():
         hear_checkin(session, actor=actor_of_link(row.member_id or 0), keyring=keyring, checkin=row)
+    return _raise_cases(session, [each for each in new if each.form.answer is Answer.NEED_HELP and each.id not in ids])
 
 
-def _noted(session: Session, holder: LinkHolder, form: LinkAnswer, *, last: Row[Any], times: Mapping[UUID, datetime]) -> Noted:
-    received_at = times.get(last.new_id, last.received_at)
-    if form.answer is not Answer.NEED_HELP and not last.has_case:
-        return Noted(holder, form.answer, received_at)
-    case = find_current_case(session, holder.incident_id, holder.citizen_id)
-    owner = case.owner_mission if case else None
-    return Noted(holder, form.answer, received_at, case, mission_names(session, [owner]).get(owner) if owner else None)
+def _raise_cases(session: Session, calls: Sequence[_New]) -> dict[int, HelpCase]:
+    """The new cases, by member. Each person's lock is held since their members were."""
+    if not calls:
+        return {}
+    raised = raise_all(session, [_call(each.holder, each.id) for each in calls])
+    return {each.holder.member_id: case for each, case in zip(calls, raised, strict=True)}
+
+
+def _call(holder: LinkHolder, checkin_id: UUID) -> Call:
+    """A link is of its incident's world: its token opens no other (`_holder`)."""
+    status = Status.EXERCISE if holder.is_exercise else Status.ACTUAL
+    return Call(actor_of_link(holder.member_id), holder.incident_id, holder.citizen_id, checkin_id=checkin_id, status=status)
+
+
+def _open_cases(session: Session, holders: Iterable[LinkHolder]) -> dict[int, HelpCase]:
+    found = {holder.member_id: find_current_case(session, holder.incident_id, holder.citizen_id) for holder in holders}
+    return {member: case for member, case in found.items() if case is not None}
+
+
+def _owner_names(session: Session, cases: Iterable[HelpCase | None]) -> dict[str, str]:
+    owners = {case.owner_mission for case in cases if case and case.owner_mission}
+    return mission_names(session, owners) if owners else {}
 
 
 def _people(holders: Iterable[LinkHolder]) -> dict[str, str]:

@@ -42,6 +42,12 @@ def get_incident(session: Session, incident_id: UUID, actor: Actor | None = None
     return _found(session.scalars(query).one_or_none())
 
 
+def statuses_of(session: Session, incident_ids: Iterable[UUID]) -> dict[UUID, Status]:
+    """Actual or exercise, of each of these incidents."""
+    query = select(Incident.id, Incident.status).where(Incident.id.in_({*incident_ids}))
+    return {row.id: row.status for row in session.execute(query)}
+
+
 def get_open_incident(session: Session, incident_id: UUID, actor: Actor | None = None) -> Incident:
     """The incident, locked against closing until this transaction ends; 409 when it is closed."""
     query = select(Incident).where(Incident.id == incident_id).with_for_update(read=True).execution_options(populate_existing=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -41,10 +42,28 @@ def record(
     detail: dict[str, Any] | None = None,
 ) -> None:
     """Append one line in this transaction: it is there exactly when the action is."""
+    values = line(actor=actor, action=action, incident_id=incident_id, subject=subject, detail=detail)
+    session.execute(insert(ActionLog).values(**values))
+
+
+def record_all(session: Session, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Append many lines (of `line`) by one statement."""
+    session.execute(insert(ActionLog), [*lines])
+
+
+def line(
+    *,
+    actor: Actor,
+    action: str,
+    incident_id: UUID | None = None,
+    subject: tuple[str, object] | None = None,
+    detail: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The columns of a line."""
     kind, subject_id = subject or (None, None)
     values: dict[str, Any] = {"actor": actor.key, "role": actor.role, "via": actor.via.value, "action": action}
     values |= {"incident_id": incident_id, "subject_kind": kind, "detail": detail or {}}
-    session.execute(insert(ActionLog).values(**values, subject_id=None if subject_id is None else str(subject_id)))
+    return values | {"subject_id": None if subject_id is None else str(subject_id)}
 
 
 def list_actions(

@@ -44,8 +44,12 @@ def uuid_pk() -> Mapped[UUID]:
 
 def new_id(session: Session) -> UUID:
     """An id before its row: what is sealed in a row is bound to its id."""
-    new: UUID = session.execute(select(func.uuidv7())).scalar_one()
-    return new
+    return new_ids(session, 1)[0]
+
+
+def new_ids(session: Session, count: int) -> list[UUID]:
+    """Several, in order."""
+    return sorted(session.scalars(select(func.uuidv7()).select_from(func.generate_series(1, count))))
 
 
 def created_at() -> Mapped[datetime]:

@@ -52,8 +52,13 @@ class Ring:
 
 def publish(session: Session, name: str, **ids: UUID | str | int | None) -> None:
     """Say in this transaction that something happened. Ids only."""
-    payload = {key: str(value) if isinstance(value, UUID) else value for key, value in ids.items()}
-    session.execute(insert(OutboxEvent).values(name=name, payload=payload))
+    publish_all(session, name, [ids])
+
+
+def publish_all(session: Session, name: str, many: Sequence[Mapping[str, UUID | str | int | None]]) -> None:
+    """The same of several things, by one statement."""
+    payloads = [{key: str(value) if isinstance(value, UUID) else value for key, value in ids.items()} for ids in many]
+    session.execute(insert(OutboxEvent), [{"name": name, "payload": payload} for payload in payloads])
 
 
 def claim_new(session: Session, limit: int, tasks: Mapping[str, Sequence[str]]) -> list[Ring]:

@@ -32,9 +32,9 @@ def read_network(session: Session) -> Network:
         select(MissionCountry.mission_code, MissionCountry.country_iso2).order_by(MissionCountry.mission_code)
     ):
         accredited[country].append(Holding(code))
-    ordered = select(MissionDistrict).order_by(MissionDistrict.mission_code, MissionDistrict.place_code)
-    for row in session.scalars(ordered):
-        districts[row.place_code].append(Holding(row.mission_code, row.is_assumed))
+    parts = select(MissionDistrict.place_code, MissionDistrict.mission_code, MissionDistrict.is_assumed)
+    for place, code, is_assumed in session.execute(parts.order_by(MissionDistrict.mission_code, MissionDistrict.place_code)):
+        districts[place].append(Holding(code, is_assumed))
     return Network(missions, accredited, districts)
 
 

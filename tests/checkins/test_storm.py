@@ -72,6 +72,30 @@ def test_a_call_for_help_in_a_group_has_its_case_and_a_later_safe_stands_beside_
         assert session.execute(text("SELECT count(*) FROM help_case WHERE state = 'open'")).scalar_one() == 1
 
 
+def test_calls_for_help_of_a_group_have_a_case_each_with_its_own_owner_and_history(sessions: Sessions, keyring: Keyring) -> None:
+    with sessions.begin() as session:
+        incident = make_incident(session)
+        hatay, istanbul = (make_citizen(session, keyring, province_code=place) for place in ("TR-31", "TR-34"))
+        calling = [make_member(session, incident, person) for person in (hatay, istanbul)]
+        other = make_member(session, make_incident(session), hatay)
+    heard = noted(hear_all(sessions, keyring, [knock(keyring, member, "need_help") for member in (*calling, other)]))
+    cases = [each.case for each in heard if each.case is not None]
+    assert [case.owner_mission for case in cases] == ["kbri-ankara", "kjri-istanbul", "kbri-ankara"]
+    assert [(case.citizen_id, case.incident_id, case.version) for case in cases] == [
+        (each.holder.citizen_id, each.holder.incident_id, 1) for each in heard
+    ]
+    assert all(each.owner for each in heard), "the page says who has it"
+    with sessions() as session:
+        entries = session.execute(text("SELECT case_id, kind, actor FROM help_case_entry ORDER BY id")).all()
+        logged = session.execute(text("SELECT subject_id FROM action_log WHERE action = 'case.raised'")).scalars().all()
+        told = session.execute(text("SELECT payload ->> 'case_id' FROM outbox_event WHERE name = 'case.raised'")).scalars().all()
+    ids = [str(case.id) for case in cases]
+    assert [tuple(row) for row in entries] == [
+        (case.id, "raised", f"link:member:{each.holder.member_id}") for case, each in zip(cases, heard, strict=True)
+    ]
+    assert (sorted(logged), sorted(told)) == (sorted(ids), sorted(ids))
+
+
 def test_links_that_are_none_spoil_nobodys_answer(sessions: Sessions, keyring: Keyring, members: list[AudienceMember]) -> None:
     a, b, *_ = members
     form = LinkAnswer(answer=Answer.SAFE)

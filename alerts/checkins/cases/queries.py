@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
@@ -90,15 +90,18 @@ def list_entries(session: Session, case_id: UUID) -> list[HelpCaseEntry]:
 
 def find_owner(session: Session, *, incident_id: UUID | None, citizen_id: UUID | None) -> Owner:
     """Which mission answers for this person's place in this incident now (`rules.choose_owner`); a failed one is covered."""
-    place = _place_of(session, citizen_id) if citizen_id is not None else None
-    return find_owner_of_place(session, incident_id=incident_id, place=place)
+    return find_owners(session, [(incident_id, citizen_id)])[0]
+
+
+def find_owners(session: Session, people: Sequence[tuple[UUID | None, UUID | None]]) -> list[Owner]:
+    """`find_owner` for several (incident, citizen), in their order."""
+    places = _places_of(session, {citizen for _, citizen in people if citizen is not None})
+    return _owners_of_places(session, [(incident, places.get(citizen) if citizen else None) for incident, citizen in people])
 
 
 def find_owner_of_place(session: Session, *, incident_id: UUID | None, place: str | None) -> Owner:
     """`find_owner`, for a place that somebody names; None where nobody knows it."""
-    network = read_network(session)
-    of_place = responsibilities(network, place) if place else []
-    return choose_owner(of_place, _parts_of_incident(session, network, incident_id) if incident_id else [])
+    return _owners_of_places(session, [(incident_id, place)])[0]
 
 
 def present_cases(rows: Sequence[HelpCase]) -> list[CaseView]:
@@ -126,9 +129,15 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
     return HelpCase.owner_mission == (actor.mission_code or "")
 
 
-def _place_of(session: Session, citizen_id: UUID) -> str | None:
-    row = session.execute(select(Citizen.province_code, Citizen.country_iso2).where(Citizen.id == citizen_id)).one_or_none()
-    return (row.province_code or row.country_iso2) if row else None
+def _owners_of_places(session: Session, asked: Sequence[tuple[UUID | None, str | None]]) -> list[Owner]:
+    network = read_network(session)
+    parts = {incident: _parts_of_incident(session, network, incident) if incident else [] for incident, _ in asked}
+    return [choose_owner(responsibilities(network, place) if place else [], parts[incident]) for incident, place in asked]
+
+
+def _places_of(session: Session, citizen_ids: Collection[UUID]) -> dict[UUID, str]:
+    place = func.coalesce(Citizen.province_code, Citizen.country_iso2)
+    return {row.id: row.place for row in session.execute(select(Citizen.id, place.label("place")).where(Citizen.id.in_(citizen_ids)))}
 
 
 def _parts_of_incident(session: Session, network: Network, incident_id: UUID) -> list[Responsibility]:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from alerts.checkins.cases import rules
 from alerts.checkins.cases.models import HelpCase, HelpCaseEntry
-from alerts.checkins.cases.queries import claim_case, claim_current_case, find_owner
-from alerts.checkins.cases.rules import CURRENT, CaseState, EntryKind, Heard
+from alerts.checkins.cases.queries import claim_case, claim_current_case, find_owner, find_owners
+from alerts.checkins.cases.rules import CURRENT, CaseState, EntryKind, Heard, Owner
 from alerts.checkins.models import Checkin
 from alerts.checkins.rules import Answer, Contact
-from alerts.incidents.queries import get_incident
+from alerts.incidents.queries import get_incident, statuses_of
 from alerts.incidents.rules import Status
 from alerts.kit import audit
 from alerts.kit.actor import Actor
 from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring
-from alerts.kit.db import new_id
-from alerts.kit.outbox import publish
+from alerts.kit.db import new_id, new_ids
+from alerts.kit.outbox import publish, publish_all
 from alerts.kit.text import clean
 
 
@@ -35,6 +37,24 @@ class Unknown:
     incident_id: UUID | None = None
     citizen_id: UUID | None = None
     status: Status = Status.ACTUAL
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call for help of somebody who has no case yet, and what they said it by. `status`: the incident's, unless it is given.
+
+    `id`: the case's, where something is sealed in it already.
+    """
+
+    actor: Actor
+    incident_id: UUID | None
+    citizen_id: UUID | None
+    checkin_id: UUID | None = None
+    message_id: UUID | None = None
+    status: Status | None = None
+    id: UUID | None = None
+    sender_index: bytes | None = None
+    sender_enc: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +79,7 @@ def hear_checkin(session: Session, *, actor: Actor, keyring: Keyring, checkin: C
     case = claim_current_case(session, incident_id=checkin.incident_id, citizen_id=checkin.citizen_id)
     heard = rules.hear(checkin.answer, checkin.rung, contacted_at=checkin.contacted_at, last_call_at=case.last_call_at if case else None)
     if heard is Heard.RAISES:
-        who = {"incident_id": checkin.incident_id, "citizen_id": checkin.citizen_id, "first_checkin_id": checkin.id}
-        return _raise(session, actor, keyring, who=who, said=Said(checkin_id=checkin.id))
+        return raise_all(session, [Call(actor, checkin.incident_id, checkin.citizen_id, checkin_id=checkin.id)])[0]
     if case is not None and heard is not None:
         _apply(session, actor, keyring, case=case, checkin=checkin, heard=heard)
     return case
@@ -78,9 +97,24 @@ def hear_unknown(session: Session, *, actor: Actor, keyring: Keyring, unknown: U
         return case
     case_id = new_id(session)
     sealed = keyring.encrypt(unknown.sender, table="help_case", column="sender_enc", row=case_id)
-    who: dict[str, Any] = {"id": case_id, "incident_id": incident_id, "citizen_id": citizen_id, "sender_index": index}
-    who |= {"sender_enc": sealed, "first_message_id": unknown.message_id, "status": unknown.status}
-    return _raise(session, actor, keyring, who=who, said=Said(message_id=unknown.message_id))
+    call = Call(actor, incident_id, citizen_id, message_id=unknown.message_id, status=unknown.status)
+    return raise_all(session, [replace(call, id=case_id, sender_index=index, sender_enc=sealed)])[0]
+
+
+def raise_all(session: Session, calls: Sequence[Call]) -> list[HelpCase]:
+    """A new case for each call, with its owner and its history. Nobody of them has one: the caller holds their locks."""
+    owners = find_owners(session, [(call.incident_id, call.citizen_id) for call in calls])
+    statuses = statuses_of(session, [call.incident_id for call in calls if call.incident_id and not call.status])
+    ids = new_ids(session, len(calls))
+    rows = [_case_row(*each, statuses) for each in zip(calls, ids, owners, strict=True)]
+    cases = list(session.scalars(insert(HelpCase).returning(HelpCase, sort_by_parameter_order=True), rows))
+    entries = [_raised_row(case, call) for case, call in zip(cases, calls, strict=True)]
+    session.execute(insert(HelpCaseEntry), entries)
+    audit.record_all(
+        session, [audit.line(actor=call.actor, **_told(case, EntryKind.RAISED)) for case, call in zip(cases, calls, strict=True)]
+    )
+    publish_all(session, "case.raised", [_event(case) for case in cases])
+    return cases
 
 
 def identify(session: Session, *, actor: Actor, keyring: Keyring, case_id: UUID, incident_id: UUID, citizen_id: UUID) -> HelpCase:
@@ -134,16 +168,20 @@ def move(session: Session, actor: Actor, keyring: Keyring, *, case: HelpCase, to
     add_entry(session, actor, keyring, case=case, kind=EntryKind.MOVED, said=said)
 
 
-def _raise(session: Session, actor: Actor, keyring: Keyring, *, who: dict[str, Any], said: Said) -> HelpCase:
-    incident_id = who["incident_id"]
-    owner = find_owner(session, incident_id=incident_id, citizen_id=who.get("citizen_id"))
-    status = get_incident(session, incident_id).status if incident_id else Status.ACTUAL
-    values = {"id": new_id(session), "status": status, "owner_mission": owner.mission_code, "is_owner_assumed": owner.is_assumed}
-    case = HelpCase(**(values | who), version=0)
-    session.add(case)
-    session.flush()
-    add_entry(session, actor, keyring, case=case, kind=EntryKind.RAISED, said=said)
-    return case
+def _case_row(call: Call, spare_id: UUID, owner: Owner, statuses: Mapping[UUID, Status]) -> dict[str, Any]:
+    status = call.status or (statuses[call.incident_id] if call.incident_id else Status.ACTUAL)
+    who = {"incident_id": call.incident_id, "citizen_id": call.citizen_id, "sender_index": call.sender_index, "sender_enc": call.sender_enc}
+    first = {"first_checkin_id": call.checkin_id, "first_message_id": call.message_id}
+    return (
+        who
+        | first
+        | {"id": call.id or spare_id, "status": status, "owner_mission": owner.mission_code, "is_owner_assumed": owner.is_assumed}
+    )
+
+
+def _raised_row(case: HelpCase, call: Call) -> dict[str, Any]:
+    said = {"checkin_id": call.checkin_id, "message_id": call.message_id}
+    return said | {"case_id": case.id, "kind": EntryKind.RAISED, "actor": call.actor.key}
 
 
 def _apply(session: Session, actor: Actor, keyring: Keyring, *, case: HelpCase, checkin: Checkin, heard: Heard) -> None:
@@ -162,7 +200,15 @@ def _apply(session: Session, actor: Actor, keyring: Keyring, *, case: HelpCase, 
 
 
 def _tell(session: Session, actor: Actor, case: HelpCase, kind: EntryKind) -> None:
+    audit.record(session, actor=actor, **_told(case, kind))
+    publish(session, "case.changed", **_event(case))
+
+
+def _told(case: HelpCase, kind: EntryKind) -> dict[str, Any]:
     action = "case.raised" if kind is EntryKind.RAISED else "case.changed"
     detail = {"kind": kind, "state": case.state, "owner": case.owner_mission}
-    audit.record(session, actor=actor, action=action, incident_id=case.incident_id, subject=("help_case", case.id), detail=detail)
-    publish(session, action, case_id=case.id, incident_id=case.incident_id, mission_code=case.owner_mission)
+    return {"action": action, "incident_id": case.incident_id, "subject": ("help_case", case.id), "detail": detail}
+
+
+def _event(case: HelpCase) -> dict[str, UUID | str | None]:
+    return {"case_id": case.id, "incident_id": case.incident_id, "mission_code": case.owner_mission}
