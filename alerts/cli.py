@@ -71,6 +71,7 @@ def worker(
     """The Celery worker (prefork): sends, looks up, understands replies, recomputes sheets."""
     from alerts.health import tell_rate_faults
     from workers.app import connect_child_signals, make_celery
+    from workers.watchdog import watch_worker
     from workers.wiring import ALL_QUEUES
 
     settings = Settings.from_environment()
@@ -78,8 +79,10 @@ def worker(
     tell_rate_faults(settings)
     celery = make_celery(settings)
     connect_child_signals(settings)
+    names = queues or ",".join(ALL_QUEUES)
+    watch_worker(settings, celery, names.split(","))
     options = ["--quiet", "worker", "--pool=prefork", f"--concurrency={concurrency}", "--loglevel=WARNING"]
-    options += ["--queues", queues or ",".join(ALL_QUEUES), "--hostname", f"{queues.replace(',', '-') or 'all'}@%h"]
+    options += ["--queues", names, "--hostname", f"{queues.replace(',', '-') or 'all'}@%h"]
     celery.worker_main([*options, "--without-gossip", "--without-mingle", "--without-heartbeat"])
 
 

@@ -203,6 +203,7 @@ class Health(Group):
     silent_seconds: float = Field(120, gt=0, description="a queue that always has work may be without any news of a worker")
     answer_seconds: float = Field(600, gt=0, description="an event whose task has not answered by then")
     check_seconds: float = Field(60, gt=0, description="how often the promises are looked at")
+    idle_seconds: float = Field(300, gt=0, description="a worker whose queue holds work and that begins none ends itself")
 
 
 class Live(Group):

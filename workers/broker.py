@@ -7,9 +7,15 @@ already, and that error ends the whole worker.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from celery import Celery
+from kombu.exceptions import OperationalError as BrokerError
 from kombu.transport import TRANSPORT_ALIASES, redis
+from redis.exceptions import RedisError
 
 SCHEMES = ("redis", "rediss")
+BROKER_FAULTS = (BrokerError, RedisError, OSError)
 
 
 class HintChannel(redis.Channel):
@@ -27,3 +33,10 @@ class HintTransport(redis.Transport):
 def register_transport() -> None:
     """From now on the addresses of a broker lead here; how they are read (also that they ask for TLS) stays kombu's."""
     TRANSPORT_ALIASES.update(dict.fromkeys(SCHEMES, f"{__name__}:{HintTransport.__name__}"))
+
+
+def queue_length(celery: Celery, queues: Iterable[str]) -> int:
+    """Hints that wait in these queues, by a connection of its own. Raises one of BROKER_FAULTS."""
+    with celery.connection_for_read() as connection:
+        client = connection.default_channel.client
+        return sum(int(client.llen(queue)) for queue in queues)

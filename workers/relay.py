@@ -14,21 +14,19 @@ from typing import Any
 
 import structlog
 from celery import Celery
-from kombu.exceptions import OperationalError as BrokerError
-from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.kit.clock import db_now
 from alerts.kit.db import Sessions, begin
 from alerts.kit.outbox import Ring, claim_new, claim_unanswered
 from alerts.settings import Settings
+from workers.broker import BROKER_FAULTS, queue_length
 from workers.wiring import ALL_QUEUES, DRAINS, QUEUES, QUICK, REACTIONS, schedule
 
 log = structlog.get_logger()
 HINT_PERIODS, HINT_SECONDS_MIN = 6, 10.0
 """How long a hint of the clock means something: longer than one slow round of the task before it in the queue (a look-up
 of a hundred), or the task behind it would never have its turn; short enough that an outage leaves no mountain of them."""
-BROKER_FAULTS = (BrokerError, RedisError, OSError)
 
 
 class Relay:
@@ -63,7 +61,7 @@ class Relay:
             return 0
         after = self._settings.relay.rering_seconds
         self._again_at = time.monotonic() + min(1.0, after)
-        is_empty = self._queue_length() == 0
+        is_empty = queue_length(self._celery, ALL_QUEUES) == 0
         with begin(self._sessions) as session:
             events = claim_unanswered(session, self._settings.relay.batch_size, after_seconds=after, is_queue_empty=is_empty)
         return self._ring_all(events)
@@ -98,8 +96,3 @@ class Relay:
     def _send(self, task: str, event_id: int | None, payload: Mapping[str, Any]) -> None:
         kwargs = {"event_id": event_id, "payload": dict(payload)}
         self._celery.send_task(task, kwargs=kwargs, queue=QUEUES.get(task, QUICK), retry=False)
-
-    def _queue_length(self) -> int:
-        with self._celery.connection_for_read() as connection:
-            client = connection.default_channel.client
-            return sum(int(client.llen(queue)) for queue in ALL_QUEUES)
