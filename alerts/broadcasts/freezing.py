@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts import rules
 from alerts.broadcasts.audience import select_people, spec_of
 from alerts.broadcasts.models import Audience, Broadcast, BroadcastHand, BroadcastText
-from alerts.broadcasts.queries import areas_of, country_counts, lists_of, promised_at
+from alerts.broadcasts.queries import areas_of, country_counts, lists_of, promised_at, public_code
 from alerts.broadcasts.rules import Channel, Move, MsgType, Purpose, ResendUnknown, State
 from alerts.channels.country_rules import SMS
 from alerts.channels.rule_book import Outlet
@@ -140,7 +140,7 @@ def freeze_words(session: Session, broadcast: Broadcast, audience: Audience, out
     spoken = rules.with_promise(broadcast.texts, promised_at(broadcast))
     if outlets:
         check_countries(session, spoken, country_counts(session, audience.id), outlets)
-    texts = rules.all_variants(spoken)
+    texts = rules.all_variants(spoken, code=public_code(broadcast))
     session.execute(delete(BroadcastText).where(BroadcastText.broadcast_id == broadcast.id))
     rows = [{"broadcast_id": broadcast.id, "language": lang, "variant": v, "body": body} for (lang, v), body in texts.items()]
     session.execute(insert(BroadcastText), rows)

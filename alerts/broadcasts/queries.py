@@ -193,7 +193,10 @@ def present(session: Session, broadcast: Broadcast, public_url: str, *, with_sin
     values["next_message_at"] = promised_at(broadcast)
     values["hold_seconds_left"] = hold_seconds_left(session, broadcast)
     values["variants"] = list_texts(
-        rules.with_promise(broadcast.texts, values["next_message_at"]), public_url, is_exercise=broadcast.status is Status.EXERCISE
+        rules.with_promise(broadcast.texts, values["next_message_at"]),
+        public_url,
+        is_exercise=broadcast.status is Status.EXERCISE,
+        code=public_code(broadcast),
     )
     values["audience_number"] = audience.number if audience else None
     values["audience_count"] = audience.count if audience and audience.frozen_at else None
@@ -233,11 +236,16 @@ def link_of(public_url: str, token: str, *, is_exercise: bool) -> str:
     return f"{public_url.rstrip('/')}{'/exercise' if is_exercise else ''}/i/{token}"
 
 
-def list_texts(texts: Mapping[str, str], public_url: str, *, is_exercise: bool = False) -> list[TextView]:
-    """Every text with its segments, counted with a link of the real length."""
+def public_code(broadcast: Broadcast) -> str:
+    """By which anybody can ask the public page whether a message is ours; our own tests of the chain have none."""
+    return "" if broadcast.purpose is Purpose.SYNTHETIC else broadcast.alert_code
+
+
+def list_texts(texts: Mapping[str, str], public_url: str, *, is_exercise: bool = False, code: str = rules.CODE_SAMPLE) -> list[TextView]:
+    """Every text with its segments, counted with a link of the real length; before there is a message, with a sample of its code."""
     link = link_of(public_url, LINK_SAMPLE, is_exercise=is_exercise)
     views = []
-    for (language, variant), body in all_variants(texts).items():
+    for (language, variant), body in all_variants(texts, code=code).items():
         size = measure(body.replace(LINK_PLACE, link))
         views.append(
             TextView(

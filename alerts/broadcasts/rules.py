@@ -149,6 +149,9 @@ ALLOWED: Mapping[tuple[State, Move], State] = MappingProxyType(
 REPLY_TAIL = MappingProxyType(
     {"id": "Balas 1 bila AMAN, 2 bila perlu TOLONG.", "en": "Reply 1 if safe (AMAN), 2 if you need help (TOLONG)."}
 )
+CODE_WORD = MappingProxyType({"id": "Kode", "en": "Code"})
+CODE_SAMPLE = "xxxxxx"
+"""Shown where there is no message yet: as long as a real one."""
 CANCEL_TEXT = MappingProxyType(
     {
         "id": "KOREKSI: pesan kami sebelumnya tidak berlaku lagi. Abaikan petunjuknya dan tunggu kabar resmi berikutnya.",
@@ -215,19 +218,35 @@ def mark(words: str) -> str:
     return f"{EXERCISE_WORD}: {SPOKEN_MARK.sub('', words)}"
 
 
-def compose(body: str, language: str, variant: Variant) -> str:
-    """The text of one variant; the link's place is marked, and filled in for each person at sending."""
+def compose(body: str, language: str, variant: Variant, *, code: str = "") -> str:
+    """The text of one variant; the link's place is marked, and filled in for each person at sending.
+
+    `code`: the message's own, by which the public page says whether it is ours; it stands last, and in no address, which some
+    countries bar.
+    """
     parts = [body]
     if variant in (Variant.REPLY, Variant.REPLY_LINK):
         parts.append(REPLY_TAIL[language])
     if variant in (Variant.LINK, Variant.REPLY_LINK):
         parts.append(LINK_PLACE)
+    if code:
+        parts.append(say_code(code, language))
     return " ".join(parts)
 
 
-def all_variants(texts: Mapping[str, str]) -> dict[tuple[str, Variant], str]:
+def say_code(code: str, language: str) -> str:
+    """How a message says its code: no address, no full stop, so that nothing is typed with it."""
+    return f"{CODE_WORD[language]} {code}"
+
+
+def without_code(words: str, language: str, *, code: str) -> str:
+    """The text for an ear: nobody types what was read aloud to them."""
+    return words.removesuffix(f" {say_code(code, language)}") if code else words
+
+
+def all_variants(texts: Mapping[str, str], *, code: str = "") -> dict[tuple[str, Variant], str]:
     """Every text that may leave, by language and variant."""
-    return {(language, variant): compose(body, language, variant) for language, body in texts.items() for variant in Variant}
+    return {(language, variant): compose(body, language, variant, code=code) for language, body in texts.items() for variant in Variant}
 
 
 def say_time(at: datetime, language: str) -> str:

@@ -229,7 +229,10 @@ class WaveView(View):
 
 
 class TextView(View):
-    """One text as it would leave, with its size (the link counted at its real length)."""
+    """One text as it would leave, with its size (the link counted at its real length).
+
+    It ends with the code by which the public page confirms it. Where there is no message yet, `xxxxxx` stands for it.
+    """
 
     language: str
     variant: Variant

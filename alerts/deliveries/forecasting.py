@@ -13,7 +13,8 @@ from alerts.broadcasts.forecasting import Segments, forecast_view, loads_of, seg
 from alerts.broadcasts.models import Broadcast
 from alerts.broadcasts.preview import Ground, ground_of
 from alerts.broadcasts.preview_schemas import ForecastView
-from alerts.broadcasts.queries import list_texts
+from alerts.broadcasts.queries import list_texts, promised_at
+from alerts.broadcasts.rules import with_promise
 from alerts.incidents.rules import Status
 from alerts.kit.clock import db_now
 from alerts.kit.db import rows_of
@@ -31,7 +32,8 @@ def forecast_of(session: Session, settings: Settings, broadcast: Broadcast) -> F
     It counts people by their first way; whoever failed there is no longer waited for. Later steps are not forecast.
     """
     ground = ground_of(session, settings, is_exercise=broadcast.status is Status.EXERCISE)
-    segments = segments_of(list_texts(broadcast.texts, settings.public_url, is_exercise=broadcast.status is Status.EXERCISE))
+    words = with_promise(broadcast.texts, promised_at(broadcast))
+    segments = segments_of(list_texts(words, settings.public_url, is_exercise=broadcast.status is Status.EXERCISE))
     if broadcast.released_at is None:
         rows = rows_of(session.execute(text(FROZEN), {"audience": broadcast.audience_id}))
         return forecast_view(ground.roads, rows, segments, validity_seconds=broadcast.validity_seconds)

@@ -17,8 +17,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import Broadcast, BroadcastText
-from alerts.broadcasts.queries import LINK_SAMPLE, link_of
-from alerts.broadcasts.rules import LANGUAGES, Channel, Variant, mark
+from alerts.broadcasts.queries import LINK_SAMPLE, link_of, public_code
+from alerts.broadcasts.rules import LANGUAGES, Channel, Variant, mark, without_code
 from alerts.channels.country_rules import Known
 from alerts.channels.ports import (
     LINK_PLACE,
@@ -93,6 +93,7 @@ class Messages:
     outlets: Mapping[str, Outlet]
     whatsapp: WhatsApp
     is_exercise: bool = False
+    code: str = ""
     pace: Pace = field(default_factory=Pace)
     _variants: dict[tuple[str, str], Variant] = field(default_factory=dict)
     _segments: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -118,6 +119,7 @@ class Messages:
             outlets=outlets_by_sender(settings, is_exercise=is_exercise),
             whatsapp=settings.exercise_whatsapp if is_exercise else settings.whatsapp,
             is_exercise=is_exercise,
+            code=public_code(broadcast),
             pace=settings.pace,
         )
 
@@ -216,23 +218,24 @@ class Messages:
 
     def email(self, row: Row, _: str) -> EmailMessage:
         """Plain text; the first line is the incident, or nothing telling in a quiet one."""
+        before, _, code = self.text(row.language, Variant.LINK).partition(LINK_PLACE)
         return EmailMessage(
             attempt_id=row.attempt,
             message_id=f"{row.attempt}.{self.incident_id.hex}@{urlsplit(self.public_url).hostname or 'localhost'}",
             to=open_email(self.keyring, row.address_id, row.sealed[0]),
             subject=self.heading(row.language),
-            body=self.text(row.language, Variant.LINK).replace(LINK_PLACE, f"\n\n{self.link(row)}\n"),
+            body="\n\n".join((before.strip(), self.link(row), code.strip())).strip() + "\n",
             language=row.language if row.language in LANGUAGES else "en",
         )
 
     def voice(self, row: Row, _: str) -> VoiceMessage:
         """A call that reads the text and asks for a key."""
-        attempt = row.attempt
+        attempt, language = row.attempt, row.language if row.language in LANGUAGES else "en"
         return VoiceMessage(
             attempt_id=attempt,
             to_e164=open_e164(self.keyring, row.address_id, row.sealed[0]),
-            text=self.text(row.language, Variant.PLAIN),
-            language=row.language if row.language in LANGUAGES else "en",
+            text=without_code(self.text(language, Variant.PLAIN), language, code=self.code),
+            language=language,
             answer_url=self.hook("twilio/voice", attempt),
             status_callback=self.hook("twilio/call-status", attempt),
         )

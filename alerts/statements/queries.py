@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -36,6 +36,8 @@ class FoundAlert:
     text: dict[str, str] | None
     is_cancelled: bool
     is_exercise: bool
+    after: FoundAlert | None = None
+    """What holds instead, where it was corrected or taken back by a message."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,25 @@ def find_alert(session: Session, typed: str) -> FoundAlert | None:
     row = session.scalars(alert_query(code)).one_or_none() if code else None
     if row is None or row.released_at is None:
         return None
+    last = _newest_correction(session, row)
+    return replace(_found(row), after=_found(last) if last is not row else None)
+
+
+def _newest_correction(session: Session, row: Broadcast) -> Broadcast:
+    """The end of the chain of corrections that begins here; the message itself where there is none."""
+    for _ in range(SHOWN):
+        corrects = Broadcast.references.contains([row.id]) & (Broadcast.purpose == Purpose.ALERT) & Broadcast.released_at.is_not(None)
+        after = session.scalars(
+            select(Broadcast).where(Broadcast.incident_id == row.incident_id, corrects).order_by(Broadcast.released_at.desc())
+        ).first()
+        if after is None:
+            break
+        row = after
+    return row
+
+
+def _found(row: Broadcast) -> FoundAlert:
+    assert row.released_at is not None
     text = None if row.is_restricted else dict(row.texts)
     return FoundAlert(row.released_at, text, row.state is BroadcastState.CANCELLED, row.status is Status.EXERCISE)
 

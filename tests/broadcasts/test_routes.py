@@ -245,8 +245,9 @@ def test_a_cancelled_or_closed_message_is_not_approved(
 def test_texts_are_measured_with_a_link_of_the_real_length(officer: Desk, incident_id: uuid.UUID) -> None:
     made = officer.post(f"/api/v1/incidents/{incident_id}/broadcasts", {"texts": TEXTS}).json()
     sizes = {(v["language"], v["variant"]): v for v in made["variants"]}
-    assert sizes["id", "plain"]["units"] == len(TEXTS["id"])
-    assert sizes["id", "link"]["units"] == len(TEXTS["id"]) + 1 + len("http://testserver/i/") + 8 + 1 + 22
+    code = " Kode abc234"
+    assert sizes["id", "plain"]["units"] == len(TEXTS["id"]) + len(code)
+    assert sizes["id", "link"]["units"] == len(TEXTS["id"]) + len(code) + 1 + len("http://testserver/i/") + 8 + 1 + 22
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from alerts.broadcasts import rules
 from alerts.broadcasts.rules import ALLOWED, Channel, Move, MsgType, ResendUnknown, State, Submission, Variant
 from alerts.channels.country_rules import TextVariant
 from alerts.kit.errors import ConflictError, ForbiddenError, InvalidError
+from alerts.kit.ids import read_alert_code
 
 TEXTS = {"id": "Jauhi gedung retak.", "en": "Keep away from cracked buildings."}
 
@@ -133,6 +134,16 @@ def test_a_text_asks_and_links_exactly_where_it_may(may_ask: bool, may_link: boo
         assert text.startswith(body)
         assert (rules.REPLY_TAIL[language] in text) == may_ask
         assert (rules.LINK_PLACE in text) == may_link
+
+
+@given(st.text("abc é.ü{", min_size=1), st.sampled_from(Variant), st.text("23456789abcdefghjkmnpqrstvwxyz", min_size=6, max_size=6))
+def test_a_message_ends_with_its_code_and_an_ear_hears_it_without(body: str, variant: Variant, code: str) -> None:
+    for language, word in (("id", "Kode"), ("en", "Code")):
+        text = rules.compose(body, language, variant, code=code)
+        assert text.endswith(f" {word} {code}")
+        assert read_alert_code(text[-6:]) == code, "as the public page reads it"
+        assert len(rules.compose(body, language, variant, code=rules.CODE_SAMPLE)) == len(text)
+        assert rules.without_code(text, language, code=code) == rules.compose(body, language, variant)
 
 
 def test_every_language_has_every_variant() -> None:

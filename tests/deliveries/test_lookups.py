@@ -28,6 +28,8 @@ LINKLESS, LINKED = "+905321112233", "+966512345678"
 TAKEN_SILENTLY = {"rules": [{"fault": "error_but_sent", "first": 2}]}
 FIRST_TAKEN_SILENTLY = {"rules": [{"fault": "error_but_sent", "first": 1}, {"fault": "error_not_sent", "first": 2}]}
 every_time = pytest.mark.parametrize("carrier", [TAKEN_SILENTLY], indirect=True, ids=["both taken"])
+SAME_WORDS = """UPDATE broadcast_text t SET body = f.body FROM broadcast_text f
+    WHERE f.broadcast_id = :first AND t.broadcast_id = :second AND f.language = t.language AND f.variant = t.variant"""
 first_only = pytest.mark.parametrize("carrier", [FIRST_TAKEN_SILENTLY], indirect=True, ids=["one taken"])
 
 
@@ -39,16 +41,24 @@ def more_settings() -> dict[str, str]:
 
 @pytest.fixture
 def twice(fanout: Make, carriers: Carriers) -> Callable[..., Fanout]:
-    """Two messages with the same words to one number; nobody knows what became of either."""
+    """Two messages with the same words to one number; nobody knows what became of either. `has_codes`: each with its own."""
 
-    def make(number: str, **draft: Any) -> Fanout:
-        for message in (fanout(number, **draft), second := fanout(**draft)):
+    def make(number: str, *, has_codes: bool = False, **draft: Any) -> Fanout:
+        first, second = fanout(number, **draft), fanout(**draft)
+        if not has_codes:
+            _say_the_same(first, second)
+        for message in (first, second):
             message.release()
         second.send(carriers)
         assert second.states() == {"unknown": 2}
         return second
 
     return make
+
+
+def _say_the_same(first: Fanout, second: Fanout) -> None:
+    """To the letter: what calls are, and what messages of before they had a code."""
+    second.run(SAME_WORDS, first=first.broadcast_id, second=second.broadcast_id)
 
 
 def _look(message: Fanout, carriers: Carriers) -> int:
@@ -94,6 +104,14 @@ def test_a_callback_settles_what_a_look_up_could_not(twice: Make, carriers: Carr
 
 
 @first_only
+def test_a_code_tells_whose_message_it_is(twice: Make, carriers: Carriers) -> None:
+    """Also where a country lets no link through."""
+    message = twice(LINKLESS, has_codes=True)
+    assert _look(message, carriers) == 1
+    assert message.states()["unknown"] == 1
+
+
+@first_only
 def test_a_link_tells_whose_message_it_is(twice: Make, carriers: Carriers) -> None:
     message = twice(LINKED)
     assert _look(message, carriers) == 1
@@ -105,8 +123,10 @@ def test_a_link_tells_whose_message_it_is(twice: Make, carriers: Carriers) -> No
 
 @first_only
 def test_what_lies_in_an_open_window_may_be_whose_message_it_is(fanout: Make, carriers: Carriers) -> None:
-    for message in (fanout(LINKLESS), fanout()):
-        message.release()
+    first, message = fanout(LINKLESS), fanout()
+    _say_the_same(first, message)
+    for each in (first, message):
+        each.release()
     message.intend(1)
     send_batch(message.settings, message.sessions, carriers, batch_id=message.batches()[1], owner="test")
     assert message.rows("SELECT state FROM attempt") == [{"state": "unknown"}]

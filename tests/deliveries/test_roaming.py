@@ -172,7 +172,7 @@ def test_intent_hand_over_record_and_a_series_of_phones(
     for _ in range(5):
         run(savepoint_sessions, operator)
     (message,) = operator.asked
-    assert (message.country, message.text, message.reference) == ("TR", "uji", asked["id"])
+    assert (message.country, message.text, message.reference) == ("TR", f"uji Kode {broadcast.alert_code}", asked["id"])
     (view,) = client.get(f"/api/v1/broadcasts/{broadcast.id}/roaming", headers=sign_in("duty_officer")).json()
     assert (view["state"], view["is_final"]) == ("accepted", True)
     assert [(each["phones_found"], each["phones_delivered"]) for each in view["counts"]] == [(900, 300), (950, None)]

@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from alerts.broadcasts.actions import cancel_broadcast
+from alerts.broadcasts.models import Broadcast
+from alerts.broadcasts.rules import Variant
 from alerts.broadcasts.schemas import Correction
 from alerts.deliveries.actions import release, ring_due, stop, sweep
 from alerts.deliveries.carriers import Carriers
@@ -175,6 +177,20 @@ def test_nothing_is_begun_after_the_end_that_the_lease_allows(fanout: Make, carr
     written = [texts.sms(row, "twilio") for row in window.rows]
     assert carriers.submit(Status.ACTUAL, "twilio", written, until=0.0).result() == [None, None, None]
     assert carrier.log_path.read_text() == ""
+
+
+def test_what_is_read_ends_with_the_messages_code_and_a_call_does_not_say_it(fanout: Make) -> None:
+    message = fanout("+6281219990011")
+    message.release()
+    _, window = message.intend(1)
+    with begin(message.sessions) as session:
+        code = session.get_one(Broadcast, message.broadcast_id).alert_code
+        texts = Messages.load(session, message.settings, message.broadcast_id)
+    for language, ending in (("id", f" Kode {code}"), ("en", f" Code {code}")):
+        row = window.rows[0]._replace(language=language)
+        assert texts.sms(row, "twilio").text.endswith(ending)
+        assert code not in texts.voice(row, "voice").text
+        assert texts.text(language, Variant.PLAIN).removesuffix(ending) == texts.voice(row, "voice").text
 
 
 def test_two_workers_cannot_hold_one_batch(fanout: Make, carriers: Carriers) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from sqlalchemy import text
 
@@ -18,7 +21,7 @@ from alerts.kit.actor import SYSTEM
 from alerts.kit.db import begin, rows_of
 from alerts.stage import get_json, load_register
 from alerts.stage_ways import ALL_WAYS
-from tests.support.stages import INCIDENT, Ministry, comes_to_rest, is_settled, running, wait_until
+from tests.support.stages import INCIDENT, TEXTS, Ministry, comes_to_rest, is_settled, running, wait_until
 
 QUICK = {"SIAGA_DELIVERY_STEP_SECONDS": "2", "SIAGA_DELIVERY_RING_SECONDS": "0.25"}
 PATIENCE_SECONDS = 180.0
@@ -36,6 +39,8 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 WORDS = {"push": "safe", "web_push": "safe", "email": "need_help", "sms 1": "AMAN", "whatsapp": "2", "voice 1": "51", "voice 2": "2"}
 HEARD = {"push": "link", "web_push": "link", "email": "link", "sms": "sms", "whatsapp": "whatsapp", "voice": "voice"}
 PREFIXES = {"1": "+60", "2": "+62"}
+CODE = re.compile(r" (?:Kode|Code) (\w+)(?= http|$)")
+"""At the end of a text; WhatsApp's template has its link after it."""
 UNSURE = ("sms", "whatsapp", "voice")
 
 
@@ -109,6 +114,7 @@ def test_each_person_is_tried_by_way_after_way_until_they_answer() -> None:
             check_person(person, tried[person.external_id])
         check_log(ministry, people)
         check_evidence(ministry, unsure)
+        check_code(ministry, sent["id"])
         reach = ministry.reach(sent["id"])
         assert (reach["frozen"], reach["unreachable"], reach["unknown"], reach["in_progress"]) == (len(people), 1, 0, 0)
         assert reach["answered"] == sum(person.answers is not None for person in people)
@@ -195,6 +201,20 @@ def check_evidence(ministry: Ministry, unsure: Sequence[Person]) -> None:
     assert {row["state"] for row in rows if row["channel"] in ("push", "web_push", "email")} == {"accepted"}
     found = read(ministry, LOOKED_UP, unsure=[person.external_id for person in unsure])
     assert {row["channel"]: row["n"] for row in found} == dict.fromkeys(UNSURE, len(unsure))
+
+
+def check_code(ministry: Ministry, broadcast_id: str) -> None:
+    """Every text that the carrier has names the message's code, by which the public page tells anybody that it is ours."""
+    stage = ministry.stage
+    account, token = (stage.environment[f"SIAGA_TWILIO_{name}"] for name in ("ACCOUNT_SID", "AUTH_TOKEN"))
+    basic = b64encode(f"{account}:{token}".encode()).decode()
+    listed = get_json(f"{stage.carrier_url}/2010-04-01/Accounts/{account}/Messages.json", {"Authorization": f"Basic {basic}"}) or {}
+    texts = [message["body"] for message in listed["messages"] if message["body"].startswith(tuple(TEXTS.values()))]
+    [code] = {CODE.findall(text)[-1] for text in texts}
+    [row] = read(ministry, "SELECT alert_code FROM broadcast WHERE id = :id", id=broadcast_id)
+    assert code == row["alert_code"]
+    with urlopen(f"{stage.url}/public/a?lang=id&code={code.upper()}") as page:
+        assert "Ya, pesan ini dari kami." in page.read().decode()
 
 
 def is_quiet(ministry: Ministry) -> bool:

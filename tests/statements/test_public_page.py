@@ -8,10 +8,11 @@ from xml.etree import ElementTree as ET
 
 from fastapi.testclient import TestClient
 from httpx import Response
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import Broadcast
+from alerts.broadcasts.rules import Purpose, State
 from alerts.incidents.models import Incident
 from alerts.kit.crypto import Keyring
 from alerts.kit.ids import read_alert_code
@@ -178,3 +179,27 @@ def test_a_code_confirms_a_message_of_ours_and_no_other(client: TestClient, sess
     quiet = client.get(f"/public/a/{code}?lang=id")
     assert "<blockquote" not in quiet.text
     assert "Ya, pesan ini dari kami." in quiet.text
+
+
+def test_the_code_of_a_corrected_message_says_so_and_what_holds_now(
+    client: TestClient, session: Session, incident: Incident, keyring: Keyring
+) -> None:
+    """Along the whole chain; a reminder corrects nothing."""
+    ids = [make_member(session, incident, make_citizen(session, keyring)).broadcast_id for _ in range(4)]
+    first, second, third, reminder = (session.get_one(Broadcast, id_) for id_ in ids)
+    for place, row in enumerate((first, second, third, reminder)):
+        row.texts = {"id": f"Isi {place}.", "en": f"Words {place}."}
+        row.released_at = session.scalar(select(func.now()))
+    second.references, third.references = [first.id], [second.id]
+    reminder.references, reminder.purpose = [third.id], Purpose.FOLLOW_UP
+    first.state = second.state = State.CANCELLED
+    session.commit()
+    for code in (first.alert_code, second.alert_code):
+        page = client.get(f"/public/a/{code}?lang=id").text
+        assert "Pesan ini tidak berlaku lagi" in page
+        assert "<blockquote>Isi 2.</blockquote>" in page
+    for code in (third.alert_code, reminder.alert_code):
+        assert "tidak berlaku lagi" not in client.get(f"/public/a/{code}?lang=id").text
+    third.is_restricted = True
+    session.commit()
+    assert "Isi 2." not in client.get(f"/public/a/{first.alert_code}?lang=id").text

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import Broadcast
-from alerts.broadcasts.queries import claim_broadcast, valid_seconds_left
+from alerts.broadcasts.queries import claim_broadcast, public_code, valid_seconds_left
 from alerts.broadcasts.rules import State as MessageState
 from alerts.broadcasts.rules import Variant, compose
 from alerts.deliveries.roaming import rules
@@ -69,7 +69,7 @@ def text_of(broadcast: Broadcast, language: str) -> str:
     """The approved words without link or request for a reply: whoever gets them is nobody that we know."""
     if language not in broadcast.texts:
         raise InvalidError("text_missing", "The message has no text in this language.", field="language")
-    return compose(broadcast.texts[language], language, Variant.PLAIN)
+    return compose(broadcast.texts[language], language, Variant.PLAIN, code=public_code(broadcast))
 
 
 def digest_of(text: str) -> bytes:

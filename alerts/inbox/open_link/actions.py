@@ -14,8 +14,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from alerts.broadcasts.models import Broadcast
-from alerts.broadcasts.queries import valid_seconds_left
-from alerts.broadcasts.rules import MsgType
+from alerts.broadcasts.queries import public_code, valid_seconds_left
+from alerts.broadcasts.rules import MsgType, Variant, compose
 from alerts.broadcasts.rules import State as MessageState
 from alerts.checkins.actions import NewCheckin, record_checkin
 from alerts.checkins.rules import Answer, Channel
@@ -102,7 +102,8 @@ def make_forwardable(session: Session, *, keyring: Keyring, broadcast: Broadcast
     is_valid = valid_seconds_left(session, broadcast) > 0
     rules.check_forwardable(is_approved=is_approved, is_valid=is_valid, is_quiet=incident.is_quiet, is_incident_open=is_open)
     link = f"{public_url.rstrip('/')}{path_of(keyring, incident)}"
-    return ForwardableText(link=link, texts={lang: rules.forwardable(text, lang, link) for lang, text in broadcast.texts.items()})
+    words = {lang: compose(text, lang, Variant.PLAIN, code=public_code(broadcast)) for lang, text in broadcast.texts.items()}
+    return ForwardableText(link=link, texts={lang: rules.forwardable(text, lang, link) for lang, text in words.items()})
 
 
 def path_of(keyring: Keyring, incident: Incident) -> str:
