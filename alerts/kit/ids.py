@@ -88,8 +88,13 @@ def incident_code(key: bytes, incident_id: object) -> str:
 
 
 def read_alert_code(typed: str) -> str | None:
-    """A code as somebody types it, or None where none can look so. A forger who invents one hits a given one once in 700 million."""
-    code = typed.strip().lower()
+    """A code as somebody types it, or None where none can look so. A forger who invents one hits a given one once in 700 million.
+
+    Copied with its word, a full stop or a space in it, it is the same code: nobody shall doubt a message of ours for that.
+    """
+    code = "".join(sign for sign in typed.lower() if sign.isascii() and sign.isalnum())
+    if len(code) > ALERT_CODE_LENGTH:
+        code = code.removeprefix("kode").removeprefix("code")
     return code if len(code) == ALERT_CODE_LENGTH and all(letter in CODE_LETTERS for letter in code) else None
 
 

@@ -11,8 +11,9 @@ from uuid import UUID
 from sqlalchemy import ScalarSelect, Select, exists, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from alerts.broadcasts.models import Broadcast
-from alerts.broadcasts.rules import Purpose
+from alerts.broadcasts.models import Broadcast, BroadcastText
+from alerts.broadcasts.queries import valid_seconds_left
+from alerts.broadcasts.rules import Purpose, Variant
 from alerts.broadcasts.rules import State as BroadcastState
 from alerts.incidents.queries import get_incident
 from alerts.incidents.rules import Status
@@ -28,6 +29,10 @@ from alerts.statements.schemas import RumourView, StatementView
 SHOWN = 50
 
 
+REPEATS = frozenset({Purpose.FOLLOW_UP, Purpose.STILL_VALID})
+"""They say an earlier message again; what was corrected of that was corrected of them."""
+
+
 @dataclass(frozen=True)
 class FoundAlert:
     """A message of ours. `text` is None where its words are for those who received it."""
@@ -36,6 +41,8 @@ class FoundAlert:
     text: dict[str, str] | None
     is_cancelled: bool
     is_exercise: bool
+    is_over: bool = False
+    """The time for which it held has passed."""
     after: FoundAlert | None = None
     """What holds instead, where it was corrected or taken back by a message."""
 
@@ -170,8 +177,10 @@ def find_alert(session: Session, typed: str) -> FoundAlert | None:
     row = session.scalars(alert_query(code)).one_or_none() if code else None
     if row is None or row.released_at is None:
         return None
-    last = _newest_correction(session, row)
-    return replace(_found(row), after=_found(last) if last is not row else None)
+    is_repeat = row.purpose in REPEATS and bool(row.references)
+    said_first = session.get_one(Broadcast, row.references[0]) if is_repeat else row
+    last = _newest_correction(session, said_first)
+    return replace(_found(session, row), after=_found(session, last) if last is not said_first else None)
 
 
 def _newest_correction(session: Session, row: Broadcast) -> Broadcast:
@@ -187,10 +196,14 @@ def _newest_correction(session: Session, row: Broadcast) -> Broadcast:
     return row
 
 
-def _found(row: Broadcast) -> FoundAlert:
+def _found(session: Session, row: Broadcast) -> FoundAlert:
+    """With the very words that left; whoever compares them letter by letter must find nothing missing."""
     assert row.released_at is not None
-    text = None if row.is_restricted else dict(row.texts)
-    return FoundAlert(row.released_at, text, row.state is BroadcastState.CANCELLED, row.status is Status.EXERCISE)
+    sent = select(BroadcastText).where(BroadcastText.broadcast_id == row.id, BroadcastText.variant == Variant.PLAIN)
+    words = {each.language: each.body for each in session.scalars(sent)} or dict(row.texts)
+    is_over = row.approved_at is not None and valid_seconds_left(session, row) == 0
+    is_cancelled, is_exercise = row.state is BroadcastState.CANCELLED, row.status is Status.EXERCISE
+    return FoundAlert(row.released_at, None if row.is_restricted else words, is_cancelled, is_exercise, is_over=is_over)
 
 
 def statement_etag(row: Statement) -> str:

@@ -11,8 +11,8 @@ from httpx import Response
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from alerts.broadcasts.models import Broadcast
-from alerts.broadcasts.rules import Purpose, State
+from alerts.broadcasts.models import Broadcast, BroadcastText
+from alerts.broadcasts.rules import Purpose, State, Variant
 from alerts.incidents.models import Incident
 from alerts.kit.crypto import Keyring
 from alerts.kit.ids import read_alert_code
@@ -203,3 +203,48 @@ def test_the_code_of_a_corrected_message_says_so_and_what_holds_now(
     third.is_restricted = True
     session.commit()
     assert "Isi 2." not in client.get(f"/public/a/{first.alert_code}?lang=id").text
+
+
+def test_a_message_is_quoted_as_it_left_and_its_code_is_read_as_people_type_it(
+    client: TestClient, session: Session, incident: Incident, keyring: Keyring
+) -> None:
+    row = session.get_one(Broadcast, make_member(session, incident, make_citizen(session, keyring)).broadcast_id)
+    row.released_at = session.scalar(select(func.now()))
+    sent = f"Jauhi pantai. Kabar berikutnya pukul 17.07 (UTC+7). Kode {row.alert_code}"
+    session.execute(text("DELETE FROM broadcast_text WHERE broadcast_id = :id"), {"id": row.id})
+    session.add(BroadcastText(broadcast_id=row.id, language="id", variant=Variant.PLAIN, body=sent))
+    session.commit()
+    code = row.alert_code
+    for typed in (code, f"Kode {code}", f"{code.upper()}.", f"{code[:3]} {code[3:]}", f" code: {code} "):
+        page = client.get("/public/a", params={"code": typed, "lang": "id"})
+        assert f"<blockquote>{sent}</blockquote>" in page.text, typed
+
+
+def test_a_correction_that_was_taken_back_is_not_what_holds_and_a_reminder_knows_of_it(
+    client: TestClient, session: Session, incident: Incident, keyring: Keyring
+) -> None:
+    ids = [make_member(session, incident, make_citizen(session, keyring)).broadcast_id for _ in range(3)]
+    first, correction, reminder = (session.get_one(Broadcast, id_) for id_ in ids)
+    for place, row in enumerate((first, correction, reminder)):
+        row.texts, row.released_at = {"id": f"Isi {place}.", "en": f"Words {place}."}, session.scalar(select(func.now()))
+    correction.references, reminder.references, reminder.purpose = [first.id], [first.id], Purpose.FOLLOW_UP
+    session.commit()
+    assert "<blockquote>Isi 1.</blockquote>" in client.get(f"/public/a/{reminder.alert_code}?lang=id").text
+    correction.state = State.CANCELLED
+    session.commit()
+    for row in (first, reminder):
+        page = client.get(f"/public/a/{row.alert_code}?lang=id").text
+        assert "Isi 1." not in page
+        assert "Koreksi itu kemudian ditarik juga." in page
+
+
+def test_what_is_over_says_so(client: TestClient, session: Session, incident: Incident, keyring: Keyring) -> None:
+    row = session.get_one(Broadcast, make_member(session, incident, make_citizen(session, keyring)).broadcast_id)
+    row.released_at = session.scalar(select(func.now()))
+    session.commit()
+    past = "UPDATE broadcast SET approved_at = now() - make_interval(secs => validity_seconds + :more) WHERE id = :id"
+    for more, is_over in ((-60, False), (1, True)):
+        session.execute(text(past), {"id": row.id, "more": more})
+        session.commit()
+        page = client.get(f"/public/a/{row.alert_code}?lang=id").text
+        assert ("Masa berlaku pesan ini sudah lewat." in page) == is_over
