@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from uuid import UUID
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from sqlalchemy import select
 
 from alerts.kit.actor import Via
@@ -68,6 +68,42 @@ def _file_injured(site: Site, incident_id: UUID, people: int) -> None:
         body = {"source": "mission:kbri-ankara", "as_of": db_now(session), "lines": lines}
         file_report(session, actor=actor_of(staff, Via.SESSION), incident_id=incident_id, command=ReportIn.model_validate(body))
     assert refresh_one(site.settings, site.sessions, incident_id) is not None
+
+
+def test_a_version_that_could_not_be_fetched_is_not_called_live_and_comes_by_itself(open_as: Callable[..., Page], site: Site) -> None:
+    """The server answers the stream and not the part, as it does while it starts again: the figures on the page are old, and say so."""
+    page = open_as("minister", PHONE)
+    page.goto(f"/incidents/{site.crisis.incident}/minister")
+    state = page.locator("#link-state")
+    expect(state).to_contain_text("●")
+    refused: list[str] = []
+
+    def refuse(route: Route) -> None:
+        refused.append(route.request.url)
+        route.fulfill(status=503)
+
+    page.route("**/minister/sheet*", refuse)
+    before = page.locator("#sheet").inner_text()
+    _file_injured(site, site.crisis.incident, 4321)
+    expect(state).to_contain_text("▲")
+    with page.expect_request("**/minister/sheet*"), page.expect_request("**/minister/sheet*"):
+        pass  # it is asked for again and again, not once
+    expect(state).to_contain_text("▲")
+    assert (page.locator("#sheet").inner_text(), len(refused) >= 2) == (before, True)
+    page.unroute("**/minister/sheet*")
+    expect(page.locator("#sheet")).to_contain_text("4.321")
+    expect(state).to_contain_text("●")
+
+
+def test_a_stream_that_was_refused_is_opened_again(open_as: Callable[..., Page], site: Site) -> None:
+    """The browser itself gives such a one up for good."""
+    page = open_as("minister", PHONE)
+    page.route("**/pulse*", lambda route: route.fulfill(status=502))
+    page.goto(f"/incidents/{site.crisis.incident}/minister")
+    state = page.locator("#link-state")
+    expect(state).to_contain_text("▲")
+    page.unroute("**/pulse*")
+    expect(state).to_contain_text("●", timeout=15_000)
 
 
 def test_the_pages_work_without_script(open_as: Callable[..., Page], site: Site) -> None:

@@ -1,15 +1,27 @@
 // Keeps one part of a page at the newest version: the stream says that there is one, the part is fetched as HTML.
 // Without this script the page is complete as it was sent, and a link renews it.
+// It says that it is live only while the stream speaks and the newest version that it named is on the page.
 const part = document.getElementById("sheet");
 const state = document.getElementById("link-state");
 const RENEW_MS = 60_000; // ages go on even when nothing happens
+const SILENT_MS = 40_000; // the stream repeats its newest version every 15 s
+const AGAIN_MS = 3_000;
+const FETCH_MS = 10_000;
 let isFetching = false;
 let isNewer = false;
+let shown = part.dataset.version || "";
+let named = shown;
+let heardAt = Date.now();
+let source = null;
 
 function say(isOn) {
   if (!state) return;
   state.textContent = isOn ? `● ${state.dataset.on}` : `▲ ${state.dataset.off}`;
   state.classList.toggle("off", !isOn);
+}
+
+function isLive() {
+  return source?.readyState === EventSource.OPEN && Date.now() - heardAt < SILENT_MS && shown === named;
 }
 
 function openOnes() {
@@ -19,8 +31,10 @@ function openOnes() {
 async function renew() {
   if (isFetching) { isNewer = true; return; }
   isFetching = true;
+  const wanted = named;
   try {
-    const answer = await fetch(part.dataset.part, { headers: { "X-Part": "1" }, credentials: "same-origin" });
+    const options = { headers: { "X-Part": "1" }, credentials: "same-origin", signal: AbortSignal.timeout(FETCH_MS) };
+    const answer = await fetch(part.dataset.part, options);
     if (answer.redirected) { location.reload(); return; }
     if (!answer.ok) { say(false); return; }
     const html = await answer.text();
@@ -29,6 +43,8 @@ async function renew() {
     part.innerHTML = html;
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     if (focused) document.getElementById(focused)?.focus();
+    shown = wanted;
+    say(isLive());
   } catch {
     say(false);
   } finally {
@@ -37,19 +53,32 @@ async function renew() {
   }
 }
 
-let seen = part.dataset.version || "";
+// A version counts as seen only once it is on the page: a fetch that failed is tried again by the next repetition.
 function onSheet(event) {
-  say(true);
-  const version = event.lastEventId || "";
-  if (version && version === seen) return;
-  seen = version;
-  renew();
+  heardAt = Date.now();
+  named = event.lastEventId || "";
+  if (named && named === shown) say(isLive());
+  else renew();
 }
 
-const source = new EventSource(part.dataset.live);
-source.addEventListener("open", () => say(true));
-source.addEventListener("error", () => say(false));
-for (const name of ["message", "sheet", "snapshot"]) source.addEventListener(name, onSheet);
+// A stream that was refused (a server that starts again) is closed for good by the browser, a frozen one says nothing.
+function connect() {
+  source?.close();
+  heardAt = Date.now();
+  source = new EventSource(part.dataset.live);
+  source.addEventListener("error", () => say(false));
+  for (const name of ["message", "sheet", "snapshot"]) source.addEventListener(name, onSheet);
+}
+
+function watch() {
+  const isSilent = Date.now() - heardAt > SILENT_MS;
+  if (isSilent) say(false);
+  if (isSilent || source.readyState === EventSource.CLOSED) connect();
+}
+
+connect();
+setInterval(watch, AGAIN_MS);
 setInterval(() => { if (!document.hidden) renew(); }, RENEW_MS);
-document.addEventListener("visibilitychange", () => { if (!document.hidden) renew(); });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) { watch(); renew(); } });
 addEventListener("pagehide", () => source.close());
+addEventListener("pageshow", (event) => { if (event.persisted) { connect(); renew(); } });
