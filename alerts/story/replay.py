@@ -19,13 +19,16 @@ import requests
 from alerts.story.crisis import Crisis, with_time
 from alerts.story.steps import (
     BroadcastStep,
+    ConfirmStep,
     CoverStep,
+    DeathStep,
     EnquiryStep,
     EventStep,
     LookStep,
     PersonStep,
     PublicStatementStep,
     ReportStep,
+    ResolveStep,
     StatementStep,
     StatementWithdrawalStep,
     Step,
@@ -221,6 +224,9 @@ class _Player:
             StatementStep: self._statement,
             StatementWithdrawalStep: self._withdrawal,
             BroadcastStep: self._broadcast,
+            ConfirmStep: self._confirm,
+            ResolveStep: self._resolve,
+            DeathStep: self._death,
             TakeOverStep: self._take_over,
             CoverStep: self._cover,
             TextStep: self._text,
@@ -243,12 +249,16 @@ class _Player:
     def _line(self, line: Mapping[str, Any]) -> dict[str, Any]:
         if not line.get("withdraws"):
             return dict(line)
-        ref, _, position = str(line["withdraws"]).partition("#")
+        return {**line, "withdraws": self._line_id(str(line["withdraws"]))}
+
+    def _line_id(self, name: str) -> str:
+        """Of `ref#0`; without a place the first line."""
+        ref, _, position = name.partition("#")
         ids = self._known(self.lines, ref)
         at = int(position) if position.isdecimal() else 0
         if at >= len(ids):
             raise ReplayError(f"{ref} has no line {at}")
-        return {**line, "withdraws": ids[at]}
+        return str(ids[at])
 
     def _person(self, step: PersonStep) -> Played:
         said = [with_time(statement, step.at) for statement in step.person.get("statements", [])]
@@ -279,6 +289,27 @@ class _Player:
             return "skipped", (), "this replay has no duty phone"
         return "sent", (), self.hands.text(step, self.result.incident_id)
 
+    def _confirm(self, step: ConfirmStep) -> Played:
+        ids = [self._line_id(f"{step.report}#{place}") for place in step.lines]
+        report = self._known(self.result.reports, step.report)
+        self._post(step, step.by, f"{self._incident}/reports/{report}/confirm", {"line_ids": ids, "reason": step.reason})
+        return "done", (), ""
+
+    def _resolve(self, step: ResolveStep) -> Played:
+        """The conflict is found as the sheet shows it at the step's time."""
+        line_id = self._line_id(step.keep)
+        conflicts = self._sheet(step)["conflicts"]
+        found = next((each["id"] for each in conflicts if line_id in {figure["line_id"] for figure in each["figures"]}), None)
+        if found is None:
+            return "skipped", (), f"{step.keep} contradicts nothing, or no longer"
+        self._post(step, "ministry", f"{self._incident}/conflicts/{found}/resolve", {"keep_line_id": line_id, "reason": step.reason})
+        return "done", (), ""
+
+    def _death(self, step: DeathStep) -> Played:
+        person = self._known(self.persons, step.person)
+        self._post(step, step.by, f"/persons/{person}/death/{step.step}", with_time(step.body, step.at))
+        return "done", (), ""
+
     def _take_over(self, step: TakeOverStep) -> Played:
         body = {"reason": step.reason} if step.reason else {}
         self._post(step, "ministry", f"{self._incident}/take-over", body)
@@ -303,8 +334,11 @@ class _Player:
 
     def _look(self, step: LookStep) -> Played:
         """Of a past crisis as of the step's time; of one that happens now, now."""
+        return "read", (), "\n         ".join(read_aloud(self._sheet(step)))
+
+    def _sheet(self, step: Step) -> Any:
         as_of = f"?as_of={quote(step.at.isoformat())}" if self.crisis.incident.get("is_replayed") else ""
-        return "read", (), "\n         ".join(read_aloud(self.api.get(f"{self._incident}/summary{as_of}")))
+        return self.api.get(f"{self._incident}/summary{as_of}")
 
     @property
     def _incident(self) -> str:

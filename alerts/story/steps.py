@@ -116,6 +116,43 @@ class BroadcastStep(StepPart):
     broadcast: Ref
 
 
+class ConfirmStep(StepPart):
+    """Lines of an earlier report that are held by their arithmetic shall count as they were filed. `lines`: their places in it."""
+
+    kind: Literal["confirm"]
+    by: By
+    report: Ref
+    lines: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    reason: str
+
+    def mentions(self) -> Iterator[str]:
+        return iter((self.report,))
+
+
+class ResolveStep(StepPart):
+    """Of contradicting lines one stands: `keep` names it (`ref#0`). By the ministry."""
+
+    kind: Literal["resolve"]
+    keep: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,79}(#[0-9]{1,3})?$")]
+    reason: str
+
+    def mentions(self) -> Iterator[str]:
+        return iter((self.keep.partition("#")[0],))
+
+
+class DeathStep(StepPart):
+    """A possible death on its way to publication. `step` and `body` as the API has them (`/persons/{id}/death/…`)."""
+
+    kind: Literal["death"]
+    by: By
+    person: Ref
+    step: Literal["confirm", "kin-told", "initials"]
+    body: dict[str, Any]
+
+    def mentions(self) -> Iterator[str]:
+        return iter((self.person,))
+
+
 class TakeOverStep(StepPart):
     """The ministry takes on what a mission opened."""
 
@@ -173,6 +210,9 @@ Step = (
     | StatementStep
     | StatementWithdrawalStep
     | BroadcastStep
+    | ConfirmStep
+    | ResolveStep
+    | DeathStep
     | TakeOverStep
     | CoverStep
     | TextStep

@@ -13,6 +13,7 @@ MISSIONS = {
     "turkiye_2023": ("kbri-ankara", "kbri-damascus"),
     "feri_2021": ("kjri-kota-kinabalu", "kjri-davao-city"),
     "contoh": ("kri-songkhla",),
+    "yaman": ("kbri-muscat",),
     "attack": ("kbri-windhoek", "kbri-pretoria"),
 }
 
