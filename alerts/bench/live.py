@@ -123,10 +123,10 @@ def _naive(show: Show) -> list[list[float]]:
 
 def _file(show: Show, before: int, newest: int, version_of: Callable[[Show, int], int]) -> list[list[float]]:
     """Report after report; for each, the seconds until each screen had a version that shows it (a later one, if that came first)."""
-    desk, found = show.desk(), []
+    desk, found, last_id = show.desk(), [], ""
     for number in range(1, show.reports + 1):
         began = time.monotonic()
-        desk.post(f"/api/v1/incidents/{show.incident_id}/reports", _report(before + number))
+        last_id = desk.post(f"/api/v1/incidents/{show.incident_id}/reports", _report(before + number, last_id))["id"]
         answer = show.screens.order("wait", above=max(newest, version_of(show, before + number) - 1))
         newest = answer["newest"]
         found.append([at - began for at in answer["times"]])
@@ -136,7 +136,7 @@ def _file(show: Show, before: int, newest: int, version_of: Callable[[Show, int]
 
 
 def _version_that_shows(show: Show, number: int) -> int:
-    """The first stored version in which the number of injured is this report's."""
+    """The first stored version that shows this report's injured."""
     ends_at = time.monotonic() + SECONDS_MAX
     while time.monotonic() < ends_at:
         with begin(show.floor.sessions) as session:
@@ -169,9 +169,11 @@ def _limit(show: Show) -> list[list[float]]:
     return found
 
 
-def _report(number: int) -> dict[str, Any]:
+def _report(number: int, corrects: str) -> dict[str, Any]:
+    """One person more than the report before, which it corrects: two figures of one minute would stand against each other."""
     lines = [{"category": "injured", "places": [COUNTRY], "value": number}]
-    return {"source": f"mission:{MISSION}", "as_of": datetime.now(UTC).isoformat(), "lines": lines}
+    correction = {"supersedes": corrects, "supersede_reason": "counted again"} if corrects else {}
+    return {"source": f"mission:{MISSION}", "as_of": datetime.now(UTC).isoformat(), "lines": lines} | correction
 
 
 def _until_sheet(show: Show) -> None:
