@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 
 import pytest
 from redis.exceptions import ConnectionError as ValkeyConnectionError
 
+from alerts.settings import Settings
 from tests.support.breaking import SMALL, children, scene_of
 from tests.support.stages import wait_until
-from workers.watchdog import LOOKS, Watchdog
+from workers.app import TASK_SECONDS_MAX
+from workers.watchdog import LOOKS, Watchdog, patience_of
 
 
 def test_children_that_do_not_run_end_their_worker_and_the_next_one_sends() -> None:
@@ -47,8 +50,8 @@ def test_an_empty_queue_never_ends_a_worker() -> None:
     assert {dog.look() for _ in range(3 * LOOKS)} == {0}
 
 
-@pytest.mark.parametrize("fault", [ValkeyConnectionError("away"), TimeoutError(), OSError()])
-def test_a_broker_that_does_not_answer_tells_nothing(fault: Exception) -> None:
+@pytest.mark.parametrize("fault", [ValkeyConnectionError("away"), TimeoutError(), OSError(), ValueError("unforeseen")])
+def test_a_look_that_fails_tells_nothing(fault: Exception) -> None:
     """Neither that work waits nor that none does: the count stays as it is."""
     faults = [None, None, fault, None]
 
@@ -59,3 +62,11 @@ def test_a_broker_that_does_not_answer_tells_nothing(fault: Exception) -> None:
 
     dog = Watchdog(waiting=waiting, begun=lambda: 0)
     assert [dog.look() for _ in range(4)] == [1, 2, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("queues", "more"), [(["sending"], 0), (["quick", "inbound"], TASK_SECONDS_MAX), (["sending", "quick"], TASK_SECONDS_MAX)]
+)
+def test_where_a_task_may_take_long_the_watchdog_waits_longer(make_settings: Callable[..., Settings], queues: list[str], more: int) -> None:
+    settings = make_settings("postgresql+psycopg://127.0.0.1/nothing")
+    assert patience_of(settings, queues) == settings.health.idle_seconds + more
