@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -97,8 +97,17 @@ def hear_unknown(session: Session, *, actor: Actor, keyring: Keyring, unknown: U
         return case
     case_id = new_id(session)
     sealed = keyring.encrypt(unknown.sender, table="help_case", column="sender_enc", row=case_id)
-    call = Call(actor, incident_id, citizen_id, message_id=unknown.message_id, status=unknown.status)
-    return raise_all(session, [replace(call, id=case_id, sender_index=index, sender_enc=sealed)])[0]
+    who = Call(
+        actor,
+        incident_id,
+        citizen_id,
+        message_id=unknown.message_id,
+        status=unknown.status,
+        id=case_id,
+        sender_index=index,
+        sender_enc=sealed,
+    )
+    return raise_all(session, [who])[0]
 
 
 def raise_all(session: Session, calls: Sequence[Call]) -> list[HelpCase]:
@@ -108,11 +117,9 @@ def raise_all(session: Session, calls: Sequence[Call]) -> list[HelpCase]:
     ids = new_ids(session, len(calls))
     rows = [_case_row(*each, statuses) for each in zip(calls, ids, owners, strict=True)]
     cases = list(session.scalars(insert(HelpCase).returning(HelpCase, sort_by_parameter_order=True), rows))
-    entries = [_raised_row(case, call) for case, call in zip(cases, calls, strict=True)]
-    session.execute(insert(HelpCaseEntry), entries)
-    audit.record_all(
-        session, [audit.line(actor=call.actor, **_told(case, EntryKind.RAISED)) for case, call in zip(cases, calls, strict=True)]
-    )
+    raised = list(zip(cases, calls, strict=True))
+    session.execute(insert(HelpCaseEntry), [_raised_row(*each) for each in raised])
+    audit.record_all(session, [audit.line(actor=call.actor, **_told(case, "case.raised", EntryKind.RAISED)) for case, call in raised])
     publish_all(session, "case.raised", [_event(case) for case in cases])
     return cases
 
@@ -170,13 +177,18 @@ def move(session: Session, actor: Actor, keyring: Keyring, *, case: HelpCase, to
 
 def _case_row(call: Call, spare_id: UUID, owner: Owner, statuses: Mapping[UUID, Status]) -> dict[str, Any]:
     status = call.status or (statuses[call.incident_id] if call.incident_id else Status.ACTUAL)
-    who = {"incident_id": call.incident_id, "citizen_id": call.citizen_id, "sender_index": call.sender_index, "sender_enc": call.sender_enc}
-    first = {"first_checkin_id": call.checkin_id, "first_message_id": call.message_id}
-    return (
-        who
-        | first
-        | {"id": call.id or spare_id, "status": status, "owner_mission": owner.mission_code, "is_owner_assumed": owner.is_assumed}
-    )
+    return {
+        "id": call.id or spare_id,
+        "incident_id": call.incident_id,
+        "status": status,
+        "citizen_id": call.citizen_id,
+        "sender_index": call.sender_index,
+        "sender_enc": call.sender_enc,
+        "owner_mission": owner.mission_code,
+        "is_owner_assumed": owner.is_assumed,
+        "first_checkin_id": call.checkin_id,
+        "first_message_id": call.message_id,
+    }
 
 
 def _raised_row(case: HelpCase, call: Call) -> dict[str, Any]:
@@ -200,12 +212,11 @@ def _apply(session: Session, actor: Actor, keyring: Keyring, *, case: HelpCase, 
 
 
 def _tell(session: Session, actor: Actor, case: HelpCase, kind: EntryKind) -> None:
-    audit.record(session, actor=actor, **_told(case, kind))
+    audit.record(session, actor=actor, **_told(case, "case.changed", kind))
     publish(session, "case.changed", **_event(case))
 
 
-def _told(case: HelpCase, kind: EntryKind) -> dict[str, Any]:
-    action = "case.raised" if kind is EntryKind.RAISED else "case.changed"
+def _told(case: HelpCase, action: str, kind: EntryKind) -> dict[str, Any]:
     detail = {"kind": kind, "state": case.state, "owner": case.owner_mission}
     return {"action": action, "incident_id": case.incident_id, "subject": ("help_case", case.id), "detail": detail}
 
