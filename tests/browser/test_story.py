@@ -106,6 +106,25 @@ def test_a_stream_that_was_refused_is_opened_again(open_as: Callable[..., Page],
     expect(state).to_contain_text("●", timeout=15_000)
 
 
+def test_a_screen_that_slept_for_an_hour_has_the_whole_truth_on_waking(open_as: Callable[..., Page], site: Site) -> None:
+    """Its own clock jumps, its stream is from before: it says so, opens another and shows what was filed meanwhile."""
+    page = open_as("minister", PHONE)
+    page.clock.install()
+    page.goto(f"/incidents/{site.crisis.incident}/minister")
+    state = page.locator("#link-state")
+    expect(state).to_contain_text("●")
+    page.context.set_offline(True)
+    _file_injured(site, site.crisis.incident, 5432)
+    page.clock.fast_forward("01:00:00")
+    expect(state).to_contain_text("▲")
+    expect(page.locator("#sheet")).not_to_contain_text("5.432")
+    with page.expect_request("**/pulse*"):
+        page.context.set_offline(False)
+        page.clock.fast_forward("00:01:00")
+    expect(page.locator("#sheet")).to_contain_text("5.432")
+    expect(state).to_contain_text("●")
+
+
 def test_the_pages_work_without_script(open_as: Callable[..., Page], site: Site) -> None:
     page = open_as("duty_officer", script=False)
     page.goto("/incidents/new")
