@@ -72,7 +72,7 @@ def list_repeats(session: Session, broadcast_id: UUID) -> list[Broadcast]:
 
 def claim_chain(session: Session, broadcast_id: UUID) -> Broadcast:
     """The message, locked, and before it what it only repeats, the first of all first: in the order in which a cancel locks."""
-    *_, broadcast = [claim_broadcast(session, each) for each in _list_chain(session, broadcast_id)]
+    *_, broadcast = [claim_broadcast(session, each) for each in list_chain(session, broadcast_id)]
     return broadcast
 
 
@@ -82,11 +82,12 @@ def is_corrected(session: Session, broadcast_id: UUID) -> bool:
     One that was refused, or withdrawn in time, is none.
     """
     is_standing = Broadcast.state.in_((State.FREEZING, State.SUBMITTED, State.APPROVED)) | Broadcast.released_at.is_not(None)
-    about = (Broadcast.references.overlap(_list_chain(session, broadcast_id)), Broadcast.purpose == Purpose.ALERT)
+    about = (Broadcast.references.overlap(list_chain(session, broadcast_id)), Broadcast.purpose == Purpose.ALERT)
     return session.execute(select(Broadcast.id).where(*about, is_standing).limit(1)).first() is not None
 
 
-def _list_chain(session: Session, broadcast_id: UUID) -> list[UUID]:
+def list_chain(session: Session, broadcast_id: UUID) -> list[UUID]:
+    """The message and what it only repeats, the first of all first."""
     chain = f"WITH RECURSIVE {REPEATED.format(message='CAST(:broadcast AS uuid)')} SELECT id FROM repeated ORDER BY depth DESC, id"  # noqa: S608
     return list(session.scalars(text(chain), {"broadcast": broadcast_id}))
 

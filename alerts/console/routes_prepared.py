@@ -215,7 +215,7 @@ def _shown(session: Session, incident: Incident, command: FirstAlert, public_url
     except AppError as error:
         return {"fault": error.detail}
     sizes = [each for each in list_texts(texts, public_url, is_exercise=incident.status is Status.EXERCISE) if each.variant == "plain"]
-    return {"texts": [(language, texts[language], next(each for each in sizes if each.language == language)) for language in ("id", "en")]}
+    return {"texts": [(language, next(each for each in sizes if each.language == language)) for language in ("id", "en")]}
 
 
 def _draft(**fields: Any) -> TemplateDraft:

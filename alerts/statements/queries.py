@@ -12,7 +12,7 @@ from sqlalchemy import ScalarSelect, Select, exists, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from alerts.broadcasts.models import Broadcast, BroadcastText
-from alerts.broadcasts.queries import valid_seconds_left
+from alerts.broadcasts.queries import list_chain, valid_seconds_left
 from alerts.broadcasts.rules import Purpose, Variant
 from alerts.broadcasts.rules import State as BroadcastState
 from alerts.incidents.queries import get_incident
@@ -27,10 +27,6 @@ from alerts.statements.rules import State, copies
 from alerts.statements.schemas import RumourView, StatementView
 
 SHOWN = 50
-
-
-REPEATS = frozenset({Purpose.FOLLOW_UP, Purpose.STILL_VALID})
-"""They say an earlier message again; what was corrected of that was corrected of them."""
 
 
 @dataclass(frozen=True)
@@ -177,19 +173,16 @@ def find_alert(session: Session, typed: str) -> FoundAlert | None:
     row = session.scalars(alert_query(code)).one_or_none() if code else None
     if row is None or row.released_at is None:
         return None
-    is_repeat = row.purpose in REPEATS and bool(row.references)
-    said_first = session.get_one(Broadcast, row.references[0]) if is_repeat else row
-    last = _newest_correction(session, said_first)
-    return replace(_found(session, row), after=_found(session, last) if last is not said_first else None)
+    last = _newest_correction(session, row)
+    return replace(_found(session, row), after=_found(session, last) if last is not row else None)
 
 
 def _newest_correction(session: Session, row: Broadcast) -> Broadcast:
-    """The end of the chain of corrections that begins here; the message itself where there is none."""
+    """The end of the chain of corrections that begins here, or with what this only repeats; the message itself where there is none."""
     for _ in range(SHOWN):
-        corrects = Broadcast.references.contains([row.id]) & (Broadcast.purpose == Purpose.ALERT) & Broadcast.released_at.is_not(None)
-        after = session.scalars(
-            select(Broadcast).where(Broadcast.incident_id == row.incident_id, corrects).order_by(Broadcast.released_at.desc())
-        ).first()
+        corrects = Broadcast.references.overlap(list_chain(session, row.id)) & (Broadcast.purpose == Purpose.ALERT)
+        released = select(Broadcast).where(Broadcast.incident_id == row.incident_id, corrects, Broadcast.released_at.is_not(None))
+        after = session.scalars(released.order_by(Broadcast.released_at.desc()).limit(1)).one_or_none()
         if after is None:
             break
         row = after

@@ -74,6 +74,8 @@ class Crisis:
     drafted: UUID
     published: UUID
     slug: str
+    code: str
+    """At the end of the approved message."""
 
 
 def make_crisis(sessions: Sessions, settings: Settings, staff: dict[str, str]) -> Crisis:
@@ -101,7 +103,20 @@ def make_crisis(sessions: Sessions, settings: Settings, staff: dict[str, str]) -
         _missions_are_asked(session, settings, writer, incident.id)
         refresh(session, incident.id)
         said = _statements(session, incident, actors)
-        made = Crisis(incident.id, exercise.id, approved.id, submitted.id, draft.id, report, quiet.id, held.id, family, dead, *said)
+        made = Crisis(
+            incident.id,
+            exercise.id,
+            approved.id,
+            submitted.id,
+            draft.id,
+            report,
+            quiet.id,
+            held.id,
+            family,
+            dead,
+            *said,
+            approved.alert_code,
+        )
     for incident_id in (made.incident, made.exercise, made.quiet):
         refresh_one(settings, sessions, incident_id)
     return made

@@ -19,6 +19,7 @@ PAGES: dict[str | None, list[tuple[str, str]]] = {
         ("not-found", "/static-that-is-not/there"),
         ("public", "/public/incidents/{c.slug}"),
         ("public-alert", "/public/a"),
+        ("public-alert-ours", "/public/a/{c.code}"),
     ],
     "minister": [("incidents", "/incidents"), ("minister", f"{INCIDENT}/minister"), ("sheet", f"{INCIDENT}/sheet")],
     "duty_officer": [

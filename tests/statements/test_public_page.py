@@ -223,16 +223,23 @@ def test_a_message_is_quoted_as_it_left_and_its_code_is_read_as_people_type_it(
 def test_a_correction_that_was_taken_back_is_not_what_holds_and_a_reminder_knows_of_it(
     client: TestClient, session: Session, incident: Incident, keyring: Keyring
 ) -> None:
-    ids = [make_member(session, incident, make_citizen(session, keyring)).broadcast_id for _ in range(3)]
-    first, correction, reminder = (session.get_one(Broadcast, id_) for id_ in ids)
-    for place, row in enumerate((first, correction, reminder)):
+    ids = [make_member(session, incident, make_citizen(session, keyring)).broadcast_id for _ in range(4)]
+    first, correction, reminder, second_reminder = (session.get_one(Broadcast, id_) for id_ in ids)
+    for place, row in enumerate((first, correction, reminder, second_reminder)):
         row.texts, row.released_at = {"id": f"Isi {place}.", "en": f"Words {place}."}, session.scalar(select(func.now()))
-    correction.references, reminder.references, reminder.purpose = [first.id], [first.id], Purpose.FOLLOW_UP
+    correction.references, reminder.references, second_reminder.references = [first.id], [first.id], [reminder.id]
+    reminder.purpose = second_reminder.purpose = Purpose.FOLLOW_UP
     session.commit()
-    assert "<blockquote>Isi 1.</blockquote>" in client.get(f"/public/a/{reminder.alert_code}?lang=id").text
+    for row in (first, reminder, second_reminder):
+        assert "<blockquote>Isi 1.</blockquote>" in client.get(f"/public/a/{row.alert_code}?lang=id").text
+    over = "UPDATE broadcast SET approved_at = now() - make_interval(secs => validity_seconds + 1) WHERE id = :id"
+    session.execute(text(over), {"id": correction.id})
+    session.commit()
+    page = client.get(f"/public/a/{first.alert_code}?lang=id").text
+    assert ("Isi 1." in page, "Masa berlaku koreksi itu juga sudah lewat." in page) == (False, True)
     correction.state = State.CANCELLED
     session.commit()
-    for row in (first, reminder):
+    for row in (first, reminder, second_reminder):
         page = client.get(f"/public/a/{row.alert_code}?lang=id").text
         assert "Isi 1." not in page
         assert "Koreksi itu kemudian ditarik juga." in page
