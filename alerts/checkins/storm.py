@@ -37,8 +37,6 @@ from alerts.missions.queries import mission_names
 
 TOGETHER_MAX = 250
 """Each person's answers are locked against another process's: so many locks at once fit Postgres' own table of them."""
-REST_SECONDS = 0.01
-"""In a storm: two small groups cost more than one of both, and nobody minds so short a wait."""
 PASSING = frozenset({"40P01", "40001", "55P03"})
 """What is soon over: a deadlock, a serialization failure, a lock that somebody else holds."""
 
@@ -82,9 +80,7 @@ def door_of(state: Any) -> Door:
 
 def make_door(sessions: Sessions, keyring: Keyring) -> Door:
     """Gives for each answer what was noted, or None for a link that is not one."""
-    return GroupCommit(
-        lambda knocks: hear_all(sessions, keyring, knocks), name="checkins", rest_seconds=REST_SECONDS, together_max=TOGETHER_MAX
-    )
+    return GroupCommit(lambda knocks: hear_all(sessions, keyring, knocks), name="checkins", together_max=TOGETHER_MAX)
 
 
 def hear_all(sessions: Sessions, keyring: Keyring, knocks: Sequence[Knock]) -> list[Heard]:

@@ -44,8 +44,9 @@ def get_incident(session: Session, incident_id: UUID, actor: Actor | None = None
 
 def statuses_of(session: Session, incident_ids: Iterable[UUID]) -> dict[UUID, Status]:
     """Actual or exercise, of each of these incidents."""
-    query = select(Incident.id, Incident.status).where(Incident.id.in_({*incident_ids}))
-    return {row.id: row.status for row in session.execute(query)}
+    ids = {*incident_ids}
+    query = select(Incident.id, Incident.status).where(Incident.id.in_(ids))
+    return {row.id: row.status for row in session.execute(query)} if ids else {}
 
 
 def get_open_incident(session: Session, incident_id: UUID, actor: Actor | None = None) -> Incident:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, text
 from sqlalchemy.orm import Session
 
 from alerts.kit.errors import NotFoundError
 from alerts.missions.models import Mission, MissionCountry, MissionDistrict
-from alerts.missions.rules import Holding, MissionFacts, MissionState, Network, Responsibility, responsibilities
+from alerts.missions.rules import Holding, MissionFacts, MissionKind, MissionState, Network, Responsibility, responsibilities
 from alerts.places import distance_km
 
 
@@ -24,17 +24,15 @@ def responsible_missions(session: Session, places: Iterable[str]) -> list[Respon
 
 
 def read_network(session: Session) -> Network:
-    """All missions and their relations: a few hundred small rows."""
-    columns = (Mission.code, Mission.kind, Mission.country_iso2, Mission.state, Mission.covered_by)
-    missions = {row.code: MissionFacts(*row) for row in session.execute(select(*columns))}
-    accredited, districts = defaultdict(list), defaultdict(list)
-    for code, country in session.execute(
-        select(MissionCountry.mission_code, MissionCountry.country_iso2).order_by(MissionCountry.mission_code)
-    ):
-        accredited[country].append(Holding(code))
-    parts = select(MissionDistrict.place_code, MissionDistrict.mission_code, MissionDistrict.is_assumed)
-    for place, code, is_assumed in session.execute(parts.order_by(MissionDistrict.mission_code, MissionDistrict.place_code)):
-        districts[place].append(Holding(code, is_assumed))
+    """All missions and their relations: a few hundred small rows, in one question (a storm of calls for help asks it often)."""
+    missions, accredited, districts = {}, defaultdict(list), defaultdict(list)
+    for what, code, place, is_assumed, kind, state, covered_by in session.connection().execute(NETWORK):
+        if what == "mission":
+            missions[code] = MissionFacts(code, MissionKind(kind), place, MissionState(state), covered_by)
+        elif what == "country":
+            accredited[place].append(Holding(code))
+        else:
+            districts[place].append(Holding(code, is_assumed))
     return Network(missions, accredited, districts)
 
 
@@ -93,3 +91,11 @@ def relations_of(session: Session, codes: Sequence[str]) -> tuple[Mapping[str, l
     for district in session.scalars(by_place):
         districts[district.mission_code].append(district)
     return countries, districts
+
+
+NETWORK = text("""
+SELECT 'mission' AS what, code, country_iso2 AS place, false AS is_assumed, kind, state, covered_by FROM mission
+UNION ALL SELECT 'country', mission_code, country_iso2, false, NULL, NULL, NULL FROM mission_country
+UNION ALL SELECT 'district', mission_code, place_code, is_assumed, NULL, NULL, NULL FROM mission_district
+ORDER BY what, code, place
+""")
