@@ -53,7 +53,9 @@ REACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "report.confirmed": ("live.refresh",),
         "report.resolved": ("live.refresh",),
         "sheet.changed": ("live.digest",),
+        "statement.published": ("live.refresh",),
         "statement.stale": ("live.digest",),
+        "statement.withdrawn": ("live.refresh",),
     }
 )
 

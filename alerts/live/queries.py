@@ -19,9 +19,10 @@ from alerts.live.counting import Counted, count, find_kept
 from alerts.live.models import FigureMinute, Snapshot
 from alerts.live.people import count_help_cases, read_agreement, read_families
 from alerts.live.rules.facts import CheckFacts, IncidentFacts, MissionFacts, NeedFacts, SheetFacts
+from alerts.live.rules.sentence import CONFIRMED_DEAD
 from alerts.live.rules.sheet import build_sheet
 from alerts.live.rules.totals import maximal
-from alerts.live.schemas import AnswerSheet, CrewLine, MinutePoint, Register
+from alerts.live.schemas import AnswerSheet, CrewLine, MinutePoint, Register, Spoken
 from alerts.missions.queries import mission_names
 from alerts.notices.crew.queries import list_slots
 from alerts.notices.crew.rules import NAMES
@@ -34,6 +35,7 @@ from alerts.reports.models import ReportCheck
 from alerts.reports.queries import Filed, await_filings, load_filed
 from alerts.reports.rules.codes import Category
 from alerts.reports.rules.filed import FiledReport
+from alerts.statements.queries import find_told_figure
 
 NAMED_AS = {
     (Axis.CONDITION, "dead"): (Category.DEAD,),
@@ -160,6 +162,7 @@ def _load_facts(session: Session, incident: Incident, areas: list[IncidentArea],
         named=_named(named),
         possible_deaths=_possible_deaths(named),
         deaths=tuple(deaths_among(session, people, moment)),
+        told_dead=_told_dead(session, incident.id, at.heard_by),
         agreement=read_agreement(session, incident.id, people, at.heard_by),
         help_cases=count_help_cases(session, incident.id) if at.is_now else None,
         families=read_families(session, incident.id, at.heard_by),
@@ -167,6 +170,11 @@ def _load_facts(session: Session, incident: Incident, areas: list[IncidentArea],
         resolutions=filed.resolutions,
         crew=tuple(_crew(session, incident.id, at.known_at)),
     )
+
+
+def _told_dead(session: Session, incident_id: UUID, by: datetime) -> Spoken | None:
+    told = find_told_figure(session, incident_id, CONFIRMED_DEAD, by)
+    return Spoken.model_validate(told) if told else None
 
 
 def _crew(session: Session, incident_id: UUID, known_at: datetime) -> Iterable[CrewLine]:

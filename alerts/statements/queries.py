@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ScalarSelect, Select, exists, or_, select
@@ -22,6 +23,7 @@ from alerts.kit.errors import NotFoundError
 from alerts.kit.http import Paging, etag_of
 from alerts.kit.i18n import LANGUAGES
 from alerts.kit.ids import read_alert_code
+from alerts.reports.queries import lock_filing
 from alerts.statements.models import PublicPage, Rumour, Statement
 from alerts.statements.rules import State, copies
 from alerts.statements.schemas import RumourView, StatementView
@@ -124,10 +126,20 @@ def approved_hotlines(session: Session, incident_id: UUID) -> set[tuple[str, str
     return {(each["name"], each["number"]) for row in rows for each in row}
 
 
-def is_figure_told(session: Session, incident_id: UUID, key: str) -> bool:
-    """Whether a statement that stands published reads this figure aloud."""
-    held = Statement.figures.contains([{"key": key}])
-    return bool(session.scalar(select(exists().where(Statement.incident_id == incident_id, Statement.state == State.PUBLISHED, held))))
+def find_told_figure(session: Session, incident_id: UUID, key: str, by: datetime) -> dict[str, Any] | None:
+    """This figure as the newest statement reads it aloud that stood in public at a moment, and reads it at all."""
+    stood = Statement.published_at <= by, or_(Statement.withdrawn_at.is_(None), Statement.withdrawn_at > by)
+    holds = Statement.figures.contains([{"key": key}])
+    query = select(Statement.figures).where(Statement.incident_id == incident_id, *stood, holds)
+    figures = session.scalar(query.order_by(Statement.published_at.desc()).limit(1)) or []
+    return next((figure for figure in figures if figure["key"] == key), None)
+
+
+def lock_known(session: Session, statement_id: UUID) -> None:
+    """Before the statement itself is claimed: what becomes public now is seen by every later question about now."""
+    incident_id = session.scalar(select(Statement.incident_id).where(Statement.id == statement_id))
+    if incident_id is not None:
+        lock_filing(session, incident_id)
 
 
 def list_stale(session: Session, incident_id: UUID) -> list[Statement]:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.incidents.rules import Claim
-from alerts.live.rules.briefing import CONFIRMED_DEAD, Brief, brief_of, coherent, in_order
+from alerts.live.rules.briefing import Brief, brief_of, coherent, in_order
+from alerts.live.rules.sentence import CONFIRMED_DEAD, number_words
 from alerts.live.rules.sheet import build_sheet
 from alerts.live.schemas import AnswerSheet, Clause, Register, Spoken, Words
 from alerts.people.deaths.rules import Death, Recorded, Step, stand
@@ -147,6 +148,38 @@ def test_whose_death_it_is_stands_in_a_code_not_in_the_words_of_its_label() -> N
     said = [each.model_copy(update={"label": labels.get(str(each.person_id), other)}) for each in sheet.deaths]
     figure = brief_of(sheet.model_copy(update={"deaths": said})).figures["own.confirmed_dead"]
     assert set(figure.basis) == {f"person/{each.person_id}" for each in FREE}
+
+
+def told(number: int) -> Spoken:
+    said = number_words(number)
+    return Spoken(key=CONFIRMED_DEAD, label=Words(id="", en=""), value=said, number=number, as_of=T0, basis=["person/1"])
+
+
+@pytest.mark.parametrize(
+    ("published", "deaths", "read"),
+    [
+        (1, FREE[:1], "1 WNI telah dipastikan"),
+        (1, (*FREE, *NOT_FREE), "1 WNI telah dipastikan"),
+        (2, (FREE[0], *NOT_OURS, *NOT_FREE), None),
+        (1, (*NOT_OURS, *NOT_FREE), None),
+        (None, FREE, None),
+    ],
+)
+def test_the_sentence_reads_the_published_number_of_dead_as_long_as_it_holds(
+    published: int | None, deaths: tuple[Death, ...], read: str | None
+) -> None:
+    facts = replace(Filing().facts(incident_facts(opened_at=T0, occurred_at=T0)), deaths=deaths, possible_deaths=len(deaths))
+    sheet = build_sheet(replace(facts, told_dead=told(published) if published else None), LATER, LATER)
+    said = {clause.key: clause for clause in sheet.sentence.clauses}
+    assert ("deaths" in said) == (read is not None)
+    if read is None:
+        assert "masih diverifikasi" in said["harm"].text.id
+        return
+    assert said["deaths"].text.id.startswith(read)
+    assert [figure.number for figure in said["deaths"].figures] == [published]
+    assert "diverifikasi" not in sheet.sentence.id
+    assert "WNI lainnya masih dikumpulkan" in said["harm"].text.id
+    assert [clause.key for clause in brief_of(sheet, is_death_told=True).clauses].count("deaths") == 1
 
 
 def test_beside_a_confirmed_death_no_clause_knows_of_none() -> None:

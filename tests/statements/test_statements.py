@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
@@ -13,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from alerts.incidents.models import Incident
+from alerts.kit.clock import db_now
 from alerts.kit.crypto import Keyring
 from alerts.kit.outbox import OutboxEvent
 from alerts.people.deaths.actions import confirm_death, tell_kin
@@ -123,15 +125,45 @@ def test_a_changed_figure_flags_draft_and_published_and_stops_the_draft(
     assert (refused.status_code, refused.json()["code"]) == (409, "figures_changed")
 
 
+def die(session: Session, person_id: UUID) -> None:
+    """The death may be published: confirmed, and the family told."""
+    now = {"as_of": "2026-01-01T00:00:00Z", "reason": "surat"}
+    confirmation = {"basis": "dvi", "said_by": "DVI", "how": "surat"} | now
+    confirm_death(session, actor=OPENER, person_id=person_id, command=ConfirmationIn.model_validate(confirmation))
+    tell_kin(session, actor=OPENER, person_id=person_id, command=KinToldIn.model_validate({"said_by": "KBRI", "how": "didatangi"} | now))
+    session.commit()
+
+
+def test_the_ministers_sentence_says_what_was_published_and_as_long_as_it_stands(
+    client: TestClient, session: Session, keyring: Keyring, incident: Incident, draft: Callable[..., Response], sign_in: SignIn
+) -> None:
+    minister = sign_in("minister")
+
+    def sentence(**asked: str) -> str:
+        said: str = client.get(f"/api/v1/incidents/{incident.id}/summary", params=asked, headers=minister).json()["sentence"]["id"]
+        return said.partition(": ")[2]
+
+    dead = statement("condition", "dead", said_by="DVI", source="host_state")
+    die(session, make_person(session, keyring, incident, dead).id)
+    before, known_before = sentence(), db_now(session).isoformat()
+    assert "1 WNI telah dipastikan" not in before, "it may be published, and nobody has"
+    made = draft(clauses=["as_of", "harm", "deaths"]).json()
+    assert publish(client, made["id"], minister).status_code == 200
+    die(session, make_person(session, keyring, incident, dead).id)
+    told, known_then = sentence(), db_now(session).isoformat()
+    assert "1 WNI telah dipastikan meninggal dunia" in told, "the second one is nobody's to read aloud yet"
+    assert "diverifikasi" not in told
+    path, reason = f"/api/v1/public-statements/{made['id']}/withdraw", {"reason": "by_mistake"}
+    assert client.post(path, json=reason, headers=draft.writer | new_key()).status_code == 200  # type: ignore[attr-defined]
+    assert sentence() == before
+    assert (sentence(known_at=known_before), sentence(known_at=known_then)) == (before, told), "what was known then stays"
+
+
 def test_after_a_published_death_no_sentence_speaks_as_if_there_were_none(
     client: TestClient, session: Session, keyring: Keyring, incident: Incident, draft: Callable[..., Response], sign_in: SignIn
 ) -> None:
     writer, said = draft.writer, statement("condition", "dead", said_by="DVI", source="host_state")  # type: ignore[attr-defined]
-    person, now = make_person(session, keyring, incident, said), {"as_of": "2026-01-01T00:00:00Z", "reason": "surat"}
-    confirmation = {"basis": "dvi", "said_by": "DVI", "how": "surat"} | now
-    confirm_death(session, actor=OPENER, person_id=person.id, command=ConfirmationIn.model_validate(confirmation))
-    tell_kin(session, actor=OPENER, person_id=person.id, command=KinToldIn.model_validate({"said_by": "KBRI", "how": "didatangi"} | now))
-    session.commit()
+    die(session, make_person(session, keyring, incident, said).id)
     brief = client.get(f"/api/v1/incidents/{incident.id}/brief", headers=writer).json()
     assert "deaths" not in brief["chosen"], "the first time somebody chooses it"
     made = draft(clauses=["as_of", "harm", "deaths"]).json()

@@ -11,15 +11,17 @@ from sqlalchemy.orm import Session
 from alerts.incidents.models import Incident
 from alerts.incidents.queries import get_incident, get_open_incident
 from alerts.kit.actor import Actor
+from alerts.kit.clock import db_now
 from alerts.kit.errors import ConflictError, InvalidError
 from alerts.live.queries import Asked, find_snapshot, latest_snapshot, load_sheet, sheet_of
-from alerts.live.rules.briefing import ALWAYS, CONFIRMED_DEAD, Brief, brief_of, coherent, current_figures, in_order
+from alerts.live.rules.briefing import ALWAYS, Brief, brief_of, coherent, current_figures, in_order
+from alerts.live.rules.sentence import CONFIRMED_DEAD
 from alerts.live.schemas import AnswerSheet, Clause, Words
 from alerts.reports.models import Report
 from alerts.statements import actions
 from alerts.statements.actions import Composed, changed_figures
 from alerts.statements.models import Rumour, Statement
-from alerts.statements.queries import approved_hotlines, claim_rumour, claim_statement, is_figure_told
+from alerts.statements.queries import approved_hotlines, claim_rumour, claim_statement, find_told_figure, lock_known
 from alerts.statements.rules import check_texts, fill, is_second_hand_needed, references_of
 from alerts.statements.schemas import Both, StatementIn
 
@@ -35,7 +37,8 @@ def sheet_now(session: Session, incident: Incident) -> AnswerSheet:
 
 def brief_now(session: Session, incident: Incident, sheet: AnswerSheet) -> Brief:
     """What may be said of this sheet, after what the public was told before."""
-    return brief_of(sheet, is_death_told=is_figure_told(session, incident.id, CONFIRMED_DEAD))
+    told = find_told_figure(session, incident.id, CONFIRMED_DEAD, db_now(session))
+    return brief_of(sheet, is_death_told=told is not None)
 
 
 def draft(session: Session, *, actor: Actor, incident: Incident, command: StatementIn) -> Statement:
@@ -52,6 +55,7 @@ def edit(session: Session, *, actor: Actor, row: Statement, command: StatementIn
 
 def publish(session: Session, *, actor: Actor, statement_id: UUID) -> Statement:
     """Publish what the sheet still says. 409 `figures_changed` when it says otherwise by now."""
+    lock_known(session, statement_id)
     row = claim_statement(session, statement_id, actor)
     incident = get_open_incident(session, row.incident_id)
     command = StatementIn.model_validate(row.typed | {"sheet_version": None, "corrects": row.corrects})

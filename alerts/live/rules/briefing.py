@@ -11,7 +11,7 @@ from typing import Any
 
 from alerts.incidents.rules import Kind
 from alerts.live.parts import Part
-from alerts.live.rules.sentence import EXERCISE, number_words, spoken_total
+from alerts.live.rules.sentence import CONFIRMED_DEAD, EXERCISE, OTHERS, confirmed_dead, number_words, spoken_total
 from alerts.live.rules.totals import number_of
 from alerts.live.schemas import AnswerSheet, Clause, Figure, Publication, QuestionKey, Spoken, TargetTally, Total, Words
 from alerts.reports.rules import words
@@ -42,11 +42,6 @@ KINDS = {
     Kind.INDUSTRIAL_ACCIDENT: Words(id="Kecelakaan industri", en="Industrial accident"),
     Kind.OTHER: Words(id="Peristiwa", en="Event"),
 }
-OTHERS = Words(
-    id="Informasi mengenai keadaan WNI lainnya masih dikumpulkan.", en="Information about our other citizens is still being gathered."
-)
-"""Beside a confirmed death of ours: "no death reported" or "whether any is affected" would deny what the next sentence says."""
-CONFIRMED_DEAD = "own.confirmed_dead"
 PLACES_NAMED = 3
 OURS = (Nationality.OWN, Nationality.OWN_CHILD_DUAL)
 
@@ -67,7 +62,7 @@ class Brief(Part):
 
 def brief_of(sheet: AnswerSheet, *, is_death_told: bool = False) -> Brief:
     """All that may be said of this sheet. `is_death_told`: the public knows of one, so the next sentence does not leave it out."""
-    said = list(sheet.sentence.clauses)
+    said = [clause for clause in sheet.sentence.clauses if clause.key != "deaths"]  # of now, not what the public was told last
     tail = [clause for clause in said if clause.key == "next"]
     middle = [*_contacted(sheet), *_deaths(sheet), *_host(sheet), *_coordination(sheet)]
     clauses = [*(clause for clause in said if clause.key != "next"), *middle, Clause(key="appeal", text=APPEAL), *tail]
@@ -124,18 +119,11 @@ def _deaths(sheet: AnswerSheet) -> Iterator[Clause]:
     free = [death for death in sheet.deaths if death.publication is Publication.FREE and death.nationality in OURS]
     if not free:
         return
-    number, is_one = number_words(len(free)), len(free) == 1
     basis = [f"person/{death.person_id}" for death in free]
     label = words.CATEGORY[Category.DEAD]
-    figure = Spoken(key=CONFIRMED_DEAD, label=Words(id=label.id, en=label.en), value=number, number=len(free), basis=basis)
+    figure = Spoken(key=CONFIRMED_DEAD, label=Words(id=label.id, en=label.en), value=number_words(len(free)), number=len(free), basis=basis)
     figure = figure.model_copy(update={"as_of": max(death.as_of for death in free)})
-    died = "citizen has" if is_one else "citizens have"
-    text = Words(
-        id=f"{number.id} WNI telah dipastikan meninggal dunia. Kami menyampaikan duka cita kepada keluarga.",
-        en=f"{number.en} Indonesian {died} been confirmed dead. Our condolences go to the family." if is_one
-        else f"{number.en} Indonesian {died} been confirmed dead. Our condolences go to the families.",
-    )  # fmt: skip
-    yield Clause(key="deaths", text=text, figures=[figure])
+    yield Clause(key="deaths", text=confirmed_dead(figure), figures=[figure])
 
 
 def _host(sheet: AnswerSheet) -> Iterator[Clause]:

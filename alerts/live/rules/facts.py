@@ -10,7 +10,7 @@ from uuid import UUID
 
 from alerts.incidents.rules import SiagaLevel
 from alerts.live.rules.agreement import Agreement
-from alerts.live.schemas import CrewLine, FamiliesAsking, Reach, Register
+from alerts.live.schemas import CrewLine, FamiliesAsking, Reach, Register, Spoken
 from alerts.people.deaths.rules import Death
 from alerts.reports.chasing.rules import Said
 from alerts.reports.rules.codes import Category, NeedState, Outcome, Target
@@ -98,7 +98,7 @@ class SheetFacts:
     """Everything a sheet is computed from. Reports and lines may be more than were known: the rules choose.
 
     `named` are own citizens; `possible_deaths` are the named dead of whom nobody knows that they are foreign; `deaths` are all
-    the named dead, with what stands of their publication.
+    the named dead, with what stands of their publication. `told_dead` is the number of confirmed deaths that the public was told.
     """
 
     incident: IncidentFacts
@@ -114,6 +114,7 @@ class SheetFacts:
     named: Mapping[Category, int] = field(default_factory=lambda: MappingProxyType({}))
     possible_deaths: int = 0
     deaths: tuple[Death, ...] = ()
+    told_dead: Spoken | None = None
     agreement: Agreement = field(default_factory=Agreement)
     help_cases: int | None = None
     families: FamiliesAsking = field(default_factory=FamiliesAsking)

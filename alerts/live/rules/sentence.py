@@ -1,7 +1,8 @@
 """The sentence that may be read aloud now: only what was checked or said, never more, and never "all safe".
 
 A possible death of one of ours, on whatever rung, by name or in the press, takes "no reports" out of the
-sentence and puts no number in: publication is a decision of its own.
+sentence and puts no number in: publication is a decision of its own. Once it was published, the sentence says what the public was
+told, as long as it still holds, and no more.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import NamedTuple
 from babel.dates import format_datetime
 
 from alerts.live.rules.figures import said
-from alerts.live.rules.questions import REGISTER, Material, own_total
+from alerts.live.rules.questions import OWN, REGISTER, Material, own_total
 from alerts.live.rules.totals import number_of
 from alerts.live.schemas import AnswerKind, Clause, Figure, PlaceView, Register, Sentence, Spoken, Total, Words
-from alerts.reports.rules import words
+from alerts.reports.rules import codes, words
 from alerts.reports.rules.codes import Category, Nationality, Series
 from alerts.reports.rules.standing import FiledLine
 
@@ -32,6 +33,11 @@ VERIFYING = Words(
 INJURED_NOT_SETTLED = Words(
     id="Jumlah WNI yang luka-luka masih diverifikasi.", en="The number of injured citizens is still being verified."
 )
+CONFIRMED_DEAD = "own.confirmed_dead"
+OTHERS = Words(
+    id="Informasi mengenai keadaan WNI lainnya masih dikumpulkan.", en="Information about our other citizens is still being gathered."
+)
+"""Beside a confirmed death of ours: "no death reported" or "whether any is affected" would deny what the sentence before it says."""
 NO_DEATH_REPORTED = Words(
     id="Hingga saat ini belum ada laporan mengenai WNI yang meninggal dunia.",
     en="So far no death of an Indonesian citizen has been reported.",
@@ -51,12 +57,13 @@ VOLUNTARY = Words(
 
 
 class _Said(NamedTuple):
-    """One clause with its name, and what it reads aloud, if anything: a total, or our register."""
+    """One clause with its name, and what it reads aloud, if anything: a total, our register, or what was published."""
 
     key: str
     words: Words
     total: Total | None = None
     register: Register | None = None
+    told: Spoken | None = None
 
 
 def sentence_of(material: Material) -> Sentence:
@@ -107,8 +114,19 @@ def spoken_total(figures: Iterable[Figure], total: Total) -> Spoken:
     return Spoken(key=key, label=said(words.CATEGORY[total.category]), value=value, number=total.low, as_of=total.as_of, basis=basis)
 
 
+def confirmed_dead(figure: Spoken) -> Words:
+    """What is said of this many confirmed deaths of ours."""
+    died, family = ("citizen has", "family") if figure.number == 1 else ("citizens have", "families")
+    return Words(
+        id=f"{figure.value.id} WNI telah dipastikan meninggal dunia. Kami menyampaikan duka cita kepada keluarga.",
+        en=f"{figure.value.en} Indonesian {died} been confirmed dead. Our condolences go to the {family}.",
+    )
+
+
 def _clause(material: Material, each: _Said) -> Clause:
     figures = [spoken_total(material.figures, each.total)] if each.total is not None else []
+    if each.told is not None:
+        figures.append(each.told)
     if each.register is not None:
         number, at = each.register.people, each.register.counted_at
         figures.append(Spoken(key="registered", label=REGISTER, value=number_words(number), number=number, as_of=at, basis=["register"]))
@@ -166,6 +184,9 @@ def _registered(register: Register) -> Words:
 
 def _harm(material: Material, totals: dict[Category, Total]) -> list[_Said]:
     dead, parts = totals[Category.DEAD], _injured(totals[Category.INJURED])
+    told = material.facts.told_dead
+    if told is not None and _still_holds(material, told):
+        return [*parts, _Said("deaths", confirmed_dead(told), told=told), _Said("harm", OTHERS)]
     if is_possible_death(material):
         return [*parts, _Said("harm", VERIFYING)]
     if dead.answer is AnswerKind.NONE_FOUND and not dead.is_partial:
@@ -173,6 +194,12 @@ def _harm(material: Material, totals: dict[Category, Total]) -> list[_Said]:
     if dead.answer is AnswerKind.NONE_REPORTED:
         return [*parts, _Said("harm", NO_DEATH_REPORTED, dead)]
     return parts or [_Said("harm", GATHERING)]
+
+
+def _still_holds(material: Material, told: Spoken) -> bool:
+    """Whether as many deaths as the public was told of may be published still."""
+    ours = [death for death in material.facts.publishable_deaths if codes.Nationality(death.nationality.value) in OWN]
+    return told.number is not None and 0 < told.number <= len(ours)
 
 
 def _injured(total: Total) -> list[_Said]:
