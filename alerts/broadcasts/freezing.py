@@ -6,6 +6,7 @@ Shared by the actions of this slice and of those above; each of them decides wha
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import delete, func, select
@@ -141,10 +142,11 @@ def freeze_words(session: Session, broadcast: Broadcast, audience: Audience, out
     if outlets:
         check_countries(session, spoken, country_counts(session, audience.id), outlets)
     texts = rules.all_variants(spoken, code=public_code(broadcast))
+    later = rules.all_variants(broadcast.texts, code=public_code(broadcast)) if spoken != broadcast.texts else {}
     session.execute(delete(BroadcastText).where(BroadcastText.broadcast_id == broadcast.id))
-    rows = [{"broadcast_id": broadcast.id, "language": lang, "variant": v, "body": body} for (lang, v), body in texts.items()]
-    session.execute(insert(BroadcastText), rows)
-    broadcast.content_hash = rules.content_hash(_submission(broadcast, audience, texts))
+    rows = [{"language": lang, "variant": v, "body": body, "later_body": later.get((lang, v))} for (lang, v), body in texts.items()]
+    session.execute(insert(BroadcastText), [row | {"broadcast_id": broadcast.id} for row in rows])
+    broadcast.content_hash = rules.content_hash(replace(_submission(broadcast, audience, texts), later_texts=later))
 
 
 def ask_for_approval(session: Session, broadcast: Broadcast, audience: Audience, *, actor: Actor, configured: SenderSets) -> None:

@@ -140,7 +140,10 @@ class BroadcastHand(Base):
 
 
 class BroadcastText(Base):
-    """One text as submitted: what the hash covers and what the workers send, word for word."""
+    """One text as submitted: what the hash covers and what the workers send, word for word.
+
+    `later_body`: the same without the promise of the next message, for a wave that goes out when the promised time is past.
+    """
 
     __tablename__ = "broadcast_text"
 
@@ -148,6 +151,7 @@ class BroadcastText(Base):
     language: Mapped[str] = mapped_column(primary_key=True)
     variant: Mapped[Variant] = mapped_column(enum_column(Variant), primary_key=True)
     body: Mapped[str]
+    later_body: Mapped[str | None]
 
 
 class Audience(Base):
@@ -157,7 +161,8 @@ class Audience(Base):
     `sharing_address`: people who are left out because every address of theirs is a member's; `sharing_ways`: members of
     whom a later way is left out for the same reason. `words_barred`: members of whom a number is left out, because its country's
     networks block these words.
-    Wave 1 is what was approved; later waves hold those who matched later. One that `needs_approval` waits for it.
+    Wave 1 is what was approved; later waves hold those who matched later. One that `needs_approval` waits for it. Of one
+    `is_after_promise` the text does not promise the next message: its time was past, or all but.
     """
 
     __tablename__ = "audience"
@@ -173,6 +178,7 @@ class Audience(Base):
     broadcast_id: Mapped[UUID] = mapped_column(ForeignKey("broadcast.id"))
     number: Mapped[int]
     wave: Mapped[int] = mapped_column(server_default="1")
+    is_after_promise: Mapped[bool] = mapped_column(server_default=text("false"))
     areas: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     expected: Mapped[int]
     count: Mapped[int] = mapped_column(server_default="0")

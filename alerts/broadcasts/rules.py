@@ -28,6 +28,8 @@ LANGUAGES = ("id", "en")
 FREEZE_AT_ONCE_MAX = 20_000
 VALIDITY_SECONDS_MAX = 36_000
 PROMISE_MARGIN_SECONDS = 900
+PROMISE_STALE = timedelta(minutes=2)
+"""A promise so near is past before the text that makes it is with everybody of a wave."""
 PROMISES_KEPT = 3
 """So often at least a repeated promise can be kept, unless somebody says how long the message holds."""
 WAVE_SHARE_MAX = 0.25
@@ -267,6 +269,11 @@ def with_promise(texts: Mapping[str, str], at: datetime | None) -> dict[str, str
     return {language: f"{body} {say_promise(at, language)}" if at else body for language, body in texts.items()}
 
 
+def is_promise_past(at: datetime | None, *, now: datetime) -> bool:
+    """Whether who is told now would read a promise of what has been: its time is over, or will be before the text is there."""
+    return at is not None and at - now <= PROMISE_STALE
+
+
 def check_promise(at: datetime, *, now: datetime, validity_seconds: int) -> None:
     """A promise lies ahead, and while the message holds: nobody can say "still valid" of what is over."""
     if at <= now:
@@ -335,11 +342,12 @@ class Submission:
     next_message_at: datetime | None = None
     next_message_every_minutes: int | None = None
     still_valid_texts: Mapping[str, str] | None = None
+    later_texts: Mapping[tuple[str, Variant], str] | None = None
 
 
 def content_hash(submission: Submission) -> str:
     """SHA-256, hex, over a canonical form: any change of any part is another hash."""
-    texts = sorted((language, variant.value, body) for (language, variant), body in submission.texts.items())
+    texts, later = _in_order(submission.texts), _in_order(submission.later_texts or {})
     content = {
         "broadcast": str(submission.broadcast_id),
         "incident": str(submission.incident_id),
@@ -357,5 +365,11 @@ def content_hash(submission: Submission) -> str:
         "next_message_every_minutes": submission.next_message_every_minutes,
         "still_valid": dict(submission.still_valid_texts) if submission.still_valid_texts else None,
     }
+    if later:
+        content["later_texts"] = later
     canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _in_order(texts: Mapping[tuple[str, Variant], str]) -> list[tuple[str, str, str]]:
+    return sorted((language, variant.value, body) for (language, variant), body in texts.items())

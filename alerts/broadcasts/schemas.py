@@ -221,6 +221,7 @@ class WaveView(View):
     sharing_ways: int
     words_barred: int = Field(description="people of whom a number is left out, because its country's networks block these words")
     needs_approval: bool
+    is_after_promise: bool = Field(description="the promised time of the next message was past: their text does not promise it")
     frozen_at: datetime | None
     approved_by: UUID | None
     approved_at: datetime | None

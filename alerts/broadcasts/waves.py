@@ -19,7 +19,7 @@ from alerts.broadcasts.audience import select_frozen_areas, write_members
 from alerts.broadcasts.calls import call_to_wave
 from alerts.broadcasts.freezing import add_audience, log_action, ways_barred, ways_of
 from alerts.broadcasts.models import Audience, Broadcast
-from alerts.broadcasts.queries import claim_broadcast, get_broadcast, is_corrected, list_waves, lists_of
+from alerts.broadcasts.queries import claim_broadcast, get_broadcast, is_corrected, list_waves, lists_of, promised_at
 from alerts.broadcasts.rules import State
 from alerts.broadcasts.sharing_rules import Shares
 from alerts.broadcasts.ways import find_ways
@@ -69,6 +69,7 @@ def open_wave(session: Session, broadcast_id: UUID, *, configured: SenderSets) -
     session.refresh(audience)
     audience.expected, audience.sharing_address = audience.count, sharing
     audience.needs_approval = _is_beyond(first, [*earlier, audience])
+    audience.is_after_promise = _is_promise_past(session, broadcast)
     session.flush()
     about = {"wave": audience.wave, "audience": audience.number, "count": audience.count}
     log_action(session, broadcast, SYSTEM, "broadcast.wave_waits" if audience.needs_approval else "broadcast.wave_opened", **about)
@@ -100,6 +101,7 @@ def approve_wave(session: Session, *, actor: Actor, broadcast_id: UUID, wave: in
     if count != audience.count:
         raise ConflictError("count_differs", "The number you typed is not the number of people on the list.", count=audience.count)
     audience.approved_by, audience.approved_via, audience.approved_at = actor.staff_id, actor.via.value, db_now(session)
+    audience.is_after_promise = _is_promise_past(session, broadcast)
     session.flush()
     log_action(session, broadcast, actor, "broadcast.wave_approved", wave=wave, audience=audience.number, count=audience.count)
     publish(session, "broadcast.wave_approved", broadcast_id=broadcast.id, audience_id=audience.id, incident_id=broadcast.incident_id)
@@ -135,6 +137,11 @@ def _is_beyond(first: Audience, waves: Sequence[Audience]) -> bool:
     for wave in waves:
         since = 0 if wave.approved_at is not None else since + wave.count
     return since > rules.wave_limit(first.count)
+
+
+def _is_promise_past(session: Session, broadcast: Broadcast) -> bool:
+    """Whoever gets the message from now on does not read what was promised to the first; "nothing new" comes to them as to all."""
+    return rules.is_promise_past(promised_at(broadcast), now=db_now(session))
 
 
 def _is_over(session: Session, broadcast: Broadcast) -> bool:

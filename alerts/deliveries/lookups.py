@@ -29,7 +29,7 @@ from alerts.deliveries.heeding import Failure, Slowed, heed, slow_down
 from alerts.deliveries.messages import Messages, Row
 from alerts.deliveries.rules import REPORTED, Evidence, State
 from alerts.deliveries.sending import TASK_SECONDS
-from alerts.deliveries.statements import SEALED
+from alerts.deliveries.statements import IS_AFTER_PROMISE, SEALED
 from alerts.incidents.rules import Status
 from alerts.kit.db import Sessions, begin, rows_of
 from alerts.settings import Settings
@@ -156,7 +156,8 @@ def _looks_like(message: Message, other: Message | None) -> bool:
     return True
 
 
-_ROW = "d.broadcast_id, b.status, d.member_id, m.citizen_id, d.address_id, m.language, d.number_country, m.link_generation"
+_ROW = f"""d.broadcast_id, b.status, d.member_id, m.citizen_id, d.address_id, m.language, d.number_country, m.link_generation,
+    {IS_AFTER_PROMISE}"""
 
 # Whoever was tried longest ago comes first, so that what cannot be looked up keeps nobody else waiting. What has long been unknown is
 # asked for ever more seldom: a carrier that never had it will not have it, and each question is a request.

@@ -61,6 +61,7 @@ class Row(NamedTuple):
     language: str
     number_country: str | None
     link_generation: int
+    is_after_promise: bool
     sealed: Sequence[bytes]
 
     @classmethod
@@ -79,7 +80,8 @@ class Messages:
     """The texts of one broadcast as approved, ready for each person of its list.
 
     `ends_at` (monotonic) is where the approved period ends: no copy may outlive it on a carrier's queue. `manners` are the
-    incident's at this moment: it may have become quiet since the list was frozen.
+    incident's at this moment: it may have become quiet since the list was frozen. `later_texts` are for waves
+    that come when the promised time is past.
     """
 
     keyring: Keyring
@@ -94,6 +96,7 @@ class Messages:
     whatsapp: WhatsApp
     is_exercise: bool = False
     code: str = ""
+    later_texts: Mapping[tuple[str, str], str] = field(default_factory=lambda: MappingProxyType({}))
     pace: Pace = field(default_factory=Pace)
     _variants: dict[tuple[str, str], Variant] = field(default_factory=dict)
     _segments: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -103,7 +106,7 @@ class Messages:
         """Read the frozen texts and the country rules in force, once per batch."""
         broadcast = session.get_one(Broadcast, broadcast_id)
         incident = session.get_one(Incident, broadcast.incident_id)
-        rows = session.scalars(select(BroadcastText).where(BroadcastText.broadcast_id == broadcast_id))
+        rows = session.scalars(select(BroadcastText).where(BroadcastText.broadcast_id == broadcast_id)).all()
         now = db_now(session)
         ends = (broadcast.approved_at or now) + timedelta(seconds=broadcast.validity_seconds)
         is_exercise = broadcast.status is Status.EXERCISE
@@ -120,6 +123,7 @@ class Messages:
             whatsapp=settings.exercise_whatsapp if is_exercise else settings.whatsapp,
             is_exercise=is_exercise,
             code=public_code(broadcast),
+            later_texts={(row.language, row.variant.value): row.later_body for row in rows if row.later_body is not None},
             pace=settings.pace,
         )
 
@@ -162,7 +166,7 @@ class Messages:
         return SmsMessage(
             attempt_id=attempt,
             to_e164=open_e164(self.keyring, row.address_id, row.sealed[0]),
-            text=self.text(row.language, variant),
+            text=self.text_for(row, variant),
             link=self.link(row) if variant in HAS_LINK else "",
             from_=self.shown_as(country, sender),
             status_callback=self.hook("twilio/status" if (name := self.provider(sender)) == "twilio" else f"sms/{name}/status", attempt),
@@ -175,7 +179,7 @@ class Messages:
             attempt_id=row.attempt,
             token=open_token(self.keyring, row.address_id, row.sealed[0]),
             title=self.heading(row.language),
-            body=self.text(row.language, Variant.PLAIN),
+            body=self.text_for(row, Variant.PLAIN),
             data={"link": self.link(row), "incident_id": str(self.incident_id)},
             ttl_seconds=self.validity_seconds,
             priority=Priority.HIGH if self.manners.has_sound else Priority.NORMAL,
@@ -185,7 +189,7 @@ class Messages:
     def web_push(self, row: Row, _: str) -> WebPushMessage:
         """The same for a browser, whose service worker shows it."""
         data = {"link": self.link(row), "incident_id": str(self.incident_id), "attempt_id": row.attempt}
-        shown = {"title": self.heading(row.language), "body": self.text(row.language, Variant.PLAIN), "data": data}
+        shown = {"title": self.heading(row.language), "body": self.text_for(row, Variant.PLAIN), "data": data}
         endpoint, p256dh, auth = row.sealed
         browser = open_subscription(self.keyring, row.address_id, endpoint_enc=endpoint, p256dh_enc=p256dh, auth_enc=auth)
         return WebPushMessage(
@@ -204,7 +208,7 @@ class Messages:
         Links in templates are Meta's to allow, not the networks': only an administrator's plain "no" for WhatsApp leaves one out.
         """
         sids = self.whatsapp.sids[row.language if row.language in self.whatsapp.sids else "en"]
-        text = self.text(row.language, Variant.PLAIN)
+        text = self.text_for(row, Variant.PLAIN)
         rule = self.book.rules_for(row.number_country or "", provider=Channel.WHATSAPP.value, channel=Channel.WHATSAPP.value)
         has_link = Variant.LINK.value in sids and rule.urls is not Known.NO
         return WhatsAppMessage(
@@ -218,23 +222,23 @@ class Messages:
 
     def email(self, row: Row, _: str) -> EmailMessage:
         """Plain text; the first line is the incident, or nothing telling in a quiet one."""
-        before, _, code = self.text(row.language, Variant.LINK).partition(LINK_PLACE)
+        before, _, code = self.text_for(row, Variant.LINK).partition(LINK_PLACE)
         return EmailMessage(
             attempt_id=row.attempt,
             message_id=f"{row.attempt}.{self.incident_id.hex}@{urlsplit(self.public_url).hostname or 'localhost'}",
             to=open_email(self.keyring, row.address_id, row.sealed[0]),
             subject=self.heading(row.language),
             body="\n\n".join((before.strip(), self.link(row), code.strip())).strip() + "\n",
-            language=row.language if row.language in LANGUAGES else "en",
+            language=_known(row.language),
         )
 
     def voice(self, row: Row, _: str) -> VoiceMessage:
         """A call that reads the text and asks for a key."""
-        attempt, language = row.attempt, row.language if row.language in LANGUAGES else "en"
+        attempt, language = row.attempt, _known(row.language)
         return VoiceMessage(
             attempt_id=attempt,
             to_e164=open_e164(self.keyring, row.address_id, row.sealed[0]),
-            text=without_code(self.text(language, Variant.PLAIN), language, code=self.code),
+            text=without_code(self.text_for(row, Variant.PLAIN), language, code=self.code),
             language=language,
             answer_url=self.hook("twilio/voice", attempt),
             status_callback=self.hook("twilio/call-status", attempt),
@@ -242,7 +246,7 @@ class Messages:
 
     def heading(self, language: str) -> str:
         """What a lit screen shows first. An exercise says so."""
-        known = language if language in LANGUAGES else "en"
+        known = _known(language)
         shown = self.manners.title[known] if self.manners.title else self.title
         return mark(shown) if self.is_exercise else shown
 
@@ -253,8 +257,12 @@ class Messages:
 
     def text(self, language: str, variant: Variant) -> str:
         """In the person's language if we wrote it in that one, otherwise in English."""
-        known = language if language in LANGUAGES else "en"
-        return self.texts[known, variant.value]
+        return self.texts[_known(language), variant.value]
+
+    def text_for(self, row: Row, variant: Variant) -> str:
+        """The same for one person: who comes after the promised time is not promised it."""
+        key = _known(row.language), variant.value
+        return self.later_texts.get(key, self.texts[key]) if row.is_after_promise else self.texts[key]
 
     def variant(self, number_country: str, sender: str) -> Variant:
         """Which tail the number's country permits to this sender."""
@@ -277,6 +285,11 @@ class Messages:
     def hook(self, path: str, attempt: str) -> str:
         """Where the carrier reports on this attempt: our signed name goes out and comes back."""
         return f"{self.public_url}/hooks/{path}/{callback_token(self.keyring.callback, attempt)}"
+
+
+def _known(language: str) -> str:
+    """The person's language if we write it, otherwise English."""
+    return language if language in LANGUAGES else "en"
 
 
 HAS_LINK = frozenset({Variant.LINK, Variant.REPLY_LINK})

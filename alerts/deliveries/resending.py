@@ -35,7 +35,7 @@ from alerts.deliveries.resting import Leave, ask_leave, open_if_at_work
 from alerts.deliveries.restoring import may_send
 from alerts.deliveries.rules import BACKOFF_SECONDS_MAX, STILL_OWED, Evidence, Outcome, State
 from alerts.deliveries.sending import CANNOT_BE_WRITTEN, NOT_BEGUN, TASK_SECONDS, begin_until
-from alerts.deliveries.statements import SEALED
+from alerts.deliveries.statements import IS_AFTER_PROMISE, SEALED
 from alerts.incidents.rules import Status
 from alerts.kit.db import Sessions, begin, rows_of
 from alerts.settings import Settings
@@ -254,11 +254,14 @@ WITH candidate AS (
     ORDER BY d.id LIMIT :limit FOR UPDATE OF d SKIP LOCKED FOR SHARE OF b
 )
 SELECT due.id AS delivery_id, due.number, due.broadcast_id, due.batch_id, due.resend_of, due.sender, due.status, due.member_id,
-    m.citizen_id, due.address_id, m.language, due.number_country, m.link_generation, {fields} AS sealed
+    m.citizen_id, due.address_id, m.language, due.number_country, m.link_generation, {late}, {fields} AS sealed
 FROM due JOIN audience_member m ON m.id = due.member_id JOIN {table} a ON a.id = due.address_id ORDER BY due.id
 """
 _AGAIN = ", ".join(f"'{code}'" for code, answer in sorted(TWILIO_ANSWERS.items()) if answer.step is Step.RESEND_ONCE_LATER)
-DUE = {channel: text(_DUE.format(fields=fields, table=table, again=_AGAIN)) for channel, (fields, table) in SEALED.items()}
+DUE = {
+    channel: text(_DUE.format(fields=fields, table=table, again=_AGAIN, late=IS_AFTER_PROMISE))
+    for channel, (fields, table) in SEALED.items()
+}
 
 INTEND = text("""
 INSERT INTO send_window (batch_id, generation, sender, deliveries, numbers, resend_of, lease_until)

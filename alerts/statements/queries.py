@@ -41,6 +41,8 @@ class FoundAlert:
     is_exercise: bool
     is_over: bool = False
     """The time for which it held has passed."""
+    is_shorter_later: bool = False
+    """Whoever got it after the promised time of the next message reads it without that promise."""
     after: FoundAlert | None = None
     """What holds instead, where it was corrected or taken back by a message."""
 
@@ -205,10 +207,18 @@ def _found(session: Session, row: Broadcast) -> FoundAlert:
     """With the very words that left; whoever compares them letter by letter must find nothing missing."""
     assert row.released_at is not None
     sent = select(BroadcastText).where(BroadcastText.broadcast_id == row.id, BroadcastText.variant == Variant.PLAIN)
-    words = {each.language: each.body for each in session.scalars(sent)} or dict(row.texts)
+    texts = session.scalars(sent).all()
+    words = {each.language: each.body for each in texts} or dict(row.texts)
     is_over = row.approved_at is not None and valid_seconds_left(session, row) == 0
     is_cancelled, is_exercise = row.state is BroadcastState.CANCELLED, row.status is Status.EXERCISE
-    return FoundAlert(row.released_at, None if row.is_restricted else words, is_cancelled, is_exercise, is_over=is_over)
+    return FoundAlert(
+        row.released_at,
+        None if row.is_restricted else words,
+        is_cancelled,
+        is_exercise,
+        is_over=is_over,
+        is_shorter_later=any(each.later_body is not None for each in texts),
+    )
 
 
 def statement_etag(row: Statement) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -44,12 +45,19 @@ CHANGES = {
     "audience_count": 11,
     "references": [UUID(int=4)],
     "msg_type": MsgType.UPDATE,
+    "later_texts": rules.all_variants(TEXTS),
 }
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_any_change_of_what_was_submitted_is_another_hash(name: str) -> None:
     assert rules.content_hash(replace(submission(), **{name: CHANGES[name]})) != rules.content_hash(submission())
+
+
+@pytest.mark.parametrize(("seconds", "is_past"), [(-1, True), (120, True), (121, False), (None, False)])
+def test_a_promise_is_past_a_little_before_its_time(seconds: int | None, is_past: bool) -> None:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    assert rules.is_promise_past(None if seconds is None else now + timedelta(seconds=seconds), now=now) is is_past
 
 
 def test_the_order_in_which_parts_are_named_is_no_change() -> None:

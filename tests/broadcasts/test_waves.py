@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -213,6 +214,24 @@ def test_together_they_count_and_a_new_approval_begins_anew(
     later = found(session, released)
     assert later is not None
     assert (later.count, later.needs_approval) == (3, False)
+
+
+def test_a_wave_that_waited_past_the_promised_time_is_not_promised_it(
+    session: Session, keyring: Keyring, officer: Desk, approver: Desk, incident_id: UUID
+) -> None:
+    people(session, keyring, 1)
+    soon = (datetime.now(UTC) + timedelta(minutes=30)).isoformat()
+    broadcast = officer.submitted(incident_id, validity_seconds=3600, next_message_at=soon)
+    assert approver.approve(broadcast).status_code == 200
+    assert release(session, UUID(broadcast["id"]), batch_size=500) == 1
+    crowd(session, 501)
+    wave = found(session, UUID(broadcast["id"]))
+    assert wave is not None
+    assert (wave.needs_approval, wave.is_after_promise) == (True, False)
+    session.execute(text("UPDATE broadcast SET next_message_at = now()"))
+    session.commit()
+    done = approver.post(f"/api/v1/broadcasts/{broadcast['id']}/waves/2/approve", {"count": 501})
+    assert (done.status_code, done.json()["is_after_promise"]) == (200, True)
 
 
 def test_whoever_wrote_the_message_approves_no_wave_of_it(session: Session, keyring: Keyring, released: UUID) -> None:

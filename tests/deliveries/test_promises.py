@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from uuid import UUID
 
+import httpx
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -14,8 +16,11 @@ from sqlalchemy.orm import Session
 from alerts.broadcasts.actions import cancel_broadcast
 from alerts.broadcasts.calls import promise_still_open
 from alerts.broadcasts.models import Broadcast
+from alerts.broadcasts.waves import open_wave
+from alerts.deliveries.actions import release
 from alerts.deliveries.carriers import Carriers
 from alerts.deliveries.correcting import freeze_copied
+from alerts.deliveries.lookups import look_up
 from alerts.deliveries.promises import ask_for_promised, give_up_promise, keep_promise, list_due, list_to_ask
 from alerts.incidents.actions import change_incident, close_incident
 from alerts.incidents.queries import get_incident, incident_etag
@@ -24,7 +29,8 @@ from alerts.kit.actor import SYSTEM, Actor
 from alerts.kit.db import begin
 from alerts.kit.errors import InvalidError
 from alerts.notices.models import Paging
-from tests.deliveries.conftest import Fanout, freely, numbers
+from tests.deliveries.conftest import ACCOUNT, TOKEN, Carrier, Fanout, freely, numbers
+from tests.factories.citizens import make_citizen
 from tests.factories.senders import senders
 from tests.factories.staff import make_actor
 from workers.apart import each_apart
@@ -84,6 +90,53 @@ def test_at_the_time_the_prepared_word_goes_by_itself_to_those_who_got_it(promis
 def test_the_text_itself_promises_the_time(promised: Fanout) -> None:
     bodies = [row["body"] for row in promised.rows("SELECT body FROM broadcast_text WHERE variant = 'plain' AND language = 'id'")]
     assert all("Kabar berikutnya pukul" in body for body in bodies)
+
+
+def late_wave(message: Fanout, *people: str) -> int:
+    """These come into the area later, and get the message; the wave's number."""
+    with begin(message.sessions) as session:
+        for number in people:
+            make_citizen(session, message.keyring, phones=(number,))
+    with begin(message.sessions) as session:
+        wave = open_wave(session, message.broadcast_id, configured=WAYS)
+        assert wave is not None
+        number, audience_id = wave.wave, wave.id
+    with begin(message.sessions) as session:
+        release(session, message.broadcast_id, audience_id=audience_id, batch_size=500)
+    return number
+
+
+def text_to(carrier: Carrier, number: str) -> str:
+    """What a number was sent, as the carrier lists it; the person's own link cut out."""
+    listed = httpx.get(f"{carrier.url}/2010-04-01/Accounts/{ACCOUNT}/Messages.json", params={"To": number}, auth=(ACCOUNT, TOKEN))
+    [message] = listed.json()["messages"]
+    return re.sub(r"http\S+", "", message["body"])
+
+
+def test_who_comes_after_the_promised_time_is_not_promised_it(promised: Fanout, carriers: Carriers, carrier: Carrier) -> None:
+    before, after = "+6281280000001", "+6281280000002"
+    assert late_wave(promised, before) == 2
+    promised.send(carriers)
+    due(promised)
+    assert late_wave(promised, after) == 3
+    promised.send(carriers)
+    first, later = text_to(carrier, before), text_to(carrier, after)
+    assert re.sub(r" Kabar berikutnya pukul [^)]+\)\.", "", first) == later != first, "nothing else differs"
+    lists = promised.rows("SELECT is_after_promise FROM audience ORDER BY wave")
+    assert [row["is_after_promise"] for row in lists] == [False, False, True]
+    assert kept(promised) == 1
+    query = "SELECT count(*) AS n FROM audience_member m JOIN broadcast b ON b.id = m.broadcast_id WHERE b.purpose = 'still_valid'"
+    assert promised.rows(query) == [{"n": 5}], "the word that was promised comes to the latecomers as to all"
+
+
+def test_an_unknown_of_a_late_wave_is_found_by_the_words_that_it_was_sent(promised: Fanout, carriers: Carriers, carrier: Carrier) -> None:
+    due(promised)
+    late_wave(promised, "+628129990500")
+    promised.send(carriers)
+    assert promised.states()["unknown"] == 1
+    promised.grow_old()
+    assert look_up(promised.settings, promised.sessions, carriers) == 1
+    assert "unknown" not in promised.states()
 
 
 @pytest.mark.parametrize("end", ["cancelled", "over", "closed", "quiet", "something_else"])

@@ -49,7 +49,7 @@ def test_everything_that_a_tester_reads_or_hears_begins_with_latihan(worlds: Wor
             messages = Messages.load(session, worlds.settings, worlds.broadcasts[Status.EXERCISE])
         for language in ("id", "en", "fr"):
             for channel, (address, sealed) in _addresses(keyring).items():
-                row = Row(65, 1, 1, citizen, address, language, "MY", 1, sealed)
+                row = Row(65, 1, 1, citizen, address, language, "MY", 1, False, sealed)
                 message = messages.try_write(row, channel, f"exercise:{channel}")
                 assert message is not None, channel
                 assert is_marked(message), channel
@@ -97,7 +97,7 @@ def test_a_sender_is_not_there_for_the_other_status(worlds: Worlds, live: Carrie
     with begin(worlds.sessions) as session:
         texts = {status: Messages.load(session, worlds.settings, worlds.broadcasts[status]) for status in Status}
     address, sealed = _addresses(worlds.settings.keyring)[Channel.SMS]
-    row = Row(65, 1, 1, uuid4(), address, "id", "MY", 1, sealed)
+    row = Row(65, 1, 1, uuid4(), address, "id", "MY", 1, False, sealed)
     alert, drilled = texts[Status.ACTUAL].sms(row, "twilio"), texts[Status.EXERCISE].sms(row, "exercise:twilio")
     assert worlds.carriers.send(Status.ACTUAL, "exercise:twilio", alert).code == "no_sender_configured"
     assert worlds.carriers.send(Status.EXERCISE, "twilio", drilled).code == "no_sender_configured"
