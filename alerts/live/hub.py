@@ -17,6 +17,8 @@ from uuid import UUID
 import redis.asyncio as aioredis
 import structlog
 from fastapi.sse import format_sse_event
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
@@ -29,6 +31,8 @@ from alerts.settings import Settings
 
 SLOW_ROUNDS = 2
 """A watcher that left an offer lying for so many republications is dropped."""
+QUIET_SECONDS, ANSWER_SECONDS = 2.0, 2.0
+"""Where no hint comes for so long, Valkey is asked whether it is there; where it does not answer for so long, it is not."""
 log = structlog.get_logger()
 
 
@@ -143,14 +147,26 @@ class Hub:
             await asyncio.sleep(self._settings.live.refresh_seconds)
 
     async def _listen_once(self) -> None:
+        """Hints from when the subscription is confirmed; a Valkey that does not answer a ping is given up.
+
+        Without tries of the client's own: what was told between two connections is looked for.
+        """
         url = self._settings.redis.url.get_secret_value()
-        client = aioredis.from_url(url, socket_connect_timeout=3, socket_timeout=None, health_check_interval=10)
+        none_of_its_own = Retry(NoBackoff(), 0)
+        client = aioredis.from_url(url, socket_connect_timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS, retry=none_of_its_own)
         async with client, client.pubsub() as pubsub:
             await pubsub.psubscribe(channel_of(self._settings, "*"))
-            self._has_hints = True
-            await self._look_all()
-            async for message in pubsub.listen():
-                if message["type"] == "pmessage":
+            is_asked = True
+            while True:
+                message = await pubsub.get_message(timeout=ANSWER_SECONDS if is_asked else QUIET_SECONDS)
+                if message is None and is_asked:
+                    raise TimeoutError
+                if is_asked := message is None:
+                    await pubsub.ping()
+                elif message["type"] == "psubscribe":
+                    self._has_hints = True
+                    await self._look_all()
+                elif message["type"] == "pmessage":
                     await self._hinted(message["channel"])
 
     async def _hinted(self, channel: bytes | str) -> None:
@@ -166,9 +182,11 @@ class Hub:
         live = self._settings.live
         last_round = monotonic()
         while True:
-            await asyncio.sleep(live.republish_seconds if self._has_hints else min(live.refresh_seconds, live.republish_seconds))
-            await self._look_all()
-            if monotonic() - last_round >= live.republish_seconds:
+            await asyncio.sleep(min(live.refresh_seconds, live.republish_seconds))
+            is_round = monotonic() - last_round >= live.republish_seconds
+            if is_round or not self._has_hints:
+                await self._look_all()
+            if is_round:
                 last_round = monotonic()
                 self._republish(live.republish_seconds * SLOW_ROUNDS)
 

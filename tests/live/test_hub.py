@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -16,7 +17,9 @@ import pytest
 import requests
 import uvicorn
 from fastapi import FastAPI
+from pydantic import SecretStr
 
+from alerts import embedded
 from alerts.kit.db import Sessions
 from alerts.live.actions import announce, refresh
 from alerts.live.hub import Encoded, Hub, Watcher
@@ -26,6 +29,7 @@ from alerts.settings import Settings
 from tests.factories.incidents import make_incident
 from tests.factories.reports import line, report_body
 from tests.factories.staff import make_actor
+from tests.support.breaking import frozen
 
 PATIENCE_SECONDS = 10
 SignIn = Callable[..., dict[str, str]]
@@ -96,8 +100,6 @@ def test_a_hint_brings_the_newest_version_to_every_watcher(committed_settings: S
 
 
 def test_without_valkey_the_hub_looks_for_itself(committed_settings: Settings, sessions: Sessions, incident_id: UUID) -> None:
-    from pydantic import SecretStr
-
     nowhere = committed_settings.redis.model_copy(update={"url": SecretStr("redis://127.0.0.1:1/0")})
     alone = committed_settings.model_copy(update={"redis": nowhere})
 
@@ -110,6 +112,44 @@ def test_without_valkey_the_hub_looks_for_itself(committed_settings: Settings, s
             assert injured_of(await until(stream, version)) == [3]
 
     asyncio.run(scene())
+
+
+@pytest.mark.breaks_servers
+@pytest.mark.parametrize("fault", ["frozen", "killed"])
+def test_a_valkey_that_is_gone_without_a_word_holds_up_no_screen(
+    fault: str, committed_settings: Settings, sessions: Sessions, incident_id: UUID, breakable_services: embedded.Services
+) -> None:
+    """Whoever still waits for its hints would look every `republish_seconds` only."""
+    own = committed_settings.redis.model_copy(update={"url": SecretStr(breakable_services.redis_url)})
+    seldom = committed_settings.live.model_copy(update={"republish_seconds": 3600.0, "refresh_seconds": 0.2})
+    settings = committed_settings.model_copy(update={"redis": own, "live": seldom})
+
+    async def scene() -> None:
+        hub = Hub(settings, sessions)
+        async with aclosing(hub.watch(incident_id)) as stream:
+            await until(stream, 0)
+            await _until(lambda: hub._has_hints)
+            with gone(breakable_services, fault):
+                version = await asyncio.to_thread(make_version, sessions, incident_id, 4)
+                assert injured_of(await until(stream, version)) == [4]
+            await _until(lambda: hub._has_hints)
+            version = await asyncio.to_thread(make_version, sessions, incident_id, 5)
+            await asyncio.to_thread(announce, settings, incident_id, version)
+            assert injured_of(await until(stream, version)) == [5]
+
+    asyncio.run(scene())
+
+
+@contextmanager
+def gone(services: embedded.Services, fault: str) -> Iterator[None]:
+    """Valkey, for the length of the block."""
+    if fault == "frozen":
+        with frozen(services.valkey_pid):
+            yield
+    else:
+        services.stop_valkey(signal.SIGKILL)
+        yield
+        services.start_valkey()
 
 
 def test_newest_wins_in_the_slot_of_a_watcher_that_is_behind() -> None:
