@@ -36,7 +36,7 @@ from alerts.kit.errors import AppError
 from alerts.kit.idempotency import delete_old_keys
 from alerts.kit.outbox import answer, delete_old_events, drain
 from alerts.kit.vitals import SENDER_PART, Measured, beat, forget_beats, keep_vitals
-from alerts.live.actions import note_progress, refresh_all, refresh_one
+from alerts.live.actions import note_changed, note_progress, refresh_all, refresh_each
 from alerts.staff.sign_in import delete_old_attempts
 from workers.apart import each_apart
 from workers.app import Runtime, child_runtime
@@ -234,9 +234,9 @@ def index_waiting_names(runtime: Runtime, _: Payload) -> None:
 @task("live.refresh")
 def refresh_sheet(runtime: Runtime, _: Payload) -> None:
     with begin(runtime.sessions) as session:
-        incidents = _incidents_of(drain(session, "live.refresh"))
-    for incident_id in sorted(incidents):
-        refresh_one(runtime.settings, runtime.sessions, incident_id)
+        incidents = sorted(_incidents_of(drain(session, "live.refresh")))
+        note_changed(session, incidents)
+    refresh_each(runtime.settings, runtime.sessions, incidents)
 
 
 @task("live.progress")

@@ -6,7 +6,7 @@ incident, then the wake-up, which may be lost without harm (screens also look fo
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from functools import cache
 from uuid import UUID
@@ -15,11 +15,13 @@ import redis
 import structlog
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from alerts.incidents.queries import get_incident, list_open_incidents
 from alerts.kit.clock import db_now
 from alerts.kit.db import Sessions, begin
+from alerts.kit.errors import AppError
 from alerts.kit.outbox import publish
 from alerts.live.briefing.actions import flag_stale
 from alerts.live.counting import keep
@@ -68,6 +70,14 @@ def note_progress(session: Session, incident_ids: Collection[UUID]) -> None:
     session.execute(statement.values(has_progress=True))
 
 
+def note_changed(session: Session, incident_ids: Collection[UUID]) -> None:
+    """Something happened in these: the next sweep computes their sheets, whatever becomes of whoever took the events."""
+    rows = [{"incident_id": each, "is_dirty": True} for each in sorted(incident_ids)]
+    if rows:
+        statement = insert(LiveState).values(rows)
+        session.execute(statement.on_conflict_do_update(index_elements=["incident_id"], set_={"is_dirty": True}))
+
+
 def refresh_one(settings: Settings, sessions: Sessions, incident_id: UUID) -> int | None:
     """Refresh one incident in its own transaction and wake the screens after it has committed. Nobody looks at the synthetic one."""
     with begin(sessions) as session:
@@ -81,7 +91,18 @@ def refresh_all(settings: Settings, sessions: Sessions) -> int:
     """Refresh every open incident that was put off or not looked at lately. Gives how many versions were made."""
     with begin(sessions) as session:
         due = _due(session)
-    return sum(refresh_one(settings, sessions, incident_id) is not None for incident_id in due)
+    return refresh_each(settings, sessions, due)
+
+
+def refresh_each(settings: Settings, sessions: Sessions, incident_ids: Iterable[UUID]) -> int:
+    """Refresh each of these. One that cannot be computed is in the log, stays due, and holds up no other."""
+    made = 0
+    for incident_id in incident_ids:
+        try:
+            made += refresh_one(settings, sessions, incident_id) is not None
+        except (AppError, SQLAlchemyError, ValueError) as error:
+            log.error("live.refresh_failed", incident_id=str(incident_id), kind=type(error).__name__)  # noqa: TRY400 - a sheet holds names
+    return made
 
 
 def announce(settings: Settings, incident_id: UUID, version: int) -> None:
