@@ -16,7 +16,7 @@ from alerts.kit.logging import configure_logging
 from alerts.kit.memory import settle
 from alerts.kit.vitals import Pulse
 from alerts.settings import Settings
-from workers.broker import register_transport
+from workers.broker import HintBroker, register_transport
 from workers.wiring import QUICK
 
 TASK_SECONDS_MAX = 900
@@ -46,6 +46,7 @@ def make_celery(settings: Settings) -> Celery:
     register_transport()
     app = Celery(
         "siaga",
+        amqp=HintBroker,
         broker=settings.redis.url.get_secret_value(),
         include=["workers.tasks", "workers.staff", "workers.inbound", "workers.liveness"],
     )

@@ -1,4 +1,4 @@
-"""The broker's transport for hints: what was taken and not begun is not put back, when a connection is given up.
+"""The broker of hints: what was taken and not begun is not put back when a connection is given up, and a lost broker is looked for often.
 
 A hint may be lost: the relay rings again until its event is answered. kombu's own channel puts back what it holds when it is
 closed; where the broker has died and a channel beside it could not be closed, it does so by a connection that is gone
@@ -8,13 +8,18 @@ already, and that error ends the whole worker.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from celery import Celery
+from celery.app.amqp import AMQP
+from kombu.connection import Connection
 from kombu.exceptions import OperationalError as BrokerError
 from kombu.transport import TRANSPORT_ALIASES, redis
 from redis.exceptions import RedisError
 
 SCHEMES = ("redis", "rediss")
+OFTEN = {"interval_start": 1, "interval_step": 1, "interval_max": 1}
+"""Seconds between two tries."""
 BROKER_FAULTS = (BrokerError, RedisError, OSError)
 
 
@@ -28,6 +33,20 @@ class HintTransport(redis.Transport):
     """Valkey or Redis, for hints."""
 
     Channel = HintChannel
+
+
+class HintConnection(Connection):
+    """Looks for a broker that has gone every second or two; kombu's own waits longer each time, up to half a minute."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Any:
+        """As kombu's, with its waits."""
+        return super().ensure_connection(*args, **(OFTEN | options))  # type: ignore[no-untyped-call]
+
+
+class HintBroker(AMQP):  # type: ignore[misc]
+    """What Celery is given in place of its own."""
+
+    Connection = HintConnection
 
 
 def register_transport() -> None:

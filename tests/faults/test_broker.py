@@ -17,6 +17,7 @@ from workers.app import make_celery
 
 pytestmark = pytest.mark.breaks_servers
 QUEUE = "sending"
+TRIES, OFTEN_SECONDS = 3, 2
 
 
 def test_a_dead_broker_is_let_go_with_hints_in_hand(
@@ -40,4 +41,23 @@ def test_a_dead_broker_is_let_go_with_hints_in_hand(
     connection.collect(socket_timeout=1)
     connection.close()
     assert len(taken) == 1
+    celery.close()
+
+
+def test_a_broker_that_has_gone_is_looked_for_often(make_settings: Callable[..., Settings], database_url: str) -> None:
+    """However long it was away, work goes on soon after it is back: no wait grows."""
+    celery = make_celery(make_settings(database_url, SIAGA_REDIS_URL="redis://127.0.0.1:1/0"))
+    waits: list[float] = []
+
+    class SeenError(Exception):
+        """Enough was seen."""
+
+    def on_error(_: Exception, wait: float) -> None:
+        waits.append(wait)
+        if len(waits) == TRIES:
+            raise SeenError
+
+    with celery.connection_for_read() as connection, pytest.raises(SeenError):
+        connection.ensure_connection(on_error, None, callback=lambda: None)
+    assert max(waits) <= OFTEN_SECONDS
     celery.close()
