@@ -23,12 +23,13 @@ from alerts.kit.db import begin
 from alerts.stage import Account, Stage, get_json, load_register, other_carrier, post_json, require_free
 from alerts.stage_waits import shortened_waits
 from alerts.stage_ways import ALL_WAYS, enter_browsers, enter_phones
+from alerts.story.api import Api
 from alerts.story.crisis import Crisis, load_crisis
 from alerts.story.live import as_it_happens, minute_of, share_of
 from alerts.story.phones import DutyPhones
 from alerts.story.prepared import prepare_words
 from alerts.story.register import RegisterPlan, write_register
-from alerts.story.replay import Api, Outcome, line_for, replay
+from alerts.story.replay import Outcome, line_for, replay
 from alerts.story.signing import Login
 from alerts.story.telling import Around, Progress, Teller, Telling
 

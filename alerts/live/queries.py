@@ -150,7 +150,7 @@ def _load_facts(session: Session, incident: Incident, areas: list[IncidentArea],
     named = tally_of(people)
     return SheetFacts(
         incident=_incident_facts(incident, areas, past),
-        missions=_missions(session, incident.id, at, past),
+        missions=_missions(session, incident, at, past),
         reports=tuple(filed.reports),
         lines=tuple(filed.lines),
         checks=tuple(check_facts(report, check) for report, check in filed.checks),
@@ -213,13 +213,13 @@ def _incident_facts(incident: Incident, areas: list[IncidentArea], past: Past) -
     )
 
 
-def _missions(session: Session, incident_id: UUID, at: _At, past: Past) -> tuple[MissionFacts, ...]:
-    """Those that answered for the incident, as was known then."""
-    query = select(IncidentMission).where(IncidentMission.incident_id == incident_id).order_by(IncidentMission.mission_code)
+def _missions(session: Session, incident: Incident, at: _At, past: Past) -> tuple[MissionFacts, ...]:
+    """Those that answered for the incident, as was known then. Of a past crisis nobody is asked: its clocks are those of its reports."""
+    query = select(IncidentMission).where(IncidentMission.incident_id == incident.id).order_by(IncidentMission.mission_code)
     rows = {row.mission_code: _mission_then(row, past) for row in session.scalars(query)}
     then = {code: row for code, row in rows.items() if row["joined_at"] <= at.known_at < (row["left_at"] or FAR)}
     names = mission_names(session, list(then))
-    said = said_by_name(session, incident_id, at.heard_by)
+    said = said_by_name(session, incident.id, at.heard_by)
     return tuple(
         MissionFacts(
             code=code,
@@ -227,7 +227,7 @@ def _missions(session: Session, incident_id: UUID, at: _At, past: Past) -> tuple
             basis=row["basis"],
             is_assumed=row["is_assumed"],
             places=tuple(row["places"]),
-            report_due_at=row["report_due_at"],
+            report_due_at=None if incident.is_replayed else row["report_due_at"],
             words=tuple(said.get(code, ())),
         )
         for code, row in then.items()

@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from alerts.story.replay import TIMEOUT_SECONDS, Api, ReplayError
+from alerts.story.api import TIMEOUT_SECONDS, Api, ReplayError
 from alerts.story.signing import Login, signed_in
 from alerts.story.steps import TextStep
 

@@ -11,14 +11,17 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 import requests
 
+from alerts.story.api import Api, ReplayError, why
 from alerts.story.crisis import Crisis, with_time
 from alerts.story.steps import (
     BroadcastStep,
+    ChangeStep,
+    ClosingStep,
     ConfirmStep,
     CoverStep,
     DeathStep,
@@ -29,34 +32,13 @@ from alerts.story.steps import (
     PublicStatementStep,
     ReportStep,
     ResolveStep,
+    SnoozeStep,
     StatementStep,
     StatementWithdrawalStep,
     Step,
     TakeOverStep,
     TextStep,
 )
-
-TIMEOUT_SECONDS = 30.0
-ANY = "*"
-"""The key of a token to be used where a source has none of its own."""
-
-
-class Answer(Protocol):
-    """What an HTTP client gives back."""
-
-    status_code: int
-
-    def json(self) -> Any: ...
-
-
-class Http(Protocol):
-    """An HTTP client: a session of `requests`, or a test's client."""
-
-    def request(self, method: str, url: str, *, json: Any, headers: Mapping[str, str], timeout: float) -> Answer: ...
-
-
-class ReplayError(Exception):
-    """The replay cannot begin; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,41 +93,12 @@ class Hands:
 NO_HANDS = Hands()
 
 
-@dataclass(frozen=True, slots=True)
-class Api:
-    """Where the product is, and on whose behalf it is called.
-
-    `tokens` are bearer tokens by source: `ministry` (also for host state and media), `mission:<code>`, and `*`
-    for every source without one.
-    """
-
-    base_url: str
-    tokens: Mapping[str, str]
-    http: Http = field(default_factory=requests.Session)
-
-    def post(self, by: str, path: str, body: Mapping[str, Any], *, key: str) -> Answer:
-        """An acting request. Raises ReplayError when nobody may speak for `by`."""
-        token = self.tokens.get(by) or self.tokens.get(ANY)
-        if token is None:
-            raise ReplayError(f"no token for {by}")
-        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
-        return self.http.request("POST", f"{self.base_url}/api/v1{path}", json=body, headers=headers, timeout=TIMEOUT_SECONDS)
-
-    def get(self, path: str, *, by: str = "ministry") -> Any:
-        """What may be read there. Raises ReplayError for a refusal."""
-        headers = {"Authorization": f"Bearer {self.tokens.get(by) or self.tokens.get(ANY)}"}
-        answer = self.http.request("GET", f"{self.base_url}/api/v1{path}", json=None, headers=headers, timeout=TIMEOUT_SECONDS)
-        if answer.status_code != 200:
-            raise ReplayError(_why(answer))
-        return answer.json()
-
-
 def open_incident(crisis: Crisis, api: Api, *, edition: str = "") -> str:
     """Open the file's incident and give its id. The same file and `edition` give the same incident."""
     key = f"replay-{crisis.name}-{crisis.digest}-{edition or 'first'}"
     answer = api.post(crisis.opened_by, "/incidents", crisis.incident_body, key=key)
     if answer.status_code != 201:
-        raise ReplayError(f"the incident was not opened: {_why(answer)}")
+        raise ReplayError(f"the incident was not opened: {why(answer)}")
     return str(answer.json()["id"])
 
 
@@ -227,8 +180,11 @@ class _Player:
             ConfirmStep: self._confirm,
             ResolveStep: self._resolve,
             DeathStep: self._death,
+            ChangeStep: self._change,
+            ClosingStep: self._closing,
             TakeOverStep: self._take_over,
             CoverStep: self._cover,
+            SnoozeStep: self._snooze,
             TextStep: self._text,
             EnquiryStep: self._enquiry,
             PublicStatementStep: self._public_statement,
@@ -310,6 +266,30 @@ class _Player:
         self._post(step, step.by, f"/persons/{person}/death/{step.step}", with_time(step.body, step.at))
         return "done", (), ""
 
+    def _change(self, step: ChangeStep) -> Played:
+        body = dict(step.change)
+        if levels := body.get("levels"):
+            body.pop("levels")
+            if body:  # an area has a level only once it is one of the incident's
+                self._patch(step, body)
+            areas = {name: area["id"] for area in self.api.get(self._incident)["areas"] for name in (area["code"], area["name"]) if name}
+            body = {"levels": [_level(each, areas) for each in levels]}
+        self._patch(step, body)
+        return "done", (), ""
+
+    def _patch(self, step: ChangeStep, body: Mapping[str, Any]) -> None:
+        answer = self.api.patch(step.by, self._incident, body)
+        if answer.status_code != 200:
+            raise ReplayError(why(answer))
+
+    def _closing(self, step: ClosingStep) -> Played:
+        self._post(step, "ministry", f"{self._incident}/{step.kind}", {"reason": step.reason})
+        return "done", (), ""
+
+    def _snooze(self, step: SnoozeStep) -> Played:
+        self._post(step, "ministry", f"{self._incident}/missions/{step.mission}/snooze", step.snooze)
+        return "done", (), ""
+
     def _take_over(self, step: TakeOverStep) -> Played:
         body = {"reason": step.reason} if step.reason else {}
         self._post(step, "ministry", f"{self._incident}/take-over", body)
@@ -347,7 +327,7 @@ class _Player:
     def _post(self, step: Step, by: str, path: str, body: Mapping[str, Any]) -> Any:
         answer = self.api.post(by, path, body, key=self._key(step))
         if answer.status_code not in (200, 201):
-            raise ReplayError(_why(answer))
+            raise ReplayError(why(answer))
         return answer.json()
 
     def _key(self, step: Step) -> str:
@@ -362,12 +342,9 @@ class _Player:
         return found
 
 
-def _why(answer: Answer) -> str:
-    """A refusal in one line."""
-    try:
-        document = answer.json()
-    except ValueError:
-        return f"status {answer.status_code}"
-    detail = document.get("detail") if isinstance(document, dict) else None
-    field_name = document.get("field") if isinstance(document, dict) else None
-    return f"status {answer.status_code}: {detail}{f' ({field_name})' if field_name else ''}"
+def _level(level: Mapping[str, Any], areas: Mapping[str, str]) -> dict[str, Any]:
+    """A level as the API takes it: by its area's id. `area` is a code or a name."""
+    area = str(level.get("area"))
+    if area not in areas:
+        raise ReplayError(f"the incident has no area {area}")
+    return {key: value for key, value in level.items() if key != "area"} | {"area_id": areas[area]}

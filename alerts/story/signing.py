@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from alerts.story.replay import TIMEOUT_SECONDS, ReplayError
+from alerts.story.api import TIMEOUT_SECONDS, ReplayError
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 Ref = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,79}$")]
-By = Annotated[str, Field(pattern=r"^(mission:[a-z0-9-]+|ministry)$")]
+By = Annotated[str, Field(pattern=r"^(mission:[a-z0-9-]+|ministry|minister)$")]
 
 
 class TimeBasis(StrEnum):
@@ -146,11 +146,29 @@ class DeathStep(StepPart):
     kind: Literal["death"]
     by: By
     person: Ref
-    step: Literal["confirm", "kin-told", "initials"]
+    step: Literal["confirm", "kin-told", "kin-not-found", "initials"]
     body: dict[str, Any]
 
     def mentions(self) -> Iterator[str]:
         return iter((self.person,))
+
+
+class ChangeStep(StepPart):
+    """The incident itself changes: severity, areas, Siaga levels. `change` is the body of the API.
+
+    A level says `area`, the area's code or name, instead of its id.
+    """
+
+    kind: Literal["change"]
+    by: By = "ministry"
+    change: dict[str, Any]
+
+
+class ClosingStep(StepPart):
+    """The incident is closed, or opened again."""
+
+    kind: Literal["close", "reopen"]
+    reason: str
 
 
 class TakeOverStep(StepPart):
@@ -166,6 +184,14 @@ class CoverStep(StepPart):
     kind: Literal["cover"]
     mission: str
     cover: dict[str, Any]
+
+
+class SnoozeStep(StepPart):
+    """Nobody asks a mission for so long. `snooze` is the body of the API."""
+
+    kind: Literal["snooze"]
+    mission: str
+    snooze: dict[str, Any]
 
 
 class TextStep(StepPart):
@@ -213,8 +239,11 @@ Step = (
     | ConfirmStep
     | ResolveStep
     | DeathStep
+    | ChangeStep
+    | ClosingStep
     | TakeOverStep
     | CoverStep
+    | SnoozeStep
     | TextStep
     | EnquiryStep
     | PublicStatementStep

@@ -16,8 +16,9 @@ from typing import Any
 
 import requests
 
+from alerts.story.api import Api, ReplayError
 from alerts.story.crisis import Crisis
-from alerts.story.replay import Api, Hands, Outcome, ReplayError, Result, open_incident, replay
+from alerts.story.replay import Hands, Outcome, Result, open_incident, replay
 from alerts.story.signing import Login, signed_in
 from alerts.story.steps import BroadcastStep, Step, TextStep
 

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from alerts.story.replay import Api
+from alerts.story.api import Api
 from tests.story.worlds import MISSIONS, InProcess, Teller
 
 SignIn = Callable[..., dict[str, str]]
