@@ -44,7 +44,7 @@ router = APIRouter(include_in_schema=False)
 Manager = Annotated[Actor, Depends(require(Permission.MANAGE_STAFF))]
 Alarmed = Annotated[Actor, Depends(require(Permission.HANDLE_ALARMS))]
 MOST = Paging(None, LIMIT_MAX)
-TYPED_KINDS = (ContactKind.PHONE, ContactKind.EMAIL)
+TYPED_KINDS = (ContactKind.PHONE, ContactKind.WHATSAPP, ContactKind.EMAIL)
 
 
 @needs_router.get("")

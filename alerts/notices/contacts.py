@@ -29,6 +29,7 @@ from alerts.staff.rules import Permission, Role, mission_problem
 TABLE = "staff_contact"
 TOKEN_LENGTH = range(20, 4097)
 ROSTER_MAX = 50
+NUMBERS = frozenset({ContactKind.PHONE, ContactKind.WHATSAPP})
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def open_contact(keyring: Keyring, contact_id: UUID, address_enc: bytes, *, colu
 def hint_of(keyring: Keyring, contact: StaffContact) -> str:
     """Enough to recognise an address by: the ends of a number, the mailbox's first letter, a push service's host."""
     address = open_contact(keyring, contact.id, contact.address_enc)
-    if contact.kind is ContactKind.PHONE:
+    if contact.kind in NUMBERS:
         return mask_phone(address)
     if contact.kind is ContactKind.EMAIL:
         box, _, domain = address.rpartition("@")
@@ -167,7 +168,7 @@ def _check_line(session: Session, role: Role, mission_code: str | None, line: Du
 
 def _read(command: NewContact, place: Place) -> tuple[str, str | None]:
     """The address in its one form, and a number's country."""
-    if command.kind is ContactKind.PHONE:
+    if command.kind in NUMBERS:
         number = parse_phone(command.address, default_region=place.home_country, field="address")
         return number.e164, number.country
     readers: dict[ContactKind, Callable[[NewContact, Place], str]] = {

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from alerts.channels.ports import EmailMessage, Message, PushMessage, SmsMessage, VoiceMessage, WebPushMessage
+from alerts.channels.ports import EmailMessage, Message, PushMessage, SmsMessage, VoiceMessage, WebPushMessage, WhatsAppMessage
 from alerts.channels.rule_book import RuleBook
 from alerts.channels.texts import measure
 from alerts.kit.crypto import Keyring, UndecipherableError
@@ -20,6 +20,8 @@ from alerts.kit.ids import callback_token
 from alerts.notices.contacts import open_contact
 from alerts.notices.crew import rules as crew
 from alerts.notices.rules import EXERCISE, EXERCISE_WORD, Channel, attempt_name
+from alerts.settings import Settings
+from alerts.settings_groups import WhatsApp
 
 log = structlog.get_logger()
 HOOKS = "/hooks/notices"
@@ -37,11 +39,20 @@ def with_address(body: str, address: str, *, kind: str) -> str:
 
 @dataclass(frozen=True)
 class Writer:
-    """Turns a claimed row into what a sender takes. Addresses are opened here and live only as long as the request."""
+    """Turns a claimed row into what a sender takes. Addresses are opened here and live only as long as the request.
+
+    `whatsapp`: the approved templates, and those of exercises.
+    """
 
     keyring: Keyring
     public_url: str
     book: RuleBook
+    whatsapp: tuple[WhatsApp, WhatsApp] = (WhatsApp(), WhatsApp())
+
+    @classmethod
+    def of(cls, settings: Settings, book: RuleBook) -> Writer:
+        """With the templates of these settings."""
+        return cls(settings.keyring, settings.public_url, book, (settings.whatsapp, settings.exercise_whatsapp))
 
     def try_write(self, row: Mapping[str, Any]) -> Message | None:
         """The message, or None for a row that cannot be read (a lost key, a damaged field)."""
@@ -57,6 +68,7 @@ class Writer:
             Channel.PUSH: self._push,
             Channel.WEB_PUSH: self._web_push,
             Channel.SMS: self._sms,
+            Channel.WHATSAPP: self._by_whatsapp,
             Channel.VOICE: self._voice,
             Channel.EMAIL: self._email,
         }
@@ -92,6 +104,19 @@ class Writer:
             attempt_id=attempt,
             to_e164=self._open(row),
             text=with_address(row["body"], self._link(row), kind=row["kind"]) if may_link else row["body"],
+            status_callback=self._hook("status", attempt),
+            validity_seconds=row["seconds_left"],
+        )
+
+    def _by_whatsapp(self, row: Mapping[str, Any], attempt: str) -> Message:
+        """The text and its page's address as the one variable of a template: WhatsApp lets nobody begin in words of their own."""
+        templates = self.whatsapp[row["status"] == EXERCISE].sids
+        whole = with_address(row["body"], self._link(row), kind=row["kind"]) if row["path"] else row["body"]
+        return WhatsAppMessage(
+            attempt_id=attempt,
+            to_e164=self._open(row),
+            content_sid=templates[row["language"] if row["language"] in templates else "en"]["plain"],
+            variables={"1": whole},
             status_callback=self._hook("status", attempt),
             validity_seconds=row["seconds_left"],
         )

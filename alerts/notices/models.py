@@ -28,7 +28,7 @@ class StaffContact(Base):
     __tablename__ = "staff_contact"
     __table_args__ = (
         CheckConstraint("(kind = 'web_push') = (p256dh_enc IS NOT NULL AND auth_enc IS NOT NULL)", name="web_push_has_keys"),
-        CheckConstraint("(kind = 'phone') OR (number_country IS NULL)", name="country_of_phone"),
+        CheckConstraint("(kind IN ('phone', 'whatsapp')) OR (number_country IS NULL)", name="country_of_phone"),
         Index("uq_staff_contact_staff_id_address_index", "staff_id", "address_index", unique=True, postgresql_where=_CURRENT),
         Index(
             "uq_staff_contact_device",

@@ -24,9 +24,10 @@ ROUNDS_OF_MISSION = 3
 
 
 class ContactKind(StrEnum):
-    """An address of somebody of the staff. A phone serves texts and calls."""
+    """An address of somebody of the staff. A phone serves texts and calls; WhatsApp, which not every number has, is one of its own."""
 
     PHONE = "phone"
+    WHATSAPP = "whatsapp"
     PUSH = "push"
     WEB_PUSH = "web_push"
     EMAIL = "email"
@@ -38,6 +39,7 @@ class Channel(StrEnum):
     PUSH = "push"
     WEB_PUSH = "web_push"
     SMS = "sms"
+    WHATSAPP = "whatsapp"
     VOICE = "voice"
     EMAIL = "email"
 
@@ -118,11 +120,12 @@ WAYS: Mapping[ContactKind, tuple[Channel, ...]] = MappingProxyType(
         ContactKind.PUSH: (Channel.PUSH,),
         ContactKind.WEB_PUSH: (Channel.WEB_PUSH,),
         ContactKind.PHONE: (Channel.SMS, Channel.VOICE),
+        ContactKind.WHATSAPP: (Channel.WHATSAPP,),
         ContactKind.EMAIL: (Channel.EMAIL,),
     }
 )
 CONTACTS_MAX: Mapping[ContactKind, int] = MappingProxyType(
-    {ContactKind.PHONE: 3, ContactKind.PUSH: 5, ContactKind.WEB_PUSH: 5, ContactKind.EMAIL: 2}
+    {ContactKind.PHONE: 3, ContactKind.WHATSAPP: 2, ContactKind.PUSH: 5, ContactKind.WEB_PUSH: 5, ContactKind.EMAIL: 2}
 )
 
 

@@ -75,7 +75,7 @@ def send_due(settings: Settings, sessions: Sessions, outbound: Outbound) -> int:
             book = load_book(session) if rows else RuleBook.packaged()
         if not rows:
             return handed_over
-        answers = hand_over(outbound, Writer(settings.keyring, settings.public_url, book), rows, until=began + lease / 2)
+        answers = hand_over(outbound, Writer.of(settings, book), rows, until=began + lease / 2)
         with begin(sessions) as session:
             record(session, rows, answers, retry_seconds=settings.paging.retry_seconds)
         handed_over += len(rows)

@@ -22,7 +22,8 @@ _numbers = count(1)
 def make_contact(session: Session, keyring: Keyring, staff: Staff, kind: str = "phone", address: str = "") -> StaffContact:
     """An address of an account: a fresh Indonesian number, device or mailbox unless told otherwise."""
     number = next(_numbers)
-    fresh = {"phone": f"+62811{7_000_000 + number}", "push": f"device-of-staff-{number:08}", "email": f"petugas{number}@example.org"}
+    phone = f"+62811{7_000_000 + number}"
+    fresh = {"phone": phone, "whatsapp": phone, "push": f"device-of-staff-{number:08}", "email": f"petugas{number}@example.org"}
     command = NewContact(ContactKind(kind), address or fresh[kind])
     return add_contact(session, keyring, actor=SYSTEM, staff_id=staff.id, command=command, place=PLACE)
 

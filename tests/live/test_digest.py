@@ -39,7 +39,7 @@ LATER = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 def all_channels(_: str) -> frozenset[str]:
-    return frozenset({"sms", "push", "voice", "email"})
+    return frozenset({"sms", "whatsapp", "push", "voice", "email"})
 
 
 def sheet_of(*lines: dict[str, Any], title: str = "Gempa uji", status: str = "Actual", **body: Any) -> AnswerSheet:
@@ -125,6 +125,17 @@ def test_a_quiet_incident_says_nothing_on_a_locked_phone() -> None:
 @pytest.fixture
 def minister(session: Session, keyring: Keyring) -> object:
     return make_reachable(session, keyring, "minister", "phone", "push")
+
+
+def test_a_minister_with_whatsapp_is_told_there_too(session: Session, keyring: Keyring) -> None:
+    make_reachable(session, keyring, "minister", "whatsapp", "phone")
+    incident = make_incident(session)
+    session.commit()
+    refresh(session, incident.id, no_more_often=timedelta(0))
+    told(session, incident)
+    said = dict(notices(session))
+    assert set(said) == {"sms", "whatsapp"}
+    assert said["whatsapp"] == said["sms"]
 
 
 def file(session: Session, incident: Incident, *lines: dict[str, Any]) -> None:

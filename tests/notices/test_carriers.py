@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from alerts.deliveries.carriers import Carriers
 from alerts.kit.crypto import Keyring
 from alerts.kit.db import Sessions, begin
+from alerts.notices.contacts import hint_of
 from alerts.notices.rules import attempt_name
 from alerts.sandbox.carrier import SandboxConfig
 from alerts.sandbox.plan import Plan
@@ -144,6 +146,26 @@ def test_an_actual_page_leaves_by_the_live_senders_alone(wired: Callable[..., Wi
     assert office.states() == {"accepted": 2}
     assert sorted(live.taken()) == names(office)
     assert drill.taken() == []
+
+
+TEMPLATES = {language: {"plain": "HX" + letter * 32} for language, letter in (("id", "a"), ("en", "b"))}
+
+
+def test_whatsapp_takes_the_words_in_the_template_that_was_approved(wired: Callable[..., Wired], live: Carrier) -> None:
+    office = wired(SIAGA_WHATSAPP_FROM="+15005550010", SIAGA_WHATSAPP_CONTENT_SIDS=json.dumps(TEMPLATES))
+    with begin(office.sessions) as session:
+        contact = make_contact(session, office.keyring, make_staff(session, "approver"), "whatsapp", "+628117654321")
+        assert (contact.number_country, hint_of(office.keyring, contact)) == ("ID", "+62•••321")
+    office.channels = configured_of(office.settings)("Actual")
+    office.submit()
+    office.ring()
+    office.send()
+    assert office.rows("SELECT channel, state FROM notice") == [{"channel": "whatsapp", "state": "accepted"}]
+    assert live.taken() == names(office)
+    query = {"To": "whatsapp:+628117654321"}
+    listed = httpx.get(f"{live.url}/2010-04-01/Accounts/{LIVE}/Messages.json", params=query, auth=(LIVE, "t" + LIVE)).json()["messages"]
+    [row] = office.rows("SELECT body, path FROM notice")
+    assert [message["body"] for message in listed] == [f"{row['body']} http://127.0.0.1:9{row['path']}"]
 
 
 def test_an_exercise_page_leaves_by_the_exercise_senders_alone(wired: Callable[..., Wired], live: Carrier, drill: Carrier) -> None:
