@@ -1,4 +1,4 @@
-"""Text that strangers wrote: what in it cannot be seen, and how to show it safely."""
+"""Text that people wrote: what in it cannot be seen, and how to show it safely."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ LAYOUT = "\t\r\n"
 
 
 def is_hidden(character: str) -> bool:
-    return unicodedata.category(character) in HIDDEN_CATEGORIES
+    return unicodedata.category(character) in HIDDEN_CATEGORIES or _is_noncharacter(ord(character))
+
+
+def _is_noncharacter(code: int) -> bool:
+    """Codes that Unicode keeps for programs' own use; XML cannot hold some of them."""
+    return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
 
 
 def is_control(character: str) -> bool:

@@ -6,12 +6,19 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from alerts.kit.http import View, Wire
+from alerts.kit.text import visible
 from alerts.statements.rules import State, Verdict, WhyWithdrawn
 
-Sentence = Annotated[str, Field(min_length=3, max_length=400)]
+
+def _seen(value: object) -> object:
+    """What a reader would see: a hidden sign turns round what stands after it, or stands where no feed can hold it."""
+    return visible(value).strip() if isinstance(value, str) else value
+
+
+Sentence = Annotated[str, BeforeValidator(_seen), Field(min_length=3, max_length=400)]
 
 
 class Both(Wire):
@@ -27,7 +34,7 @@ class Hotline(Wire):
     Typed words: somebody else publishes a statement with a name or number that no standing one of the incident has so far.
     """
 
-    name: str = Field(min_length=2, max_length=80)
+    name: Annotated[str, BeforeValidator(_seen)] = Field(min_length=2, max_length=80)
     number: str = Field(pattern=r"^\+?[0-9][0-9 ()-]{1,19}$")
 
 

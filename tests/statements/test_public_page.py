@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from xml.etree import ElementTree as ET
 
+import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 from sqlalchemy import func, select, text
@@ -17,10 +18,13 @@ from alerts.incidents.models import Incident
 from alerts.kit.crypto import Keyring
 from alerts.kit.ids import read_alert_code
 from alerts.live.actions import refresh
+from alerts.statements.actions import draft_rumour
 from alerts.statements.models import PublicPage
 from alerts.statements.queries import alert_query
+from alerts.statements.rules import Verdict
+from alerts.statements.schemas import Both, RumourIn
 from tests.factories.checkins import make_citizen, make_member
-from tests.factories.incidents import make_incident
+from tests.factories.incidents import OPENER, make_incident
 from tests.factories.reports import line, new_key
 from tests.factories.statements import RUMOUR, answer, public, publish, report
 
@@ -131,6 +135,50 @@ def test_the_feed_is_atom_with_the_newest_first(
     assert len(times) == 2
     assert feed.findtext(f"{ATOM}updated") == times[0]
     assert public(client, session, incident, "/feed.atom?lang=id", **{"If-None-Match": answer.headers["etag"]}).status_code == 304
+
+
+HIDDEN = {"turned round": "\u202e", "no width": "\u200b", "backspace": "\b", "escape": "\x1b", "no character": "\uffff"}
+
+
+@pytest.mark.parametrize("sign", HIDDEN.values(), ids=HIDDEN)
+def test_no_hidden_sign_gets_into_the_public_words(
+    client: TestClient,
+    session: Session,
+    incident: Incident,
+    draft: Callable[..., Response],
+    rumour: Callable[..., Response],
+    sign_in: SignIn,
+    sign: str,
+) -> None:
+    """One turns round all that stands after it, hotlines too, and hides a word from the rules; another breaks the feed for good."""
+    words = {"id": f"Mohon{sign} tenang.", "en": f"Stay{sign} calm."}
+    made = draft(own=[words], hotlines=[{"name": f"KBRI{sign}", "number": "+90 312 000"}])
+    assert made.status_code == 201, made.text
+    assert publish(client, made.json()["id"], sign_in("minister")).status_code == 200
+    assert answer(client, rumour(claim=words, explanation=words).json(), sign_in("minister")).status_code == 200
+    for language in ("id", "en"):
+        assert sign not in public(client, session, incident, f"?lang={language}").text
+        feed = public(client, session, incident, f"/feed.atom?lang={language}")
+        assert sign not in feed.text
+        assert len(ET.fromstring(feed.content).findall(f"{ATOM}entry")) == 2
+    refused = draft(own=[{"id": f"se{sign}mua WNI selamat.", "en": "They are well."}])
+    assert (refused.status_code, refused.json()["code"]) == (422, "all_safe")
+
+
+def test_a_feed_stays_readable_whatever_was_published_before(
+    client: TestClient, session: Session, incident: Incident, sign_in: SignIn
+) -> None:
+    """What was published cannot be changed, so that it is the feed that leaves out what XML cannot hold."""
+    command = RumourIn.model_construct(
+        claim=Both.model_construct(id="Kabar\b.", en="News\b."),
+        explanation=Both.model_construct(id="Itu\x1b salah.", en="No\uffff."),
+        verdict=Verdict.FALSE,
+        replaces=None,
+    )
+    row = draft_rumour(session, actor=OPENER, incident=incident, command=command)
+    session.commit()
+    assert answer(client, {"id": str(row.id)}, sign_in("minister")).status_code == 200
+    assert "Itu salah." in ET.fromstring(public(client, session, incident, "/feed.atom?lang=id").content).findtext(f".//{ATOM}content", "")
 
 
 def test_an_exercise_has_its_own_road(client: TestClient, session: Session, sign_in: SignIn) -> None:
