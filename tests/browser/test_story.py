@@ -7,7 +7,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from playwright.sync_api import Page, Route, expect
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from alerts.kit.actor import Via
 from alerts.kit.clock import db_now
@@ -17,6 +17,7 @@ from alerts.reports.schemas import ReportIn
 from alerts.staff.models import Staff
 from alerts.staff.sign_in import actor_of
 from tests.browser.conftest import PHONE, Site
+from tests.factories.staff import PASSWORD
 
 
 def test_from_something_happened_to_the_ministers_page(open_as: Callable[..., Page], site: Site) -> None:
@@ -117,11 +118,38 @@ def test_a_screen_that_slept_for_an_hour_has_the_whole_truth_on_waking(open_as: 
     _file_injured(site, site.crisis.incident, 5432)
     page.clock.fast_forward("01:00:00")
     expect(state).to_contain_text("▲")
+    expect(state).to_contain_text("Yang terlihat di sini diambil 60 menit yang lalu.")
     expect(page.locator("#sheet")).not_to_contain_text("5.432")
     with page.expect_request("**/pulse*"):
         page.context.set_offline(False)
         page.clock.fast_forward("00:01:00")
     expect(page.locator("#sheet")).to_contain_text("5.432")
+    expect(state).to_contain_text("●")
+
+
+def test_a_screen_whose_session_ended_in_its_sleep_asks_who_it_is(
+    open_as: Callable[..., Page], site: Site
+) -> None:
+    page = open_as("minister", PHONE)
+    page.clock.install()
+    address = f"/incidents/{site.crisis.incident}/minister"
+    page.goto(address)
+    state = page.locator("#link-state")
+    expect(state).to_contain_text("●")
+    page.context.set_offline(True)
+    with site.sessions.begin() as session:
+        session.execute(text("UPDATE staff_session SET last_seen_at = last_seen_at - interval '1 hour'"))
+    _file_injured(site, site.crisis.incident, 6543)
+    page.clock.fast_forward("01:00:00")
+    expect(state).to_contain_text("60 menit yang lalu")
+    with page.expect_navigation(url=lambda url: "/sign-in" in url):
+        page.context.set_offline(False)
+        page.clock.fast_forward("00:01:00")
+    page.fill("#username", site.staff["minister"])
+    page.fill("#password", PASSWORD)
+    page.click("main button.main")
+    page.wait_for_url(f"**{address}")
+    expect(page.locator("#sheet")).to_contain_text("6.543")
     expect(state).to_contain_text("●")
 
 

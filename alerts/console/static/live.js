@@ -1,6 +1,7 @@
 // Keeps one part of a page at the newest version: the stream says that there is one, the part is fetched as HTML.
 // Without this script the page is complete as it was sent, and a link renews it.
-// It says that it is live only while the stream speaks and the newest version that it named is on the page.
+// It says that it is live only while the stream speaks and the newest version that it named is on the page; otherwise
+// it says how old all of it is, for the ages that it was sent with stand still.
 const part = document.getElementById("sheet");
 const state = document.getElementById("link-state");
 const RENEW_MS = 60_000; // ages go on even when nothing happens
@@ -12,12 +13,25 @@ let isNewer = false;
 let shown = part.dataset.version || "";
 let named = shown;
 let heardAt = Date.now();
+let shownAt = Date.now();
 let source = null;
+const age = document.createElement("span");
+age.setAttribute("aria-live", "off"); // it counts on; that it is cut off is said aloud once
 
 function say(isOn) {
   if (!state) return;
-  state.textContent = isOn ? `● ${state.dataset.on}` : `▲ ${state.dataset.off}`;
+  const words = isOn ? `● ${state.dataset.on}` : `▲ ${state.dataset.off} `;
+  if (state.firstChild?.textContent !== words) state.replaceChildren(words);
   state.classList.toggle("off", !isOn);
+  if (isOn) { age.remove(); return; }
+  age.textContent = `${state.dataset.age} ${ago((Date.now() - shownAt) / 1000)}.`;
+  if (!age.isConnected) state.append(age);
+}
+
+function ago(seconds) {
+  const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always" });
+  if (seconds < 60) return words.format(-Math.floor(seconds / 10) * 10, "second");
+  return seconds < 7200 ? words.format(-Math.floor(seconds / 60), "minute") : words.format(-Math.floor(seconds / 3600), "hour");
 }
 
 function isLive() {
@@ -32,6 +46,7 @@ async function renew() {
   if (isFetching) { isNewer = true; return; }
   isFetching = true;
   const wanted = named;
+  const askedAt = Date.now();
   try {
     const options = { headers: { "X-Part": "1" }, credentials: "same-origin", signal: AbortSignal.timeout(FETCH_MS) };
     const answer = await fetch(part.dataset.part, options);
@@ -44,6 +59,7 @@ async function renew() {
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     if (focused) document.getElementById(focused)?.focus();
     shown = wanted;
+    shownAt = askedAt;
     say(isLive());
   } catch {
     say(false);
@@ -72,7 +88,7 @@ function connect() {
 
 function watch() {
   const isSilent = Date.now() - heardAt > SILENT_MS;
-  if (isSilent) say(false);
+  if (isSilent || state?.classList.contains("off")) say(false); // its age grows
   if (isSilent || source.readyState === EventSource.CLOSED) connect();
 }
 
@@ -80,5 +96,6 @@ connect();
 setInterval(watch, AGAIN_MS);
 setInterval(() => { if (!document.hidden) renew(); }, RENEW_MS);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) { watch(); renew(); } });
+addEventListener("online", () => { connect(); renew(); });
 addEventListener("pagehide", () => source.close());
 addEventListener("pageshow", (event) => { if (event.persisted) { connect(); renew(); } });
