@@ -127,9 +127,7 @@ def test_a_screen_that_slept_for_an_hour_has_the_whole_truth_on_waking(open_as: 
     expect(state).to_contain_text("●")
 
 
-def test_a_screen_whose_session_ended_in_its_sleep_asks_who_it_is(
-    open_as: Callable[..., Page], site: Site
-) -> None:
+def test_a_screen_whose_session_ended_in_its_sleep_asks_who_it_is(open_as: Callable[..., Page], site: Site) -> None:
     page = open_as("minister", PHONE)
     page.clock.install()
     address = f"/incidents/{site.crisis.incident}/minister"
