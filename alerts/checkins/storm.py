@@ -146,7 +146,7 @@ def _holder(keyring: Keyring, members: dict[int, Row[Any]], knock: Knock, token:
 def _note(session: Session, keyring: Keyring, said: Sequence[tuple[LinkHolder, LinkAnswer]]) -> list[Noted]:
     """One answer of each person: written, unless it says nothing new."""
     before = {row.member_id: row for row in session.execute(BEFORE, _people(holder for holder, _ in said))}
-    new = [_New(holder, form, before[holder.member_id].new_id, clean(form.note, NOTE_CHARACTERS)) for holder, form in said]
+    new = [_new(holder, form, before[holder.member_id]) for holder, form in said]
     new = [each for each in new if not _is_known(before[each.holder.member_id], each, keyring)]
     times = _write(session, keyring, new)
     cases = _hear_cases(session, keyring, new, before)
@@ -162,12 +162,17 @@ def _note(session: Session, keyring: Keyring, said: Sequence[tuple[LinkHolder, L
 
 
 class _New(NamedTuple):
-    """An answer to be written, by the id that it will have."""
+    """An answer to be written, by the id that it will have, and that of the case which it may raise."""
 
     holder: LinkHolder
     form: LinkAnswer
     id: UUID
+    case_id: UUID
     note: str | None
+
+
+def _new(holder: LinkHolder, form: LinkAnswer, last: Row[Any]) -> _New:
+    return _New(holder, form, last.new_id, last.case_id, clean(form.note, NOTE_CHARACTERS))
 
 
 def _is_known(last: Row[Any], new: _New, keyring: Keyring) -> bool:
@@ -208,14 +213,16 @@ def _raise_cases(session: Session, calls: Sequence[_New]) -> dict[int, HelpCase]
     """The new cases, by member. Each person's lock is held since their members were."""
     if not calls:
         return {}
-    raised = raise_all(session, [_call(each.holder, each.id) for each in calls])
+    raised = raise_all(session, [_call(each) for each in calls])
     return {each.holder.member_id: case for each, case in zip(calls, raised, strict=True)}
 
 
-def _call(holder: LinkHolder, checkin_id: UUID) -> Call:
+def _call(new: _New) -> Call:
     """A link is of its incident's world: its token opens no other (`_holder`)."""
+    holder = new.holder
     status = Status.EXERCISE if holder.is_exercise else Status.ACTUAL
-    return Call(actor_of_link(holder.member_id), holder.incident_id, holder.citizen_id, checkin_id=checkin_id, status=status)
+    who = actor_of_link(holder.member_id), holder.incident_id, holder.citizen_id
+    return Call(*who, checkin_id=new.id, status=status, id=new.case_id)
 
 
 def _open_cases(session: Session, holders: Iterable[LinkHolder]) -> dict[int, HelpCase]:
@@ -250,7 +257,7 @@ SELECT p.*, pg_advisory_xact_lock(p.key) FROM (
 """)
 
 BEFORE = text("""
-SELECT n.member_id, l.id, l.answer, l.received_at, l.note_enc, uuidv7() AS new_id, EXISTS (
+SELECT n.member_id, l.id, l.answer, l.received_at, l.note_enc, uuidv7() AS new_id, uuidv7() AS case_id, EXISTS (
     SELECT FROM help_case h WHERE h.citizen_id = n.citizen_id AND h.incident_id = n.incident_id AND h.state = ANY (:current)) AS has_case
 FROM unnest(CAST(:members AS bigint[]), CAST(:citizens AS uuid[]), CAST(:incidents AS uuid[])) n(member_id, citizen_id, incident_id)
 LEFT JOIN LATERAL (SELECT c.id, c.answer, c.received_at, c.note_enc FROM checkin c

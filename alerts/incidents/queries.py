@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -99,6 +99,14 @@ def list_missions(session: Session, incident_id: UUID) -> list[IncidentMission]:
     """The missions that answer for it now. Empty says: none is known."""
     query = select(IncidentMission).where(IncidentMission.incident_id == incident_id, IncidentMission.left_at.is_(None))
     return list(session.scalars(query.order_by(IncidentMission.mission_code)))
+
+
+def list_parts(incident_ids: Collection[UUID]) -> Select[Any]:
+    """`list_missions` of several incidents, as plain columns: incident, mission, places, basis, assumed, part."""
+    row = IncidentMission
+    columns: list[Any] = [row.incident_id, row.mission_code, row.places, row.basis, row.is_assumed, row.part]
+    here = row.incident_id.in_(incident_ids), row.left_at.is_(None)
+    return select(*columns).where(*here).order_by(row.incident_id, row.mission_code)
 
 
 def with_merged(incident_id: UUID, known_at: datetime | None = None) -> Select[Any]:

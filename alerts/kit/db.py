@@ -49,6 +49,8 @@ def new_id(session: Session) -> UUID:
 
 def new_ids(session: Session, count: int) -> list[UUID]:
     """Several, in order."""
+    if not count:
+        return []
     return sorted(session.scalars(select(func.uuidv7()).select_from(func.generate_series(1, count))))
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.orm import Session
 
 from alerts.checkins.cases.models import HelpCase, HelpCaseEntry
 from alerts.checkins.cases.rules import CURRENT, CaseState, Owner, choose_owner
 from alerts.checkins.cases.schemas import CaseDetailView, CaseView, EntryView
 from alerts.checkins.cases.words import acknowledge
-from alerts.citizens.models import Citizen, Phone
+from alerts.citizens.models import Phone
 from alerts.citizens.queries import names_of, open_e164
-from alerts.incidents.queries import list_missions
+from alerts.incidents.queries import list_parts
 from alerts.incidents.rules import Status, is_bound_to_mission
 from alerts.kit.actor import Actor
 from alerts.kit.crypto import Keyring
+from alerts.kit.db import array_of
 from alerts.kit.errors import NotFoundError
 from alerts.kit.http import Paging
 from alerts.kit.i18n import LANGUAGES, Translator, translator
@@ -131,22 +132,23 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
 
 def _owners_of_places(session: Session, asked: Sequence[tuple[UUID | None, str | None]]) -> list[Owner]:
     network = read_network(session)
-    parts = {incident: _parts_of_incident(session, network, incident) if incident else [] for incident, _ in asked}
-    return [choose_owner(responsibilities(network, place) if place else [], parts[incident]) for incident, place in asked]
+    parts = _parts_of_incidents(session, network, {incident for incident, _ in asked if incident is not None})
+    return [
+        choose_owner(responsibilities(network, place) if place else [], parts[incident] if incident else []) for incident, place in asked
+    ]
 
 
 def _places_of(session: Session, citizen_ids: Collection[UUID]) -> dict[UUID, str]:
-    place = func.coalesce(Citizen.province_code, Citizen.country_iso2)
-    return {row.id: row.place for row in session.execute(select(Citizen.id, place.label("place")).where(Citizen.id.in_(citizen_ids)))}
+    return {row.id: row.place for row in session.execute(PLACES, {"ids": array_of(citizen_ids)})}
 
 
-def _parts_of_incident(session: Session, network: Network, incident_id: UUID) -> list[Responsibility]:
-    """The missions of the incident, each replaced by whoever covers it now."""
-    parts = []
-    for row in list_missions(session, incident_id):
+def _parts_of_incidents(session: Session, network: Network, incident_ids: Collection[UUID]) -> dict[UUID, list[Responsibility]]:
+    """The missions of each incident, each replaced by whoever covers it now."""
+    parts: dict[UUID, list[Responsibility]] = {incident_id: [] for incident_id in incident_ids}
+    for row in session.connection().execute(list_parts(incident_ids)) if incident_ids else ():
         code = find_working(network, row.mission_code)
         if code is not None and row.places:
-            parts.append(Responsibility(code, row.places[0][:2], row.basis, row.is_assumed, row.part))
+            parts[row.incident_id].append(Responsibility(code, row.places[0][:2], row.basis, row.is_assumed, row.part))
     return parts
 
 
@@ -169,3 +171,6 @@ def _found(row: HelpCase | None) -> HelpCase:
     if row is None:
         raise NotFoundError("case_not_found", "There is no such call for help.")
     return row
+
+
+PLACES = text("SELECT id, coalesce(province_code, country_iso2) AS place FROM citizen WHERE id = ANY (CAST(:ids AS uuid[]))")

@@ -43,7 +43,7 @@ class Unknown:
 class Call:
     """A call for help of somebody who has no case yet, and what they said it by. `status`: the incident's, unless it is given.
 
-    `id`: the case's, where something is sealed in it already.
+    `id`: the case's, where something is sealed in it already, or whoever calls has one at hand.
     """
 
     actor: Actor
@@ -114,7 +114,8 @@ def raise_all(session: Session, calls: Sequence[Call]) -> list[HelpCase]:
     """A new case for each call, with its owner and its history. Nobody of them has one: the caller holds their locks."""
     owners = find_owners(session, [(call.incident_id, call.citizen_id) for call in calls])
     statuses = statuses_of(session, [call.incident_id for call in calls if call.incident_id and not call.status])
-    ids = new_ids(session, len(calls))
+    spare = iter(new_ids(session, sum(call.id is None for call in calls)))
+    ids = [call.id or next(spare) for call in calls]
     rows = [_case_row(*each, statuses) for each in zip(calls, ids, owners, strict=True)]
     cases = list(session.scalars(insert(HelpCase).returning(HelpCase, sort_by_parameter_order=True), rows))
     raised = list(zip(cases, calls, strict=True))
@@ -175,10 +176,10 @@ def move(session: Session, actor: Actor, keyring: Keyring, *, case: HelpCase, to
     add_entry(session, actor, keyring, case=case, kind=EntryKind.MOVED, said=said)
 
 
-def _case_row(call: Call, spare_id: UUID, owner: Owner, statuses: Mapping[UUID, Status]) -> dict[str, Any]:
+def _case_row(call: Call, case_id: UUID, owner: Owner, statuses: Mapping[UUID, Status]) -> dict[str, Any]:
     status = call.status or (statuses[call.incident_id] if call.incident_id else Status.ACTUAL)
     return {
-        "id": call.id or spare_id,
+        "id": case_id,
         "incident_id": call.incident_id,
         "status": status,
         "citizen_id": call.citizen_id,
