@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-TOGETHER, TAIL = 100, 16
+TOGETHER, TAIL = 100, 24
 EVENT_END = b"\n\n"
-VERSION = re.compile(rb"(?:^|\n)id: (\d+)")
+VERSION = re.compile(rb"\nid: (\d+)\n")
 PATIENCE_SECONDS = 60.0
 
 
@@ -26,7 +26,7 @@ class Screen(asyncio.Protocol):
     """One stream. Of what comes only the newest whole event's version is kept."""
 
     def __init__(self, request: bytes) -> None:
-        self._request, self._begun, self._tail, self._octets = request, b"", b"", 0
+        self._request, self._read, self._tail, self._octets = request, -1, b"", 0
         self._transport: asyncio.WriteTransport | None = None
         self.version, self.at, self.event_octets, self.went_back = -1, 0.0, 0, 0
 
@@ -36,18 +36,16 @@ class Screen(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._octets += len(data)
-        head = VERSION.findall(self._begun + data[:200] if self._begun else data)
-        if head:
-            self._begun = b"\nid: " + head[-1]
-        self._tail = (self._tail + data[-TAIL:])[-TAIL:]
-        if self._tail.removesuffix(b"\r\n").endswith(EVENT_END):  # in a chunk of its own, or not
-            found = VERSION.search(self._begun)
-            version = int(found[1]) if found else self.version
-            self.went_back += version < self.version
-            if version > self.version:
-                self.version, self.at = version, time.monotonic()
+        seen = self._tail + data
+        found = VERSION.findall(seen)  # a whole line: what follows its digits in another piece may be digits too
+        if found:
+            self._read = int(found[-1])
+        self._tail = seen[-TAIL:]
+        if seen.removesuffix(b"\r\n").endswith(EVENT_END):  # in a chunk of its own, or not
+            self.went_back += self._read < self.version
+            if self._read > self.version:
+                self.version, self.at = self._read, time.monotonic()
             self.event_octets, self._octets = self._octets, 0
-            self._begun = b""
 
     def close(self) -> None:
         if self._transport is not None:
