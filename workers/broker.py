@@ -23,10 +23,26 @@ OFTEN = {"interval_start": 1, "interval_step": 1, "interval_max": 1}
 BROKER_FAULTS = (BrokerError, RedisError, OSError)
 
 
+class HintQoS(redis.QoS):
+    """What is done counts as done, also where the broker could not be told.
+
+    With kombu's own, a hint whose acknowledgement failed (a broker that stood still for some seconds, say) takes up its place
+    for good: the worker lives, is connected, and takes nothing any more. If the hint comes again, that is harmless.
+    """
+
+    def ack(self, delivery_tag: str) -> None:
+        """Raises what the broker's client raises, after the place was given back."""
+        try:
+            self._remove_from_indices(delivery_tag).execute()  # type: ignore[no-untyped-call]
+        finally:
+            self._quick_ack(delivery_tag)
+
+
 class HintChannel(redis.Channel):
     """Gives up what it holds."""
 
     do_restore = False
+    QoS = HintQoS
 
 
 class HintTransport(redis.Transport):

@@ -6,13 +6,17 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from logging import getLogger
+from typing import Any
 
 import psutil
 import pytest
-from kombu import Consumer, Queue
+from kombu import Connection, Consumer, Queue
 
 from alerts import embedded
 from alerts.settings import Settings
+from tests.support.breaking import frozen
+from tests.support.stages import wait_until
 from workers.app import make_celery
 
 pytestmark = pytest.mark.breaks_servers
@@ -42,6 +46,32 @@ def test_a_dead_broker_is_let_go_with_hints_in_hand(
     connection.close()
     assert len(taken) == 1
     celery.close()
+
+
+def test_a_hint_that_could_not_be_acknowledged_keeps_no_place(
+    breakable_services: embedded.Services, make_settings: Callable[..., Settings], database_url: str
+) -> None:
+    """Valkey stands still while a task ends, and goes on: who takes one hint at a time takes the next one."""
+    celery = make_celery(make_settings(database_url, SIAGA_REDIS_URL=breakable_services.redis_url))
+    celery.conf.broker_transport_options |= {"socket_timeout": 0.3}
+    taken: list[Any] = []
+    with celery.connection_for_read() as connection, celery.connection_for_write() as writing:
+        consumer = Consumer(connection, queues=[Queue(QUEUE)], callbacks=[lambda _, message: taken.append(message)], accept=["json"])
+        consumer.qos(prefetch_count=1)
+        consumer.consume()
+        for count in (1, 2):
+            celery.send_task("deliveries.send", kwargs={"event_id": None, "payload": {}}, queue=QUEUE, connection=writing)
+            wait_until(lambda count=count: drained(connection) or len(taken) == count, seconds=10)
+            if count == 1:
+                with frozen(breakable_services.valkey_pid):
+                    taken[0].ack_log_error(getLogger("kombu"), connection.connection_errors)
+    celery.close()
+
+
+def drained(connection: Connection) -> None:
+    """Whatever is there now."""
+    with suppress(TimeoutError):
+        connection.drain_events(timeout=0.2)
 
 
 def test_a_broker_that_has_gone_is_looked_for_often(make_settings: Callable[..., Settings], database_url: str) -> None:
