@@ -25,6 +25,7 @@ from starlette.concurrency import run_in_threadpool
 
 from alerts.incidents.queries import get_incident
 from alerts.kit.db import Sessions
+from alerts.kit.errors import AppError
 from alerts.live.actions import channel_of
 from alerts.live.queries import latest_snapshot, latest_versions, load_sheet, sheet_of
 from alerts.settings import Settings
@@ -219,6 +220,10 @@ class Hub:
                 encoded = await run_in_threadpool(self._read, incident_id, topic.newest)
             except SQLAlchemyError as error:
                 log.warning("live.database_away", kind=type(error).__name__)
+                return
+            except (AppError, ValueError) as error:
+                # Of newer code, say, while a deploy goes on. The loops must live: the next version may be readable.
+                log.error("live.sheet_unreadable", incident_id=str(incident_id), kind=type(error).__name__)  # noqa: TRY400 - a sheet holds names
                 return
             if encoded is topic.newest:
                 return

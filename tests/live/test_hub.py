@@ -18,11 +18,13 @@ import requests
 import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from alerts import embedded
 from alerts.kit.db import Sessions
 from alerts.live.actions import announce, refresh
 from alerts.live.hub import Encoded, Hub, Watcher
+from alerts.live.models import Snapshot
 from alerts.reports.actions import file_report
 from alerts.reports.schemas import ReportIn
 from alerts.settings import Settings
@@ -150,6 +152,30 @@ def gone(services: embedded.Services, fault: str) -> Iterator[None]:
         services.stop_valkey(signal.SIGKILL)
         yield
         services.start_valkey()
+
+
+def test_a_version_that_cannot_be_read_ends_no_screen(committed_settings: Settings, sessions: Sessions, incident_id: UUID) -> None:
+    """Of newer code, say, while a deploy goes on: the next one that can be read comes as ever."""
+    first = make_version(sessions, incident_id, 1)
+    nowhere = committed_settings.redis.model_copy(update={"url": SecretStr("redis://127.0.0.1:1/0")})
+    alone = committed_settings.model_copy(update={"redis": nowhere})
+
+    async def scene() -> None:
+        hub = Hub(alone, sessions)
+        async with aclosing(hub.watch(incident_id)) as stream:
+            await until(stream, first)
+            with capture_logs() as said:
+                await asyncio.to_thread(store_unreadable, sessions, incident_id, first + 1)
+                await _until(lambda: any(each["event"] == "live.sheet_unreadable" for each in said))
+            version = await asyncio.to_thread(make_version, sessions, incident_id, 2)
+            assert injured_of(await until(stream, version)) == [2]
+
+    asyncio.run(scene())
+
+
+def store_unreadable(sessions: Sessions, incident_id: UUID, version: int) -> None:
+    with sessions.begin() as session:
+        session.add(Snapshot(incident_id=incident_id, version=version, content_hash="x", content={"of": "tomorrow"}))
 
 
 def test_newest_wins_in_the_slot_of_a_watcher_that_is_behind() -> None:
