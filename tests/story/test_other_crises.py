@@ -122,6 +122,29 @@ def test_a_nationality_check_divides_the_figure_and_says_so() -> None:
     assert any("1,795" in change.after.en and "1,684" in change.after.en for change in changes_between(before, after) if change.after)
 
 
+@pytest.mark.parametrize("is_correction", [False, True], ids=["a later report", "a correction of the check"])
+def test_what_was_divided_does_not_come_back_when_a_class_moves(is_correction: bool) -> None:
+    again = ministry(50, ye("evacuated", 1681, how="tiga nama tercatat dua kali"), ye("evacuated", 111, nationality="foreign_helped"))
+    filing = Filing()
+    filing.file(UNDIVIDED)
+    filing.file(DIVIDED, ref="divided")
+    filing.file(again | ({"supersedes": "divided", "supersede_reason": "tiga nama tercatat dua kali"} if is_correction else {}))
+    facts = filing.facts(incident_facts(places=("YE",), opened_at=START, occurred_at=START))
+    sheet = build_sheet(facts, START + timedelta(days=5), datetime(2030, 1, 1, tzinfo=UTC))
+    assert numbers(sheet, "evacuated") == {"own": 1681, "foreign_helped": 111}
+    assert [figure.number for figure in sheet.older] == [1795]
+
+
+def test_a_check_that_is_taken_back_divides_nothing() -> None:
+    filing = Filing()
+    filing.file(UNDIVIDED)
+    filing.file(DIVIDED, ref="divided")
+    filing.file(ministry(50, ye("evacuated", 1684), supersedes="divided", supersede_reason="111 orang itu belum diperiksa"))
+    facts = filing.facts(incident_facts(places=("YE",), opened_at=START, occurred_at=START))
+    sheet = build_sheet(facts, START + timedelta(days=5), datetime(2030, 1, 1, tzinfo=UTC))
+    assert numbers(sheet, "evacuated") == {"own": 1684, "mixed": 1795}
+
+
 def test_a_correction_that_divides_says_so_too() -> None:
     filing = Filing()
     filing.file(UNDIVIDED, ref="first")

@@ -1,18 +1,19 @@
 """A nationality check: one source's figure of all nationalities becomes figures of each. Pure, and blind to arrival order.
 
 Yemen 2015: 1,795 evacuated became 1,684 own citizens and 111 foreign nationals in a day. Nobody was lost; the figure was
-divided. The undivided one is then overtaken, where the classes of one later report account for all of it.
+divided. The undivided one is then overtaken, where the classes of one later report account for all of it; and it stays so when a
+class moves later on, or when that report is corrected by another that divides too.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from alerts.reports.rules.codes import LineKind, LineState, Nationality
-from alerts.reports.rules.filed import FiledLine
+from alerts.reports.rules.filed import FiledLine, FiledReport
 
 Ground = tuple[object, ...]
 
@@ -29,22 +30,45 @@ class Split:
 
 def splits_of(current: Iterable[FiledLine], lines: Iterable[FiledLine], withdrawn: frozenset[UUID]) -> dict[UUID, Split]:
     """For each standing figure of one nationality: the same source's undivided figure that it came from, if it accounts for it."""
-    undivided: dict[Ground, list[FiledLine]] = defaultdict(list)
+    undivided = _undivided(lines, withdrawn)
+    found = _classes(current, undivided)
+    return {line.id: split for (_, ground), divided in found.items() for line, split in _split(divided, undivided[ground])}
+
+
+def overtaken(lines: Sequence[FiledLine], reports: Iterable[FiledReport], withdrawn: frozenset[UUID]) -> frozenset[UUID]:
+    """The undivided figures that their classes have replaced, whatever became of a single class since."""
+    undivided = _undivided(lines, withdrawn)
+    found = _classes((line for line in lines if line.id not in withdrawn), undivided)
+    heirs: dict[UUID, list[UUID]] = defaultdict(list)
+    for report in reports:
+        if report.supersedes is not None:
+            heirs[report.supersedes].append(report.id)
+
+    def holds(report_id: UUID, ground: Ground) -> bool:
+        after = heirs.get(report_id, [])
+        return not after or any(len(found.get((heir, ground), ())) > 1 and holds(heir, ground) for heir in after)
+
+    held = (each for each in found if holds(*each))
+    return frozenset(split.undivided for each in held for _, split in _split(found[each], undivided[each[1]]))
+
+
+def _undivided(lines: Iterable[FiledLine], withdrawn: frozenset[UUID]) -> dict[Ground, list[FiledLine]]:
+    found: dict[Ground, list[FiledLine]] = defaultdict(list)
     for line in lines:
         if line.cell.nationality is Nationality.MIXED and _counts(line) and line.id not in withdrawn:
-            undivided[_ground(line)].append(line)
+            found[_ground(line)].append(line)
+    return found
+
+
+def _classes(lines: Iterable[FiledLine], undivided: Mapping[Ground, Sequence[FiledLine]]) -> dict[tuple[UUID, Ground], list[FiledLine]]:
+    """Figures of one nationality each, by the report that they stand in, where something undivided was said."""
+    found: dict[tuple[UUID, Ground], list[FiledLine]] = defaultdict(list)
     if not undivided:
-        return {}
-    classes: dict[tuple[UUID, Ground], list[FiledLine]] = defaultdict(list)
-    for line in current:
+        return found
+    for line in lines:
         if line.cell.nationality is not Nationality.MIXED and _counts(line) and _ground(line) in undivided:
-            classes[line.report.id, _ground(line)].append(line)
-    return {line.id: split for (_, ground), divided in classes.items() for line, split in _split(divided, undivided[ground])}
-
-
-def overtaken_by(splits: Mapping[UUID, Split]) -> frozenset[UUID]:
-    """The undivided figures that their classes have replaced."""
-    return frozenset(split.undivided for split in splits.values())
+            found[line.report.id, _ground(line)].append(line)
+    return found
 
 
 def _split(divided: list[FiledLine], undivided: list[FiledLine]) -> list[tuple[FiledLine, Split]]:

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from alerts.reports.rules.codes import SEVERITIES, Category, LineKind, LineState, Rule, Series, Silence
 from alerts.reports.rules.filed import Cell, FiledLine, FiledReport, Wording
-from alerts.reports.rules.splits import Split, overtaken_by, splits_of
+from alerts.reports.rules.splits import Split, overtaken, splits_of
 from alerts.reports.rules.values import differs, lies_within
 
 __all__ = ["Cell", "FiledLine", "FiledReport"]
@@ -106,7 +106,7 @@ def is_visible(report: FiledReport, as_of: datetime, known_at: datetime) -> bool
     return report.counts_from <= as_of and report.known_at <= known_at
 
 
-def stand(lines: Sequence[FiledLine], reports: Iterable[FiledReport], resolved: Mapping[str, UUID] = NO_RESOLUTIONS) -> Standing:
+def stand(lines: Sequence[FiledLine], reports: Sequence[FiledReport], resolved: Mapping[str, UUID] = NO_RESOLUTIONS) -> Standing:
     """What stands of the visible lines. `reports` are all visible ones, also those without lines."""
     superseded = {report.supersedes for report in reports if report.supersedes is not None}
     alive = [line for line in lines if line.report.id not in superseded]
@@ -123,7 +123,7 @@ def stand(lines: Sequence[FiledLine], reports: Iterable[FiledReport], resolved: 
     _overtake_silences(result)
     _settle_severities(result, resolved)
     result.splits = splits_of(result.current, lines, frozenset(withdrawals))
-    _overtake_undivided(result)
+    _overtake_undivided(result, overtaken(lines, reports, frozenset(withdrawals)))
     result.in_conflict = frozenset(line.id for each in result.contradictions for line in each.lines)
     result.held = sorted((line for line in alive if _is_still_held(line, withdrawals, by_speaker)), key=_order)
     result.falls = _falls(result.current, lines, frozenset(withdrawals))
@@ -199,12 +199,11 @@ def _overtake_silences(result: Standing) -> None:
     result.current = [line for line in result.current if line.id not in overtaken]
 
 
-def _overtake_undivided(result: Standing) -> None:
+def _overtake_undivided(result: Standing, divided: frozenset[UUID]) -> None:
     """What was divided by nationality no longer stands beside its classes, unless somebody still contradicts it."""
-    disputed = {line.id for clash in result.contradictions for line in clash.lines}
-    overtaken = overtaken_by(result.splits) - disputed
-    result.older.extend(line for line in result.current if line.id in overtaken)
-    result.current = [line for line in result.current if line.id not in overtaken]
+    gone = divided - {line.id for clash in result.contradictions for line in clash.lines}
+    result.older.extend(line for line in result.current if line.id in gone)
+    result.current = [line for line in result.current if line.id not in gone]
 
 
 def _overtakes(number: FiledLine, silence: FiledLine) -> bool:
