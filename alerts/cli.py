@@ -35,9 +35,10 @@ def main() -> None:
 def _errors_of_ours() -> tuple[type[Exception], ...]:
     from alerts.embedded import EmbeddedError
     from alerts.kit.errors import AppError
+    from alerts.story.api import ReplayError
     from alerts.story.crisis import CrisisFileError
 
-    return AppError, EmbeddedError, CrisisFileError
+    return AppError, EmbeddedError, CrisisFileError, ReplayError
 
 
 @app.command()
@@ -273,13 +274,16 @@ def replay(
     url: Annotated[str, typer.Option(help="of a running Siaga")],
     token: Annotated[list[str], typer.Option(help="SOURCE=TOKEN: `ministry=…`, `mission:<code>=…`, or `*=…`; `-` reads such lines")],
     incident: Annotated[str | None, typer.Option(help="an open one; otherwise the file's is opened")] = None,
+    shuffle: Annotated[int | None, typer.Option(help="what was said arrives in another order, one for each number")] = None,
 ) -> None:
     """Play a crisis file through the report API (its form: docs/crisis-file.md)."""
     from alerts.demo import run_replay
 
     lines = [line for item in token for line in (sys.stdin.read().split() if item == "-" else [item])]
+    if not all("=" in line for line in lines):
+        raise typer.BadParameter("SOURCE=TOKEN is needed, as in ministry=…", param_hint="--token")
     tokens = dict(line.split("=", 1) for line in lines)
-    raise typer.Exit(run_replay(file, url.rstrip("/"), tokens, incident))
+    raise typer.Exit(run_replay(file, url.rstrip("/"), tokens, incident_id=incident, shuffle=shuffle))
 
 
 @app.command()

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import text
 
 from alerts import embedded
+from alerts.crisis_check import load_checked
 from alerts.deliveries.queries import invariants
 from alerts.deliveries.round_trips.queries import list_ages
 from alerts.embedded.safety import require_empty_register, safe_environment
@@ -24,12 +25,13 @@ from alerts.stage import Account, Stage, get_json, load_register, other_carrier,
 from alerts.stage_waits import shortened_waits
 from alerts.stage_ways import ALL_WAYS, enter_browsers, enter_phones
 from alerts.story.api import Api
-from alerts.story.crisis import Crisis, load_crisis
+from alerts.story.arrival import shuffled
+from alerts.story.crisis import Crisis
 from alerts.story.live import as_it_happens, minute_of, share_of
 from alerts.story.phones import DutyPhones
 from alerts.story.prepared import prepare_words
 from alerts.story.register import RegisterPlan, write_register
-from alerts.story.replay import Outcome, line_for, replay
+from alerts.story.replay import Outcome, line_for, open_incident, replay
 from alerts.story.signing import Login
 from alerts.story.telling import Around, Progress, Teller, Telling
 
@@ -86,7 +88,7 @@ def run_demo(crisis_name: str, *, is_once: bool, json_path: Path | None, port: i
     """The whole story; stays up afterwards unless `is_once`. The exit code says whether every promise was kept."""
     begun = time.monotonic()
     environ = safe_environment(os.environ)
-    crisis, printer = load_crisis(crisis_name), Printer()
+    crisis, printer = load_checked(crisis_name), Printer()
     if port is not None:
         require_free(port)
     with embedded.services(purpose="demo", environ=environ) as services:
@@ -113,10 +115,15 @@ def run_demo(crisis_name: str, *, is_once: bool, json_path: Path | None, port: i
     return 0 if _is_good(figures) else 1
 
 
-def run_replay(file: str, base_url: str, tokens: Mapping[str, str], incident_id: str | None) -> int:
-    """Play a crisis file into a running Siaga; the exit code says whether every step was taken."""
-    printer = Printer()
-    result = replay(load_crisis(file), Api(base_url, tokens), incident_id=incident_id, on_step=lambda o: printer.line(line_for(o)))
+def run_replay(file: str, base_url: str, tokens: Mapping[str, str], *, incident_id: str | None, shuffle: int | None) -> int:
+    """Play a crisis file into a running Siaga; the exit code says whether every step was taken.
+
+    `shuffle`: what was said arrives in another order, a number for each, in an incident of its own.
+    """
+    printer, crisis, api = Printer(), load_checked(file), Api(base_url, tokens)
+    steps = None if shuffle is None else shuffled(crisis, shuffle)
+    incident_id = incident_id or open_incident(crisis, api, edition="" if shuffle is None else f"shuffled-{shuffle}")
+    result = replay(crisis, api, incident_id=incident_id, steps=steps, on_step=lambda outcome: printer.line(line_for(outcome)))
     printer.line(f"incident {result.incident_id}: {base_url}/incidents/{result.incident_id}")
     return 1 if result.count("failed") else 0
 

@@ -1,4 +1,4 @@
-"""Where a story is told: the product's API, called with the token of whoever speaks."""
+"""How a story speaks to a running Siaga: over HTTP, with a token for whoever speaks."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ class Answer(Protocol):
     """What an HTTP client gives back."""
 
     status_code: int
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
 
     def json(self) -> Any: ...
 
@@ -45,26 +48,36 @@ class Api:
 
     def post(self, by: str, path: str, body: Mapping[str, Any], *, key: str) -> Answer:
         """An acting request. Raises ReplayError when nobody may speak for `by`."""
-        return self._send("POST", path, by=by, body=body, more={"Idempotency-Key": key})
-
-    def patch(self, by: str, path: str, body: Mapping[str, Any]) -> Answer:
-        """A change; the same one again changes nothing. Raises ReplayError when nobody may speak for `by`."""
-        return self._send("PATCH", path, by=by, body=body, more={"If-Match": "*"})
-
-    def _send(self, method: str, path: str, *, by: str, body: Mapping[str, Any], more: Mapping[str, str]) -> Answer:
-        token = self.tokens.get(by) or self.tokens.get(ANY)
-        if token is None:
-            raise ReplayError(f"no token for {by}")
-        headers = {"Authorization": f"Bearer {token}", **more}
-        return self.http.request(method, f"{self.base_url}/api/v1{path}", json=body, headers=headers, timeout=TIMEOUT_SECONDS)
+        headers = {"Authorization": f"Bearer {self._token(by)}", "Idempotency-Key": key}
+        return self._send("POST", path, body, headers)
 
     def get(self, path: str, *, by: str = "ministry") -> Any:
         """What may be read there. Raises ReplayError for a refusal."""
-        headers = {"Authorization": f"Bearer {self.tokens.get(by) or self.tokens.get(ANY)}"}
-        answer = self.http.request("GET", f"{self.base_url}/api/v1{path}", json=None, headers=headers, timeout=TIMEOUT_SECONDS)
+        return self._done("GET", by, path).json()
+
+    def patch(self, by: str, path: str, body: Mapping[str, Any]) -> Any:
+        """Change what is there now. Raises ReplayError for a refusal."""
+        etag = self._done("GET", by, path).headers["ETag"]
+        return self._done("PATCH", by, path, body, **{"If-Match": etag}).json()
+
+    def _done(self, method: str, by: str, path: str, body: Mapping[str, Any] | None = None, **more: str) -> Answer:
+        headers = {"Authorization": f"Bearer {self._token(by)}", **more}
+        answer = self._send(method, path, body, headers)
         if answer.status_code != 200:
             raise ReplayError(why(answer))
-        return answer.json()
+        return answer
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Answer:
+        try:
+            return self.http.request(method, f"{self.base_url}/api/v1{path}", json=body, headers=headers, timeout=TIMEOUT_SECONDS)
+        except requests.RequestException as error:
+            raise ReplayError(f"{self.base_url} cannot be asked: {type(error).__name__}") from error
+
+    def _token(self, by: str) -> str:
+        token = self.tokens.get(by) or self.tokens.get(ANY)
+        if token is None:
+            raise ReplayError(f"no token for {by}")
+        return token
 
 
 def why(answer: Answer) -> str:

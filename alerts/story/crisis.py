@@ -7,7 +7,6 @@ form of the report API and are not judged here: the API answers for each what it
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.resources import files
@@ -16,14 +15,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
+from alerts.story.form import LARGEST_BYTES, CrisisFileError, document_of, first_fault, text_of
 from alerts.story.steps import Both, BroadcastStep, By, FilePart, Ref, Step
 
 FORM = "siaga-crisis/1"
+MOST_STEPS = 10_000
+__all__ = ["CrisisFileError"]
 Phone = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]
-
-
-class CrisisFileError(Exception):
-    """The file cannot be used; the message names the place in it."""
 
 
 class Broadcast(FilePart):
@@ -64,7 +62,7 @@ class Crisis(FilePart):
     carrier: dict[str, Any] = Field(default_factory=dict)
     broadcasts: list[Broadcast] = Field(default_factory=list)
     prepared: list[Prepared] = Field(default_factory=list)
-    steps: list[Annotated[Step, Field(discriminator="kind")]]
+    steps: Annotated[list[Annotated[Step, Field(discriminator="kind")]], Field(max_length=MOST_STEPS)]
 
     @model_validator(mode="after")
     def _refs_lead_backwards(self) -> Self:
@@ -99,15 +97,11 @@ def load_crisis(name_or_path: str | Path) -> Crisis:
 
 def parse_crisis(text: str, *, where: str = "the file") -> Crisis:
     """A crisis from JSON text. Raises CrisisFileError with the first fault and its place."""
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise CrisisFileError(f"{where}: not JSON: {error}") from None
+    document = document_of(text, where)
     try:
         return Crisis.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise CrisisFileError(f"{where}: {_place(first['loc'], document)}: {first['msg']}") from None
+        raise first_fault(error, document, where) from None
 
 
 def bundled_names() -> list[str]:
@@ -125,15 +119,8 @@ def _text_of(name_or_path: str | Path) -> str:
     if str(name_or_path) in bundled_names():
         return files("alerts.story").joinpath("data", f"{name_or_path}.json").read_text(encoding="utf-8")
     try:
-        return Path(name_or_path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CrisisFileError(f"{name_or_path}: cannot be read: {error}") from None
-
-
-def _place(location: tuple[int | str, ...], document: Any) -> str:
-    """`("steps", 3, "report", "report", "by")` → `steps[3] (ankara-6feb) report.by`."""
-    if location[:1] == ("steps",) and len(location) > 1 and isinstance(location[1], int):
-        step = document["steps"][location[1]]
-        ref = step.get("ref", "?") if isinstance(step, dict) else "?"
-        return f"steps[{location[1]}] ({ref}) {'.'.join(str(part) for part in location[2:])}".strip()
-    return ".".join(str(part) for part in location) or "the whole"
+        with Path(name_or_path).open("rb") as file:
+            content = file.read(LARGEST_BYTES + 1)  # of a pipe or a device, too, no more than that
+    except (OSError, ValueError) as error:
+        raise CrisisFileError(f"{name_or_path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return text_of(content, str(name_or_path))

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 Ref = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,79}$")]
 By = Annotated[str, Field(pattern=r"^(mission:[a-z0-9-]+|ministry|minister)$")]
+Reason = Annotated[str, Field(min_length=3, max_length=500)]
 
 
 class TimeBasis(StrEnum):
@@ -58,11 +59,23 @@ class EventStep(StepPart):
 class ReportStep(StepPart):
     """One report. `report` is the body of the API without `as_of` (that is `at`, unless the body says otherwise).
 
-    `supersedes` names an earlier step; a line's `withdraws` names a line of one: `ref#0`.
+    `supersedes` names an earlier step; a line's `withdraws` names a line of one: `ref#0`. `incident`: an `open` step, if it was
+    filed there.
     """
 
     kind: Literal["report", "withdraw"]
     report: dict[str, Any]
+    incident: Ref | None = None
+
+    @field_validator("report")
+    @classmethod
+    def _has_lines(cls, body: dict[str, Any]) -> dict[str, Any]:
+        """The rest is the API's to judge; in these other steps are named."""
+        lines = body.get("lines", [])
+        is_list = isinstance(lines, list) and all(isinstance(line, dict) for line in lines)
+        if not is_list:
+            raise ValueError("lines must be a list of objects")
+        return body
 
     @property
     def by(self) -> str:
@@ -70,6 +83,8 @@ class ReportStep(StepPart):
         return source if source.startswith("mission:") else "ministry"
 
     def mentions(self) -> Iterator[str]:
+        if self.incident:
+            yield self.incident
         if self.report.get("supersedes"):
             yield str(self.report["supersedes"])
         for line in self.report.get("lines", []):
@@ -153,24 +168,6 @@ class DeathStep(StepPart):
         return iter((self.person,))
 
 
-class ChangeStep(StepPart):
-    """The incident itself changes: severity, areas, Siaga levels. `change` is the body of the API.
-
-    A level says `area`, the area's code or name, instead of its id.
-    """
-
-    kind: Literal["change"]
-    by: By = "ministry"
-    change: dict[str, Any]
-
-
-class ClosingStep(StepPart):
-    """The incident is closed, or opened again."""
-
-    kind: Literal["close", "reopen"]
-    reason: str
-
-
 class TakeOverStep(StepPart):
     """The ministry takes on what a mission opened."""
 
@@ -187,11 +184,52 @@ class CoverStep(StepPart):
 
 
 class SnoozeStep(StepPart):
-    """Nobody asks a mission for so long. `snooze` is the body of the API."""
+    """Nobody asks this mission for a while. `snooze` is the body of the API."""
 
     kind: Literal["snooze"]
     mission: str
     snooze: dict[str, Any]
+
+
+class ResumeStep(StepPart):
+    """A mission that was covered or left in peace is asked again."""
+
+    kind: Literal["resume"]
+    mission: str
+
+
+class ChangeStep(StepPart):
+    """The incident is changed. `change` is the body of the API, where a level says `area` (code or name), not an id."""
+
+    kind: Literal["change"]
+    by: By = "ministry"
+    change: dict[str, Any]
+
+
+class OpenStep(StepPart):
+    """Somebody else opens the same crisis a second time. `incident` is the body of the API."""
+
+    kind: Literal["open"]
+    by: By = "ministry"
+    incident: dict[str, Any]
+
+
+class MergeStep(StepPart):
+    """The incident of an `open` step is merged into the file's own."""
+
+    kind: Literal["merge"]
+    incident: Ref
+    reason: Reason
+
+    def mentions(self) -> Iterator[str]:
+        return iter((self.incident,))
+
+
+class ClosingStep(StepPart):
+    """The incident is closed, or opened again."""
+
+    kind: Literal["close", "reopen"]
+    reason: Reason
 
 
 class TextStep(StepPart):
@@ -239,11 +277,14 @@ Step = (
     | ConfirmStep
     | ResolveStep
     | DeathStep
-    | ChangeStep
-    | ClosingStep
     | TakeOverStep
     | CoverStep
     | SnoozeStep
+    | ResumeStep
+    | ChangeStep
+    | OpenStep
+    | MergeStep
+    | ClosingStep
     | TextStep
     | EnquiryStep
     | PublicStatementStep

@@ -18,7 +18,8 @@ import requests
 
 from alerts.story.api import Api, ReplayError
 from alerts.story.crisis import Crisis
-from alerts.story.replay import Hands, Outcome, Result, open_incident, replay
+from alerts.story.playing import Hands
+from alerts.story.replay import Outcome, Result, open_incident, replay
 from alerts.story.signing import Login, signed_in
 from alerts.story.steps import BroadcastStep, Step, TextStep
 

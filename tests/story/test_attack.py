@@ -26,7 +26,8 @@ from alerts.reports.rules.mission_status import Works
 from alerts.reports.schemas import MissionStatusIn
 from alerts.story.crisis import CrisisFileError, bundled_names, load_crisis
 from alerts.story.live import as_it_happens, minute_of
-from alerts.story.replay import read_aloud, replay
+from alerts.story.reading import read_aloud
+from alerts.story.replay import replay
 from alerts.story.steps import ReportStep, TextStep
 from tests.factories.reports import Filing, incident_facts, with_time
 from tests.story.attack_expected import INSTANTS, NEVER, NOT_REGISTERED

@@ -100,6 +100,26 @@ def test_a_death_goes_its_way_to_publication(teller: Callable[[str], Teller]) ->
     assert [(each.state, each.detail) for each in result.outcomes] == [("done", "")] * 3
 
 
+def test_a_mission_is_left_in_peace_and_asked_again(teller: Callable[[str], Teller]) -> None:
+    steps = [
+        step("peace", "snooze", 2, mission="kbri-muscat", snooze={"minutes": 30, "reason": "konvoi tanpa sinyal"}),
+        step("again", "resume", 3, mission="kbri-muscat"),
+        step("closed", "close", 4, reason="selesai"),
+        step("open", "reopen", 5, reason="gempa susulan"),
+        step("level", "change", 6, change={"levels": [{"area": "XX", "siaga_level": "I"}]}),
+    ]
+    crisis = parse_crisis(file_of(steps))
+    today = crisis.model_copy(update={"incident": {**crisis.incident, "is_replayed": False}})
+    result = replay(today, teller("yaman").api)
+    assert [(each.step.ref, each.state, each.detail) for each in result.outcomes] == [
+        ("peace", "done", ""),
+        ("again", "done", ""),
+        ("closed", "done", ""),
+        ("open", "done", ""),
+        ("level", "failed", "levels: the incident has no area XX"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
