@@ -13,7 +13,7 @@ from alerts.channels.sms_dialect import described_providers
 from alerts.deliveries.receipt_door import ReceiptDoor
 from alerts.health import router as health_router
 from alerts.health import tell_rate_faults
-from alerts.kit.asgi import EntityTags, LimitBody, RefuseNul
+from alerts.kit.asgi import EntityTags, KeepPrivate, LimitBody, RefuseNul
 from alerts.kit.db import Sessions, make_engine, make_sessions
 from alerts.kit.errors import install_error_handlers
 from alerts.kit.idempotency import Replayed, replay_response
@@ -79,6 +79,7 @@ def create_app(settings: Settings, sessions: Sessions | None = None) -> FastAPI:
     )
     # The last one added is the outermost.
     app.add_middleware(EntityTags, prefix="/api/v1/")
+    app.add_middleware(KeepPrivate, prefix="/api/v1/")
     app.add_middleware(RefuseNul)
     uploads = {"/api/v1/imports": settings.web.upload_bytes, "/pictures": int(settings.web.picture_bytes * BASE64_GROWTH)}
     app.add_middleware(LimitBody, limit=settings.web.max_body_bytes, uploads=uploads)

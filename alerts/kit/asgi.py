@@ -1,4 +1,4 @@
-"""What lies around every route: how large a body may be, no NUL in an address, and an ETag on every read."""
+"""What lies around every route: how large a body may be, no NUL in an address, an ETag on every read, nothing for shared caches."""
 
 from __future__ import annotations
 
@@ -51,6 +51,30 @@ class RefuseNul:
             return await self._app(scope, receive, send)
         document = problem(422, "nul_character", "an address cannot contain a NUL character", field=field)
         return await problem_response(422, document)(scope, receive, send)
+
+
+class KeepPrivate:
+    """Every answer under `prefix` that says nothing else of caches may be kept by its own reader alone, who asks again each time.
+
+    Without it a cache may guess; and an answer is what its type says, whatever a browser would make of the bytes.
+    """
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self._app, self._prefix = app, prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(self._prefix):
+            return await self._app(scope, receive, send)
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=list(message.get("headers", ())))
+                headers.setdefault("Cache-Control", "private, no-cache")
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+                message = {**message, "headers": headers.raw}
+            await send(message)
+
+        return await self._app(scope, receive, marked)
 
 
 class EntityTags:

@@ -301,6 +301,14 @@ def test_reads_have_etags(world: World, operations: list[Operation]) -> None:
             assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag), operation.id
 
 
+def test_no_cache_keeps_for_another_what_one_was_told(world: World, operations: list[Operation]) -> None:
+    for operation in asked_at_once(operations):
+        if operation.path.startswith("/api/v1/"):
+            headers = world.call(operation, role_for(operation)).headers
+            assert headers["cache-control"] in {"no-store", "private, no-cache"} or operation.id in PUBLIC, operation.id
+            assert headers["x-content-type-options"] == "nosniff", operation.id
+
+
 def test_lists_go_by_cursor_newest_first(world: World, operations: list[Operation]) -> None:
     for operation in operations:
         if operation.id in {
