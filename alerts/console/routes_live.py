@@ -19,7 +19,7 @@ from alerts.console.pages import language_of, render
 from alerts.console.queries import actor_names, count_urgent, missions_by_code, names_by_key, people_by_province
 from alerts.console.routes_incidents import clocks_of_incident, root_of
 from alerts.console.routes_moves import words_for_level
-from alerts.console.sheet_view import changes_shown, current_sheet, marks_of, minutes_by_figure
+from alerts.console.sheet_view import changes_shown, current_sheet, marks_shown, minutes_by_figure
 from alerts.console.sparkline import line_of
 from alerts.incidents.log_file import visible_to
 from alerts.incidents.models import Incident
@@ -170,7 +170,7 @@ def _place(request: Request, incident: Incident) -> dict[str, Any]:
 
 def _sheet(sheet: AnswerSheet) -> dict[str, Any]:
     changes, more = changes_shown(sheet)
-    return {"sheet": sheet, "marks": marks_of(sheet), "changes": changes, "more_changes": more}
+    return {"sheet": sheet, "marks": marks_shown(sheet), "changes": changes, "more_changes": more}
 
 
 def _messages(session: Session, incident: Incident) -> list[dict[str, Any]]:

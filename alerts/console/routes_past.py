@@ -14,7 +14,7 @@ from alerts.console.elsewhere import IncidentDep
 from alerts.console.incident_forms import parse_moment
 from alerts.console.pages import render
 from alerts.console.routes_incidents import root_of
-from alerts.console.sheet_view import marks_of, minutes_by_figure
+from alerts.console.sheet_view import marks_shown, minutes_by_figure, replayed_now
 from alerts.console.sparkline import Line, line_of
 from alerts.incidents.models import Incident
 from alerts.kit.actor import Actor
@@ -66,8 +66,10 @@ def past_page(
     now = db_now(session)
     asked = _asked(incident, minute, parse_moment(at, "at"), now)
     context = _place(request, incident) | _times(incident, asked, now) | {"courses": _courses(session, incident, asked)}
-    sheet = load_sheet(session, incident, Asked(as_of=None if incident.is_replayed else asked, known_at=asked))
-    context |= {"sheet": sheet, "marks": marks_of(sheet), "changes": [], "more_changes": 0, "lines": []}
+    sheet = load_sheet(
+        session, incident, Asked(as_of=replayed_now(session, incident, asked) if incident.is_replayed else asked, known_at=asked)
+    )
+    context |= {"sheet": sheet, "marks": marks_shown(sheet), "changes": [], "more_changes": 0, "lines": []}
     return render(request, "past.html", context, actor=actor)
 
 

@@ -16,7 +16,7 @@ from alerts.console.once import start_once
 from alerts.console.pages import render, typed_in
 from alerts.console.queries import names_by_key
 from alerts.console.routes_incidents import root_of
-from alerts.console.sheet_view import marks_of
+from alerts.console.sheet_view import marks_shown
 from alerts.incidents.models import Incident
 from alerts.incidents.queries import get_open_incident
 from alerts.kit.actor import Actor
@@ -168,7 +168,7 @@ def brief_page(request: Request, incident: IncidentDep, session: Tx, actor: Read
     """The sheet and the sentence on one printed page."""
     sheet = actions.sheet_now(session, incident)
     published = [row for row in queries.list_statements(session, incident.id, Paging(None, SHOWN)) if row.state is State.PUBLISHED]
-    context = _place(request, incident) | {"sheet": sheet, "marks": marks_of(sheet), "published": published[0] if published else None}
+    context = _place(request, incident) | {"sheet": sheet, "marks": marks_shown(sheet), "published": published[0] if published else None}
     return render(request, "brief.html", context, actor=actor)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +20,7 @@ from alerts.reports.models import Report
 from alerts.reports.rules.codes import Category, Nationality, Series
 
 CHANGES_SHOWN = 8
+PLACES_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,15 @@ class Mark:
     label: Words
     value: Words
     source: Words
+    where: Words | None = None
+
+
+@dataclass(frozen=True)
+class MarkGroup:
+    """All that stands under one warning, each line with how often it comes."""
+
+    text: Words
+    lines: list[tuple[Mark, int]]
 
 
 def current_sheet(session: Session, incident: Incident, *, since_version: int | None = None) -> AnswerSheet:
@@ -37,7 +47,7 @@ def current_sheet(session: Session, incident: Incident, *, since_version: int | 
 
     A replayed incident lives in its own time: its now is the newest moment that a report speaks of.
     """
-    asked = Asked(as_of=_newest_as_of(session, incident.id)) if incident.is_replayed else Asked()
+    asked = Asked(as_of=replayed_now(session, incident)) if incident.is_replayed else Asked()
     sheet = load_sheet(session, incident, asked)
     newest = latest_snapshot(session, incident.id)
     before = find_snapshot(session, incident.id, since_version) if since_version else None
@@ -56,8 +66,10 @@ def minutes_by_figure(session: Session, incident_id: UUID) -> dict[str, list[tup
     return series
 
 
-def _newest_as_of(session: Session, incident_id: UUID) -> datetime | None:
-    return session.scalar(select(func.max(Report.as_of)).where(Report.incident_id == incident_id))
+def replayed_now(session: Session, incident: Incident, known_at: datetime | None = None) -> datetime | None:
+    """The newest moment that a report speaks of, of those known by then: the now of an incident that is played again."""
+    query = select(func.max(Report.as_of)).where(Report.incident_id == incident.id)
+    return session.scalar(query if known_at is None else query.where(Report.known_at <= known_at))
 
 
 def marks_of(sheet: AnswerSheet) -> list[Mark]:
@@ -65,9 +77,25 @@ def marks_of(sheet: AnswerSheet) -> list[Mark]:
     found: dict[str, Mark] = {}
     for figure in _all_figures(sheet):
         if figure.mark is not None and figure.key not in found:
-            found[figure.key] = Mark(figure.mark, figure.label, figure.text, figure.source_name)
+            found[figure.key] = Mark(figure.mark, figure.label, figure.text, figure.source_name, _where(figure))
     held = (_mark_of_held(held) for held in sheet.held if _is_death_of_ours(held))
     return [*found.values(), *held, *(_mark_of_named(death) for death in sheet.deaths if death.mark is not None)]
+
+
+def marks_shown(sheet: AnswerSheet) -> list[MarkGroup]:
+    """The marked figures under their warnings, each warning once: a minister must not scroll past ten boxes that say the same."""
+    groups: dict[str, Counter[Mark]] = {}
+    for mark in marks_of(sheet):
+        groups.setdefault(mark.text.id, Counter())[mark] += 1
+    return [MarkGroup(next(iter(lines)).text, list(lines.items())) for lines in groups.values()]
+
+
+def _where(figure: Figure) -> Words | None:
+    names = [place.name for place in figure.places]
+    if not names:
+        return None
+    more = "…" if len(names) > PLACES_SHOWN else ""
+    return Words(**{lang: ", ".join(getattr(name, lang) for name in names[:PLACES_SHOWN]) + more for lang in ("id", "en")})
 
 
 def _is_death_of_ours(held: Held) -> bool:

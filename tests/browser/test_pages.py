@@ -111,6 +111,15 @@ def test_on_a_phone_a_call_is_one_tap_away(open_as: Callable[..., Page], site: S
     assert button["x"] + button["width"] <= PHONE["width"], "nobody looks for it beyond the edge"
 
 
+@pytest.mark.parametrize("path", [f"{INCIDENT}/sheet", f"{INCIDENT}/persons", INCIDENT])
+def test_on_a_phone_no_part_of_a_row_lies_beyond_the_edge(open_as: Callable[..., Page], site: Site, path: str) -> None:
+    page = open_as("duty_officer", PHONE)
+    page.goto(path.format(c=site.crisis))
+    tables = page.evaluate("[...document.querySelectorAll('table.folds')].map(t => [t.scrollWidth, t.parentElement.clientWidth])")
+    assert tables
+    assert [(width, seen) for width, seen in tables if width > seen] == []
+
+
 def _axe_faults(page: Page) -> list[str]:
     violations = Axe().run(page, options=AXE_OPTIONS).response["violations"]
     return [f"{violation['id']}: {node['html'][:160]}" for violation in violations for node in violation["nodes"]]

@@ -114,7 +114,7 @@ def test_a_held_death_of_ours_is_marked(browse: Browser, session: Session) -> No
     officer.post(f"{incident}/report", **{"cell::dead:mixed": "ribuan"}, source="media", form_key=key)
     for suffix in ("", "/minister"):
         page = browse("duty_officer").get(f"{incident}{suffix}").text
-        warnings = re.findall(r'class="note secretly" role="note">(.*?)</p>', page)
+        warnings = re.findall(r'class="note secretly" role="note">(.*?)</div>', page, re.DOTALL)
         assert len(warnings) == 1
         assert "BELUM TERKONFIRMASI, bukan untuk umum" in warnings[0]
         assert "beberapa" in warnings[0]
