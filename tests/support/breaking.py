@@ -176,7 +176,7 @@ class UnderWay:
         told = f"{count} (seed {self.scene.seed}: {SEED_VARIABLE}={self.scene.seed} repeats it)"
         assert count["frozen"] == (self.broadcast["audience_count"] if frozen is None else frozen), told
         broken = {name: count[name] for name in ("missed", "sent_twice", "accepted_reads_unknown", "outsiders", "unproven") if count[name]}
-        assert not broken, told
+        assert not broken, f"{told}: {self.scene.rows(READ, broadcast=self.id)}"
         assert count["unknown"] <= unknown, told
         assert count["left_out"] <= left_out, told
         return count
@@ -188,6 +188,11 @@ def own_texts() -> dict[str, str]:
     return {language: f"{words} {number}." for language, words in TEXTS.items()}
 
 
+READ = """
+SELECT d.state, a.state AS attempt, a.error_code, a.evidence, count(*) AS n FROM audience_member m LEFT JOIN delivery d ON d.member_id = m.id
+LEFT JOIN attempt a ON a.delivery_id = d.id WHERE m.broadcast_id = CAST(:broadcast AS uuid) GROUP BY 1, 2, 3, 4
+"""
+"""What everybody of a message reads, told when the judge finds somebody missing."""
 LEFT = {
     "deliveries": "SELECT state, count(*) AS n FROM delivery WHERE state IN ('queued', 'sending') GROUP BY 1",
     "batches": """
