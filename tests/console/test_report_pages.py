@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -10,9 +11,13 @@ from sqlalchemy.orm import Session
 
 from alerts.console.report_forms import places_to_tally
 from alerts.incidents.actions import close_incident
+from alerts.kit.clock import db_now
+from alerts.reports.actions import file_report
 from alerts.reports.models import Report, ReportLine
+from alerts.reports.schemas import ReportIn
 from tests.console.conftest import Browser, Person
 from tests.factories.incidents import HATAY, OPENER, TURKEY, make_incident
+from tests.factories.reports import line, report_body
 
 
 def form_key(page: str) -> str:
@@ -179,6 +184,27 @@ def test_the_ministry_lets_a_held_figure_count_on_the_page_of_all_figures(browse
     page = officer.get(f"{incident}/sheet").text
     assert "does not add up, confirmed" in page
     assert page.count("It is right as it stands") == 1
+
+
+def test_a_part_says_which_one_it_is_and_when_it_was_said_if_earlier_than_its_whole(browse: Browser, session: Session) -> None:
+    incident = make_incident(session, areas=[HATAY, TURKEY])
+    now = db_now(session)
+
+    def leg(value: int, words: str) -> dict[str, object]:
+        return line("repatriated", value, kind="of_which", of="repatriated", words=words)
+
+    for minutes, lines in (
+        (90, [line("repatriated", 180), leg(110, "kloter 1"), leg(70, "kloter 2 <TK>")]),
+        (5, [line("repatriated", 260)]),
+    ):
+        body = report_body(*lines, source="ministry", as_of=(now - timedelta(minutes=minutes)).isoformat())
+        file_report(session, actor=OPENER, incident_id=incident.id, command=ReportIn.model_validate(body))
+        session.commit()
+        page = browse("duty_officer").get(f"/incidents/{incident.id}/sheet").text
+        parts = re.findall(r"di antaranya [^<]*<q>.*?</q>(.*?)</span>", page)
+        assert "<q>kloter 1</q>" in page
+        assert "<q>kloter 2 &lt;TK&gt;</q>" in page
+        assert [bool(said) for said in parts] == [minutes == 5] * 2, "an older part bears its own time, one of the same report does not"
 
 
 def test_who_may_not_confirm_sees_no_form(browse: Browser, session: Session) -> None:
