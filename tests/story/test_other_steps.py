@@ -73,6 +73,9 @@ def test_held_lines_count_once_confirmed_and_of_contradicting_ones_one_stands(to
         "counts": "done",
         "stands": "done",
     }
+    told_then = next(each.detail for each in result.outcomes if each.state == "read")
+    assert "contradiction: " in told_then
+    assert "held, counted nowhere: own citizens: registered 4159" in told_then
     sheet = tell.summary(result.incident_id, as_of="2021-03-01T22:00:00+03:00")
     assert (sheet["held"], sheet["conflicts"]) == ([], [])
     numbers = {figure["category"]: figure["number"] for figure in current_figures(sheet)}
