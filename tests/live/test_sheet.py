@@ -258,6 +258,17 @@ def test_a_mission_and_the_ministry_that_disagree_the_same_evening() -> None:
     assert sheet_of(filing).conflicts == [], "two days later the newer word stands alone"
 
 
+def test_a_conflict_is_told_in_words_with_no_code_of_ours() -> None:
+    filing = Filing()
+    filing.file(report_body(line("affected", 1557), as_of=T0))
+    filing.file(report_body(line("affected", 116), source="ministry", as_of=T0))
+    (conflict,) = sheet_of(filing).conflicts
+    assert "mission:" not in conflict.message.id + conflict.message.en
+    assert "1.557 – KBRI Ankara" in conflict.message.id
+    assert "116 – Kementerian Luar Negeri" in conflict.message.id
+    assert "1,557 – KBRI Ankara" in conflict.message.en
+
+
 def test_a_number_is_not_unsaid_by_no_answer() -> None:
     filing = Filing()
     filing.file(report_body(line("injured", 12), as_of=T0))

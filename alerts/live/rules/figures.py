@@ -202,18 +202,27 @@ def with_parts(figures: list[Figure], parts: list[Figure]) -> tuple[list[Figure]
 
 def conflict_of(clash: Contradiction, frame: Frame, standing: Standing) -> Conflict:
     """The contradicting figures side by side, newest first, with what may be behind them."""
-    params = dict(clash.params)
-    for line in clash.lines:
-        if line is not clash.whole:
-            label = words.CATEGORY[line.cell.category]
-            params |= {"label_id": label.id, "label_en": label.en}
+    figures = [figure_of(line, frame, standing) for line in clash.lines]
     return Conflict(
         id=clash.id,
         rule=clash.rule,
-        message=said(words.message(clash.rule, params)),
-        figures=[figure_of(line, frame, standing) for line in clash.lines],
+        message=Words(id=_question(clash, figures, "id"), en=_question(clash, figures, "en")),
+        figures=figures,
         hint=said(words.TRANSPOSED) if clash.is_transposed else None,
     )
+
+
+def _question(clash: Contradiction, figures: list[Figure], lang: str) -> str:
+    """What contradicts what, with numbers and sources as they are said in that language, never as codes."""
+    pairs = list(zip(clash.lines, figures, strict=True))
+    spoken = {id(line): f"{getattr(each.text, lang)} – {getattr(each.source_name, lang)}" for line, each in pairs}
+    parts = [line for line in clash.lines if line is not clash.whole]
+    params = {"parts": " / ".join(spoken[id(line)] for line in parts), "whole": spoken.get(id(clash.whole), "")}
+    if parts:
+        label = words.CATEGORY[parts[-1].cell.category]
+        params |= {"label_id": label.id, "label_en": label.en}
+    both = words.message(clash.rule, params)
+    return both.id if lang == "id" else both.en
 
 
 def held_of(line: FiledLine, problems: list[Problem], frame: Frame) -> Held:
