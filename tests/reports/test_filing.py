@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -207,6 +208,18 @@ def test_a_clock_a_day_ahead_is_stored_and_flagged(client: TestClient, sign_in: 
     sheet = client.get(f"/api/v1/incidents/{incident}/summary", headers=sign_in("minister")).json()
     ours = next(question for question in sheet["questions"] if question["key"] == "ours")
     assert [figure["number"] for figure in ours["values"]] == [4], "a fast clock hid a report"
+
+
+def test_a_clock_a_day_behind_is_stored_and_flagged_and_hides_no_newer_figure(client: TestClient, sign_in: SignIn) -> None:
+    url = f"/api/v1/incidents/{open_incident(client, sign_in, is_replayed=False)}"
+    mission, now = sign_in("mission_staff"), datetime.now(UTC)
+    for ago, number in ((timedelta(hours=2), 4), (timedelta(days=1), 9)):
+        answer = client.post(f"{url}/reports", json=report_body(line("injured", number), as_of=now - ago), headers=mission | new_key())
+        assert (answer.status_code, answer.json()["state"]) == (201, "accepted")
+    assert [problem["rule"] for problem in answer.json()["problems"]] == ["clock_off"]
+    sheet = client.get(f"{url}/summary", headers=sign_in("minister")).json()
+    ours = next(question for question in sheet["questions"] if question["key"] == "ours")
+    assert [figure["number"] for figure in ours["values"]] == [4]
 
 
 def test_mission_speaks_for_itself_only(client: TestClient, sign_in: SignIn, incident_id: str) -> None:
