@@ -189,8 +189,9 @@ def own_texts() -> dict[str, str]:
 
 
 READ = """
-SELECT d.state, a.state AS attempt, a.error_code, a.evidence, count(*) AS n FROM audience_member m LEFT JOIN delivery d ON d.member_id = m.id
-LEFT JOIN attempt a ON a.delivery_id = d.id WHERE m.broadcast_id = CAST(:broadcast AS uuid) GROUP BY 1, 2, 3, 4
+SELECT d.state, a.state AS attempt, a.error_code, a.evidence, count(*) AS n
+FROM audience_member m LEFT JOIN delivery d ON d.member_id = m.id LEFT JOIN attempt a ON a.delivery_id = d.id
+WHERE m.broadcast_id = CAST(:broadcast AS uuid) GROUP BY 1, 2, 3, 4
 """
 """What everybody of a message reads, told when the judge finds somebody missing."""
 LEFT = {
