@@ -182,7 +182,10 @@ class Player:
 
     def _cover(self, step: CoverStep) -> Played:
         row = self._post(step, "ministry", f"{self._incident}/missions/{step.mission}/cover", step.cover)
-        return "done", (), f"{row['mission_name']} is asked for nothing now, {row['chaser']['covered_by_name']} is"
+        by = row["chaser"]["covered_by_name"]
+        if by is None:  # a past crisis
+            return "done", (), f"{step.cover['mission_code']} reports for {row['mission_name']}; nobody is asked about a past crisis"
+        return "done", (), f"{row['mission_name']} is asked for nothing now, {by} is"
 
     def _snooze(self, step: SnoozeStep) -> Played:
         self._post(step, "ministry", f"{self._incident}/missions/{step.mission}/snooze", step.snooze)

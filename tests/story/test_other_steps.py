@@ -123,6 +123,14 @@ def test_a_mission_is_left_in_peace_and_asked_again(teller: Callable[[str], Tell
     ]
 
 
+def test_a_cover_in_a_past_crisis_says_who_reports_for_whom(teller: Callable[[str], Teller]) -> None:
+    cover = {"mission_code": "kbri-riyadh", "reason": "kantor tanpa listrik"}
+    result = replay(parse_crisis(file_of([step("covered", "cover", 2, mission="kbri-muscat", cover=cover)])), teller("yaman").api)
+    assert [(each.state, each.detail) for each in result.outcomes] == [
+        ("done", "kbri-riyadh reports for KBRI Muscat; nobody is asked about a past crisis")
+    ]
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
