@@ -18,6 +18,7 @@ from alerts.families.models import Enquiry, EnquiryCall, EnquiryEntry
 from alerts.families.rules import EnquiryState, EntryKind, Known, Tell, fold_reference, may_tell
 from alerts.families.schemas import CallView, EnquiryDetailView, EnquiryView, EntryView, TellView
 from alerts.families.words import spoken
+from alerts.incidents.models import Incident
 from alerts.kit.actor import Actor
 from alerts.kit.crypto import Keyring
 from alerts.kit.errors import NotFoundError
@@ -228,12 +229,22 @@ def _known(session: Session, enquiry: Enquiry) -> Known:
 
 
 def _persons_of(session: Session, enquiry: Enquiry) -> list[Person]:
+    """Records of whom staff recognised: here, and of the same citizen in every other event of the same kind.
+
+    A death is often written down in a neighbour's incident; a family must not hear "safe" because it was asked for in this one.
+    """
     meant = [Person.id == enquiry.person_id] if enquiry.person_id else []
-    if enquiry.citizen_id is not None:
-        meant.append(Person.citizen_id == enquiry.citizen_id)
+    citizen_id = enquiry.citizen_id
+    if citizen_id is None and enquiry.person_id is not None:
+        citizen_id = session.scalar(select(Person.citizen_id).where(Person.id == enquiry.person_id))
+    if citizen_id is not None:
+        meant.append(Person.citizen_id == citizen_id)
     if not meant:
         return []
-    return list(session.scalars(select(Person).where(Person.incident_id == enquiry.incident_id, or_(*meant))))
+    this, other = aliased(Incident), aliased(Incident)
+    is_alike = (other.status == this.status, other.is_replayed == this.is_replayed)
+    alike = select(other.id).join(this, this.id == enquiry.incident_id).where(*is_alike)
+    return list(session.scalars(select(Person).where(Person.incident_id.in_(alike), or_(*meant))))
 
 
 def _call_view(row: EnquiryCall, called_back_at: datetime | None, opener: Keyring | None) -> CallView:
