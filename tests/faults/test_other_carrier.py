@@ -21,7 +21,7 @@ TINY = Size(people=120, per_second=80, kills=2, freeze_seconds=1)
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[Scene]:
-    with scene_of(TINY, **{CARRIER_VARIABLE: CARRIER}) as scene:
+    with scene_of(TINY, is_durable=False, **{CARRIER_VARIABLE: CARRIER}) as scene:
         yield scene
 
 

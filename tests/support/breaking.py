@@ -258,8 +258,8 @@ def seed_of_run() -> int:
 
 
 @contextmanager
-def scene_of(size: Size, **overrides: str) -> Iterator[Scene]:
-    """A Siaga with a register of that size."""
+def scene_of(size: Size, *, is_durable: bool = True, **overrides: str) -> Iterator[Scene]:
+    """A Siaga with a register of that size. Who breaks processes alone needs no durable servers."""
     more = OVERRIDES | {"SIAGA_DELIVERY_BATCH_SIZE": str(size.batch_size)} | overrides
-    with running(people=size.people, overrides=more, plan=CALM, is_durable=True) as ministry:
+    with running(people=size.people, overrides=more, plan=CALM, is_durable=is_durable) as ministry:
         yield Scene(ministry, size, seed_of_run())

@@ -14,11 +14,11 @@ from typing import Any
 import requests
 from sqlalchemy import text
 
-from alerts import embedded
 from alerts.deliveries.lateness import late, list_stalls
 from alerts.deliveries.queries import invariants
 from alerts.kit.db import begin, rows_of
 from alerts.stage import Account, Stage, load_register
+from tests.support.grounds import KEPT, own_ground
 from workers.wiring import watch
 
 WAIT_SECONDS = 60.0
@@ -33,25 +33,6 @@ QUICK = {
     "SIAGA_RELAY_RERING_SECONDS": "1",
     "SIAGA_LIVE_REFRESH_SECONDS": "0.5",
 }
-# What the processes of a Siaga load: once, before they are forked.
-PARTS = (
-    "alerts.app",
-    "alerts.sandbox.server",
-    "celery.apps.worker",
-    "celery.bin.worker",
-    "celery.concurrency.prefork",
-    "celery.worker.consumer",
-    "kombu.transport.redis",
-    "psycopg",
-    "uvicorn.lifespan.on",
-    "uvicorn.loops.uvloop",
-    "uvicorn.protocols.http.httptools_impl",
-    "workers.inbound",
-    "workers.liveness",
-    "workers.relay",
-    "workers.staff",
-    "workers.tasks",
-)
 TEXTS = {"id": "Gempa kuat. Jauhi gedung retak.", "en": "Strong earthquake. Keep away from cracked buildings."}
 INCIDENT = {
     "kind": "earthquake",
@@ -124,17 +105,15 @@ def running(
 ) -> Iterator[Ministry]:
     """Everything started, a register loaded, nobody alerted yet. Ends with the promises of the tables checked.
 
-    `is_durable`: for who kills the servers; otherwise Postgres waits for no disk.
+    `is_durable`: for who kills the servers, which are its own then; the others have the same ones, one scene after the other.
     """
     with ExitStack() as stack:
-        services = stack.enter_context(embedded.services(purpose="flow", is_durable=is_durable))
+        ground = stack.enter_context(own_ground(is_durable=True) if is_durable else KEPT.lent())
         # Closed whatever happens: what a test that failed left open is else told of in the middle of the next one.
-        stage = stack.enter_context(closing(Stage(services, mode="test", overrides=QUICK | dict(overrides or {}), ways=ways)))
-        stage.migrate()
-        ministry = stack.enter_context(closing(Ministry(stage, stage.make_accounts({"kbri-ankara": "ankara"}))))
+        stage = stack.enter_context(closing(Stage(ground.services, mode="test", overrides=QUICK | dict(overrides or {}), ways=ways)))
+        ministry = stack.enter_context(closing(Ministry(stage, ground.accounts)))
         if people:
-            load_register(stage.settings, stage.sessions, write_register(services.folder / "register.csv", people))
-        services.warm_up("alerts.cli", *PARTS, environ=stage.environment)
+            load_register(stage.settings, stage.sessions, write_register(stage.folder / "register.csv", people))
         stage.start(plan=plan or {})
         yield ministry
         with begin(stage.sessions) as session:
