@@ -7,7 +7,9 @@ they work on a database that they have to themselves, a copy of the migrated tem
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,7 +95,16 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["servers"] = node.config.stash[STARTER].servers().as_input()
 
 
+def pytest_collection_finish() -> None:
+    """What was loaded up to here stays: the collector need not look through all of it again and again (a twelfth of the tests' time)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
+    if grounds := sys.modules.get("tests.support.grounds"):  # who had no scene need not load it to stop nothing
+        grounds.KEPT.close()
     config.stash[STARTER].stop()
 
 
