@@ -117,3 +117,14 @@ def test_others_do_not_see_it(browse: Browser, session: Session, keyring: Keyrin
     assert browse("minister").get(f"/families/{enquiry.id}").status_code == 403
     assert browse("duty_officer").get(f"/families/{exercise.id}").headers["location"] == f"/exercise/families/{exercise.id}"
     assert browse("duty_officer").get(f"/exercise/families/{exercise.id}").status_code == 200
+
+
+def test_the_list_says_who_still_waits_for_our_call_and_whose_each_is(
+    browse: Browser, session: Session, keyring: Keyring, incident: Incident
+) -> None:
+    make_enquiry(session, keyring, incident)
+    session.commit()
+    page = browse("duty_officer").get(f"/incidents/{incident.id}/families").text
+    assert '<table class="folds">' in page, "on a phone the owner does not lie beyond the edge"
+    assert re.search(r'data-label="Belum ditelepon balik"><strong>1</strong> <span class="quiet">dari 1', page)
+    assert 'data-label="Pemegang"' in page
