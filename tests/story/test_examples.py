@@ -110,6 +110,14 @@ def test_turkiye_in_another_order_still_holds_its_table(ministry: Ministry) -> N
         check_instant(ministry.sheet(result.incident_id, want.at), want)
 
 
+def test_of_a_past_crisis_nothing_is_expected_that_nobody_promised(ministry: Ministry) -> None:
+    sheet = ministry.sheet(ministry.written("checked_totals").incident_id, "2025-12-01T00:00:00+00:00")
+    assert "Perkembangan berikutnya" not in sheet["sentence"]["id"]
+    assert [row["due_at"] for row in sheet["missions"] if not row["reports"]] == [None] * sum(
+        not row["reports"] for row in sheet["missions"]
+    )
+
+
 def test_the_command_can_shuffle_and_can_be_repeated(ministry: Ministry) -> None:
     first, again = ministry.by_command("coup", "--shuffle", "5"), ministry.by_command("coup", "--shuffle", "5")
     assert (first[0], again[0], first[2]) == (0, 0, again[2]), again[1]

@@ -8,10 +8,8 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from alerts.story.api import Api
-from tests.story.invented import MISSIONS as INVENTED
 
 MISSIONS = {
-    "invented": INVENTED,
     "turkiye_2023": ("kbri-ankara", "kbri-damascus"),
     "feri_2021": ("kjri-kota-kinabalu", "kjri-davao-city"),
     "contoh": ("kri-songkhla",),
