@@ -187,7 +187,21 @@ COMPOUND = re.compile(r"(?:se|dua|tiga|empat|lima|enam|tujuh|delapan|sembilan)?(
 X_WEIGHT, X_LINK = 280, 23
 X_LIGHT = ((0, 0x10FF), (0x2000, 0x200D), (0x2010, 0x201F), (0x2032, 0x2037))
 TOGETHER = ("present", "voluntary")
-URGENT_FIRST = ("exercise", "as_of", "harm", "deaths", "injured", "unreached", "contacted", "host", "present", "next", "appeal")
+URGENT_FIRST = (
+    "exercise",
+    "as_of",
+    "harm",
+    "deaths",
+    "injured",
+    "seriously_injured",
+    "lightly_injured",
+    "unreached",
+    "contacted",
+    "host",
+    "present",
+    "next",
+    "appeal",
+)
 
 
 def fault_of(text: str, offered: Collection[str] = ()) -> Fault | None:

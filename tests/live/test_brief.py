@@ -66,6 +66,27 @@ def test_number_forms_are_right_in_both_languages(number: int, id_: str, en: str
         assert text_of(made, key).en.startswith(en)
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ((line("seriously_injured", 2),), {"seriously_injured": "2 WNI dilaporkan luka berat."}),
+        (
+            (line("seriously_injured", 2), line("lightly_injured", 5)),
+            {"seriously_injured": "2 WNI dilaporkan luka berat.", "lightly_injured": "5 WNI dilaporkan luka ringan."},
+        ),
+        (
+            (line("injured", 7), line("seriously_injured", 2, kind="of_which", of="injured")),
+            {"injured": "7 WNI dilaporkan luka-luka."},
+        ),
+        ((line("injured", "asked_none_reported"),), {}),
+    ],
+)
+def test_who_is_hurt_is_said_in_one_number_or_by_how_badly(lines: tuple[dict[str, Any], ...], said: dict[str, str]) -> None:
+    made = brief(*lines)
+    assert {clause.key: clause.text.id for clause in made.clauses if clause.key.endswith("injured")} == said
+    assert all(clause.figures for clause in made.clauses if clause.key.endswith("injured"))
+
+
 def test_contacted_of_known_by_one_source_and_only_with_proof() -> None:
     proven = brief(line("safe", 12, **CONTACT), line("unaccounted", 3))
     assert "12 dari 15 WNI yang dicatat" in text_of(proven, "contacted").id

@@ -161,8 +161,8 @@ LOOKS: dict[str, list[Look]] = {
         Look(
             "2020-08-25T00:00:00+05:30",
             ABOARD | {"dead LK own own": 2, "unaccounted LK own own": 9},
-            says=("masih diverifikasi",),
-            says_not=("2 WNI", "meninggal"),
+            says=("2 WNI dilaporkan luka berat", "masih diverifikasi"),
+            says_not=("meninggal",),
             reports={"kbri-colombo": 3, "kbri-doha": 2},
         ),
     ],

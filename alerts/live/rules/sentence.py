@@ -30,14 +30,20 @@ VERIFYING = Words(
     id="Informasi mengenai kemungkinan WNI terdampak masih diverifikasi.",
     en="Information about whether citizens are affected is still being verified.",
 )
-INJURED_NOT_SETTLED = Words(
-    id="Jumlah WNI yang luka-luka masih diverifikasi.", en="The number of injured citizens is still being verified."
+OTHERS_VERIFYING = Words(
+    id="Informasi mengenai keadaan WNI lainnya masih diverifikasi.", en="Information about our other citizens is still being verified."
 )
+HURT = {
+    Category.INJURED: Words(id="luka-luka", en="injured"),
+    Category.SERIOUSLY_INJURED: Words(id="luka berat", en="seriously injured"),
+    Category.LIGHTLY_INJURED: Words(id="luka ringan", en="lightly injured"),
+}
 CONFIRMED_DEAD = "own.confirmed_dead"
 OTHERS = Words(
     id="Informasi mengenai keadaan WNI lainnya masih dikumpulkan.", en="Information about our other citizens is still being gathered."
 )
-"""Beside a confirmed death of ours: "no death reported" or "whether any is affected" would deny what the sentence before it says."""
+"""Beside a confirmed death of ours, "no death reported" or "whether any is affected" would deny what the sentence before it says; and
+beside the injured alone, nothing would be said of anybody else."""
 NO_DEATH_REPORTED = Words(
     id="Hingga saat ini belum ada laporan mengenai WNI yang meninggal dunia.",
     en="So far no death of an Indonesian citizen has been reported.",
@@ -69,7 +75,7 @@ class _Said(NamedTuple):
 def sentence_of(material: Material) -> Sentence:
     """The first and every later sentence, in both languages, with the keys of the figures it rests on."""
     incident = material.facts.incident
-    totals = {category: own_total(material, category) for category in (Category.DEAD, Category.INJURED, Category.UNACCOUNTED)}
+    totals = {category: own_total(material, category) for category in (Category.DEAD, Category.UNACCOUNTED, *_hurt(material))}
     said = [*_present(material), *_harm(material, totals), *_unreached(totals[Category.UNACCOUNTED])]
     said.insert(0, _Said("as_of", _as_of(_oldest(material, said))))
     if incident.state == "open" and material.due and material.due > material.frame.as_of:
@@ -183,17 +189,17 @@ def _registered(register: Register) -> Words:
 
 
 def _harm(material: Material, totals: dict[Category, Total]) -> list[_Said]:
-    dead, parts = totals[Category.DEAD], _injured(totals[Category.INJURED])
+    dead, parts = totals[Category.DEAD], [each for category in HURT if category in totals for each in _injured(category, totals[category])]
     told = material.facts.told_dead
     if told is not None and _still_holds(material, told):
         return [*parts, _Said("deaths", confirmed_dead(told), told=told), _Said("harm", OTHERS)]
     if is_possible_death(material):
-        return [*parts, _Said("harm", VERIFYING)]
+        return [*parts, _Said("harm", OTHERS_VERIFYING if parts else VERIFYING)]
     if dead.answer is AnswerKind.NONE_FOUND and not dead.is_partial:
         return [*parts, _Said("harm", NO_DEATH_FOUND, dead)]
     if dead.answer is AnswerKind.NONE_REPORTED:
         return [*parts, _Said("harm", NO_DEATH_REPORTED, dead)]
-    return parts or [_Said("harm", GATHERING)]
+    return [*parts, _Said("harm", OTHERS if parts else GATHERING)]
 
 
 def _still_holds(material: Material, told: Spoken) -> bool:
@@ -202,19 +208,26 @@ def _still_holds(material: Material, told: Spoken) -> bool:
     return told.number is not None and 0 < told.number <= len(ours)
 
 
-def _injured(total: Total) -> list[_Said]:
+def _hurt(material: Material) -> tuple[Category, ...]:
+    """All the injured as one number; where nobody gives that one, the serious and the light by themselves."""
+    is_said = own_total(material, Category.INJURED).answer is AnswerKind.NUMBER
+    return (Category.INJURED,) if is_said else (Category.SERIOUSLY_INJURED, Category.LIGHTLY_INJURED)
+
+
+def _injured(category: Category, total: Total) -> list[_Said]:
     """A number on which all agree, "at least" for parts of the area, or that the number is not settled."""
     if total.answer is not AnswerKind.NUMBER:
         return []
-    number = number_of(total)
+    key, hurt, number = category.value, HURT[category], number_of(total)
     if number is not None:
-        text = Words(id=f"{number_words(number).id} WNI dilaporkan luka-luka.", en=f"{_people(number)} reported injured.")
-        return [_Said("injured", text, total)]
+        text = Words(id=f"{number_words(number).id} WNI dilaporkan {hurt.id}.", en=f"{_people(number)} reported {hurt.en}.")
+        return [_Said(key, text, total)]
     if total.high is None and not total.is_conflicting and total.low:
         low = number_words(total.low)
-        at_least = Words(id=f"Sedikitnya {low.id} WNI dilaporkan luka-luka.", en=f"At least {_people(total.low)} reported injured.")
-        return [_Said("injured", at_least, total)]
-    return [_Said("injured", INJURED_NOT_SETTLED)]
+        at_least = Words(id=f"Sedikitnya {low.id} WNI dilaporkan {hurt.id}.", en=f"At least {_people(total.low)} reported {hurt.en}.")
+        return [_Said(key, at_least, total)]
+    unsettled = Words(id=f"Jumlah WNI yang {hurt.id} masih diverifikasi.", en=f"The number of {hurt.en} citizens is still being verified.")
+    return [_Said(key, unsettled)]
 
 
 def _people(number: int) -> str:
