@@ -70,7 +70,7 @@ SEALED = {
 }
 """Per channel: the encrypted fields of an address, and the table that holds it."""
 
-IS_AFTER_PROMISE = "m.wave > 1 AND EXISTS (SELECT FROM audience u WHERE u.id = m.audience_id AND u.is_after_promise) AS is_after_promise"
+IS_AFTER_PROMISE = "m.wave > 1 AND (SELECT u.is_after_promise FROM audience u WHERE u.id = m.audience_id) AS is_after_promise"
 ROW = f"""d.id, d.attempts, d.member_id, m.citizen_id, d.address_id, m.language, d.number_country, m.link_generation, {IS_AFTER_PROMISE}"""
 
 LOAD = {
