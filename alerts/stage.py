@@ -42,6 +42,8 @@ OURS = (sys.executable, "-m", "alerts.cli")
 READY_SECONDS = 60.0
 CARRIER_VARIABLE = "SIAGA_CARRIER_COMMAND"
 ALERT = re.compile(r"[0-9]+-[0-9]+")
+CALM_TRIES = 20
+"""So often the judge waits for a moment in which the carrier writes nothing."""
 """How attempts of alerts are called; those of messages to staff and of replies have a letter in front."""
 
 
@@ -208,11 +210,15 @@ class Stage:
 def verdict_on(sessions: Sessions, log: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The verdict on a carrier's journal and our tables, and what was exported of them.
 
-    The journal is read first: an attempt is in the tables before the carrier hears of it, so that none is taken for a stray.
+    The journal is read first: an attempt is in the tables before the carrier hears of it, so that none is taken for a stray. Where
+    the carrier wrote on meanwhile, both are read anew: whoever was sent a repetition between the two would be called missed.
     """
-    journal = read_journal(log)
-    with begin(sessions) as session:
-        facts = export_facts(session)
+    for _ in range(CALM_TRIES):
+        size, journal = log.stat().st_size, read_journal(log)
+        with begin(sessions) as session:
+            facts = export_facts(session)
+        if log.stat().st_size == size:
+            break
     return judge(journal, facts_of(facts)).as_json(), facts
 
 
