@@ -135,6 +135,17 @@ def test_what_was_divided_does_not_come_back_when_a_class_moves(is_correction: b
     assert [figure.number for figure in sheet.older] == [1795]
 
 
+def test_a_check_that_was_corrected_a_thousand_times_is_still_read() -> None:
+    filing = Filing()
+    filing.file(UNDIVIDED)
+    filing.file(DIVIDED, ref="0")
+    for number in range(1, 1101):
+        filing.file(DIVIDED | {"supersedes": str(number - 1), "supersede_reason": "salah ketik"}, ref=str(number))
+    facts = filing.facts(incident_facts(places=("YE",), opened_at=START, occurred_at=START))
+    sheet = build_sheet(facts, START + timedelta(days=5), datetime(2030, 1, 1, tzinfo=UTC))
+    assert numbers(sheet, "evacuated") == {"own": 1684, "foreign_helped": 111}
+
+
 def test_a_check_that_is_taken_back_divides_nothing() -> None:
     filing = Filing()
     filing.file(UNDIVIDED)

@@ -39,17 +39,22 @@ def overtaken(lines: Sequence[FiledLine], reports: Iterable[FiledReport], withdr
     """The undivided figures that their classes have replaced, whatever became of a single class since."""
     undivided = _undivided(lines, withdrawn)
     found = _classes((line for line in lines if line.id not in withdrawn), undivided)
+    held = _held(found, reports)
+    return frozenset(split.undivided for each in held for _, split in _split(found[each], undivided[each[1]]))
+
+
+def _held(found: Mapping[tuple[UUID, Ground], list[FiledLine]], reports: Iterable[FiledReport]) -> set[tuple[UUID, Ground]]:
+    """Divisions that were never corrected, or by one that divides and holds itself: the newest first, as a correction is the later one."""
     heirs: dict[UUID, list[UUID]] = defaultdict(list)
     for report in reports:
         if report.supersedes is not None:
             heirs[report.supersedes].append(report.id)
-
-    def holds(report_id: UUID, ground: Ground) -> bool:
+    held: set[tuple[UUID, Ground]] = set()
+    for report_id, ground in sorted(found, key=lambda each: found[each][0].report.known_at, reverse=True):
         after = heirs.get(report_id, [])
-        return not after or any(len(found.get((heir, ground), ())) > 1 and holds(heir, ground) for heir in after)
-
-    held = (each for each in found if holds(*each))
-    return frozenset(split.undivided for each in held for _, split in _split(found[each], undivided[each[1]]))
+        if not after or any((heir, ground) in held and len(found[heir, ground]) > 1 for heir in after):
+            held.add((report_id, ground))
+    return held
 
 
 def _undivided(lines: Iterable[FiledLine], withdrawn: frozenset[UUID]) -> dict[Ground, list[FiledLine]]:
