@@ -21,7 +21,7 @@ from alerts.kit.errors import ConflictError, InvalidError
 from alerts.kit.ids import CODE_LETTERS
 from alerts.kit.outbox import publish
 from alerts.statements.models import PublicPage, Rumour, Statement
-from alerts.statements.queries import claim_rumour, claim_statement, content_hash_of, lock_known, newest_published
+from alerts.statements.queries import claim_rumour, claim_statement, content_hash_of, newest_published
 from alerts.statements.rules import ALLOWED, WITHDRAWN_WORDS, State, Verdict, check_claim, check_texts
 from alerts.statements.schemas import RumourIn, Withdrawal
 
@@ -96,7 +96,6 @@ def publish_statement(session: Session, *, actor: Actor, row: Statement, compose
 
 def withdraw_statement(session: Session, *, actor: Actor, statement_id: UUID, command: Withdrawal) -> Statement:
     """Take it back, with a reason in prepared words that the public reads; it stays in the history. A draft is given up."""
-    lock_known(session, statement_id)
     row = claim_statement(session, statement_id, actor)
     _check_move(row, State.WITHDRAWN)
     row.state, row.withdrawn_by, row.withdrawn_at = State.WITHDRAWN, actor.key, db_now(session)

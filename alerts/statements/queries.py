@@ -77,8 +77,12 @@ def get_statement(session: Session, statement_id: UUID, actor: Actor | None = No
 
 
 def claim_statement(session: Session, statement_id: UUID, actor: Actor) -> Statement:
-    """The statement, locked for change."""
-    get_statement(session, statement_id, actor)
+    """The statement, locked for change.
+
+    The incident's filings come first, as for whoever refreshes a sheet and flags what is stale: what becomes public now is seen
+    by every later question about now, and nobody waits in a circle.
+    """
+    lock_filing(session, get_statement(session, statement_id, actor).incident_id)
     query = select(Statement).where(Statement.id == statement_id).with_for_update().execution_options(populate_existing=True)
     return session.scalars(query).one()
 
@@ -135,13 +139,6 @@ def find_told_figure(session: Session, incident_id: UUID, key: str, by: datetime
     query = select(Statement.figures).where(Statement.incident_id == incident_id, *stood, holds)
     figures = session.scalar(query.order_by(Statement.published_at.desc()).limit(1)) or []
     return next((figure for figure in figures if figure["key"] == key), None)
-
-
-def lock_known(session: Session, statement_id: UUID) -> None:
-    """Before the statement itself is claimed: what becomes public now is seen by every later question about now."""
-    incident_id = session.scalar(select(Statement.incident_id).where(Statement.id == statement_id))
-    if incident_id is not None:
-        lock_filing(session, incident_id)
 
 
 def list_stale(session: Session, incident_id: UUID) -> list[Statement]:

@@ -266,6 +266,10 @@ def test_a_message_is_quoted_as_it_left_and_its_code_is_read_as_people_type_it(
     for typed in (code, f"Kode {code}", f"{code.upper()}.", f"{code[:3]} {code[3:]}", f" code: {code} "):
         page = client.get("/public/a", params={"code": typed, "lang": "id"})
         assert f"<blockquote>{sent}</blockquote>" in page.text, typed
+        assert "tanpa kalimat tentang kabar berikutnya" not in page.text, "nobody got it without"
+    session.execute(text("UPDATE broadcast_text SET later_body = 'Jauhi pantai.' WHERE broadcast_id = :id"), {"id": row.id})
+    session.commit()
+    assert "tanpa kalimat tentang kabar berikutnya" in client.get(f"/public/a/{code}?lang=id").text
 
 
 def test_a_correction_that_was_taken_back_is_not_what_holds_and_a_reminder_knows_of_it(

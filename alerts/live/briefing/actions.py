@@ -21,7 +21,7 @@ from alerts.reports.models import Report
 from alerts.statements import actions
 from alerts.statements.actions import Composed, changed_figures
 from alerts.statements.models import Rumour, Statement
-from alerts.statements.queries import approved_hotlines, claim_rumour, claim_statement, find_told_figure, lock_known
+from alerts.statements.queries import approved_hotlines, claim_rumour, claim_statement, find_told_figure
 from alerts.statements.rules import check_texts, fill, is_second_hand_needed, references_of
 from alerts.statements.schemas import Both, StatementIn
 
@@ -55,7 +55,6 @@ def edit(session: Session, *, actor: Actor, row: Statement, command: StatementIn
 
 def publish(session: Session, *, actor: Actor, statement_id: UUID) -> Statement:
     """Publish what the sheet still says. 409 `figures_changed` when it says otherwise by now."""
-    lock_known(session, statement_id)
     row = claim_statement(session, statement_id, actor)
     incident = get_open_incident(session, row.incident_id)
     command = StatementIn.model_validate(row.typed | {"sheet_version": None, "corrects": row.corrects})
