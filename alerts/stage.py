@@ -42,9 +42,9 @@ OURS = (sys.executable, "-m", "alerts.cli")
 READY_SECONDS = 60.0
 CARRIER_VARIABLE = "SIAGA_CARRIER_COMMAND"
 ALERT = re.compile(r"[0-9]+-[0-9]+")
+"""How attempts of alerts are called; those of messages to staff and of replies have a letter in front."""
 CALM_TRIES = 20
 """So often the judge waits for a moment in which the carrier writes nothing."""
-"""How attempts of alerts are called; those of messages to staff and of replies have a letter in front."""
 
 
 @dataclass(frozen=True)

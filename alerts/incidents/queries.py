@@ -101,7 +101,7 @@ def list_missions(session: Session, incident_id: UUID) -> list[IncidentMission]:
     return list(session.scalars(query.order_by(IncidentMission.mission_code)))
 
 
-def list_parts(incident_ids: Collection[UUID]) -> Select[Any]:
+def parts_query(incident_ids: Collection[UUID]) -> Select[Any]:
     """`list_missions` of several incidents, as plain columns: incident, mission, places, basis, assumed, part."""
     row = IncidentMission
     columns: list[Any] = [row.incident_id, row.mission_code, row.places, row.basis, row.is_assumed, row.part]

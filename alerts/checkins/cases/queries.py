@@ -14,7 +14,7 @@ from alerts.checkins.cases.schemas import CaseDetailView, CaseView, EntryView
 from alerts.checkins.cases.words import acknowledge
 from alerts.citizens.models import Phone
 from alerts.citizens.queries import names_of, open_e164
-from alerts.incidents.queries import list_parts
+from alerts.incidents.queries import parts_query
 from alerts.incidents.rules import Status, is_bound_to_mission
 from alerts.kit.actor import Actor
 from alerts.kit.crypto import Keyring
@@ -145,7 +145,7 @@ def _places_of(session: Session, citizen_ids: Collection[UUID]) -> dict[UUID, st
 def _parts_of_incidents(session: Session, network: Network, incident_ids: Collection[UUID]) -> dict[UUID, list[Responsibility]]:
     """The missions of each incident, each replaced by whoever covers it now."""
     parts: dict[UUID, list[Responsibility]] = {incident_id: [] for incident_id in incident_ids}
-    for row in session.connection().execute(list_parts(incident_ids)) if incident_ids else ():
+    for row in session.connection().execute(parts_query(incident_ids)) if incident_ids else ():
         code = find_working(network, row.mission_code)
         if code is not None and row.places:
             parts[row.incident_id].append(Responsibility(code, row.places[0][:2], row.basis, row.is_assumed, row.part))
